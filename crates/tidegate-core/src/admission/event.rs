@@ -1,0 +1,156 @@
+//! What happens to the machine ([`Event`]) and what it asks for ([`Action`]).
+
+use crate::reason::{Reason, words};
+use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
+
+/// One call, from arrival to the moment the server is done with it. Given out by the machine, never reused while live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct CallId(pub u64);
+
+/// One client identity, as a number that the driver derived from it (certificate subject, else session, else user, else
+/// source address). Equal identities give equal keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ClientKey(pub u64);
+
+/// One session at a server, as a number that the driver derived from its token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SessionKey(pub u64);
+
+/// A server of the service: its index in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ServerId(pub u16);
+
+words! {
+    /// What a call is for, as its protocol tells from its bytes. The class follows from the role and the session.
+    Role {
+        /// A health check.
+        Probe = "probe",
+        /// Opens a session (setContext, Login, session create).
+        Open = "open",
+        /// Renews a session's token.
+        Renew = "renew",
+        /// A periodic poll of a connected client: its first one shows that the session is settled.
+        Poll = "poll",
+        /// Any other call.
+        Call = "call",
+        /// Bulk work, by principal or operation.
+        Bulk = "bulk",
+    }
+}
+
+words! {
+    /// The class of a call: who goes first. Declared in order of rank.
+    Class {
+        /// Health checks, the gate's own among them: one reserved slot outside the limit.
+        Probe = "probe",
+        /// Calls of a session that is not settled yet.
+        Continuation = "continuation",
+        /// Renewals of a token that is about to expire, earliest expiry first.
+        Renewal = "renewal",
+        /// Calls that open a session, in order of seniority.
+        NewSession = "new-session",
+        /// Calls of settled sessions, polls among them, and calls with no session at all.
+        Steady = "steady",
+        /// Bulk work.
+        Bulk = "bulk",
+    }
+}
+
+/// A call that has just arrived.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arrival {
+    /// Who calls.
+    pub client: ClientKey,
+    /// What for.
+    pub role: Role,
+    /// The session that the call carries, if any.
+    pub session: Option<SessionKey>,
+    /// Expected work in thousandths of a unit (one unit: one session open). 1..=1_000_000; 0 is taken as 1.
+    pub cost_milli: u32,
+    /// When the client gives up, if it said so; else the plan's client timeout counts from now.
+    pub deadline: Option<Nanos>,
+    /// When the token that the call carries expires, if known.
+    pub token_expiry: Option<Nanos>,
+    /// Whether this client is known to wait as long as Retry-After says.
+    pub honours_retry_after: bool,
+    /// Whether this client has a place of its own that nobody else can take (vCenter's own session).
+    pub reserved: bool,
+}
+
+/// How the server was done with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// It answered. `opened`: the session that the answer carries; `closed`: the call's own session has ended (logout).
+    Answered {
+        /// A new session, from the answer.
+        opened: Option<SessionKey>,
+        /// The session of the call is over.
+        closed: bool,
+    },
+    /// It answered that it cannot: 503, 429, a busy fault.
+    Overload,
+    /// Nothing was sent: connect refused, reset or timed out.
+    ConnectFailed,
+    /// The connection broke, or the answer was garbage.
+    Broken,
+    /// The client left before the request was whole, so the server cannot be working on it.
+    Incomplete,
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// A call arrived. The first action that follows is about it.
+    Arrive(Arrival),
+    /// The client left. A held call leaves the queue; an admitted one keeps its slot until the server is done.
+    ClientGone(CallId),
+    /// A connection to the server of this admitted call stands (needs to be told only for new connections).
+    Connected(CallId),
+    /// The server is done with the call.
+    Done(CallId, Outcome),
+    /// The time that [`next_wake`](super::Machine::next_wake) named has come.
+    Wake,
+    /// The operator announced (true) or ended (false) a planned restart.
+    Maintenance(bool),
+    /// The operator lets everything pass (true).
+    Bypass(bool),
+    /// The service shuts down: what is held is turned away, nothing more is admitted.
+    Drain,
+}
+
+/// Something that the driver must do. At most one `Admit` or `TurnAway` is pending per call.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Action {
+    /// Send the call to this server. Comes again for a call whose connect failed and that was held again.
+    Admit {
+        /// The call.
+        call: CallId,
+        /// Where to.
+        server: ServerId,
+    },
+    /// Keep the call; read nothing more from its client; notice when the client leaves.
+    Hold {
+        /// The call.
+        call: CallId,
+        /// Calls in front of it, roughly.
+        ahead: u32,
+        /// The predicted wait, when a rate is known.
+        predicted: Option<Span>,
+    },
+    /// Answer in the protocol's own words. The call is forgotten.
+    TurnAway {
+        /// The call.
+        call: CallId,
+        /// Why.
+        reason: Reason,
+        /// When to come back: a prediction, spread, bounded by the plan.
+        retry_after: Span,
+    },
+    /// The server did not answer an admitted call within the upstream timeout: stop waiting for it. The slot stays taken
+    /// until the driver says `Done`, or until the plan's quarantine is over.
+    Expire {
+        /// The call.
+        call: CallId,
+    },
+}

@@ -1,0 +1,13 @@
+//! The admission machine of one service.
+//!
+//! A call arrives. It is classified (class from role and session), may supersede an older twin of the same client, and is
+//! admitted, held or turned away. An admitted call takes a slot at one server until that *server* is done, whether or not
+//! the client is still there. When a slot falls free the next held call is chosen: guarantees first, then rank.
+
+mod event;
+mod plan;
+mod snapshot;
+
+pub use event::{Action, Arrival, CallId, Class, ClientKey, Event, Outcome, Role, ServerId, SessionKey};
+pub use plan::{Guarantees, Mode, Plan, ServerPlan};
+pub use snapshot::{Counters, Phase, ServerSnapshot, Snapshot};

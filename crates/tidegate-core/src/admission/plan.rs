@@ -1,0 +1,107 @@
+//! What the operator decided, checked by Python and handed over whole: limits, bounds, guarantees and every constant of
+//! time that the machine uses.
+
+use crate::time::Span;
+use serde::{Deserialize, Serialize};
+
+/// Whether the gate acts on its decisions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// Decide and tell, let everything pass.
+    Observe,
+    /// Decide and do.
+    Enforce,
+}
+
+/// One server as the machine sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ServerPlan {
+    /// Its name, unique in the service.
+    pub name: String,
+    /// How many calls may be in flight there, 1..=65_536. Probes have one more.
+    pub limit: u32,
+}
+
+/// Least share of completed work per class while it has calls waiting, in thousandths. The sum is at most 1000.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guarantees {
+    /// `continuation`; default 500 (admission.md §4.13).
+    pub continuation: u32,
+    /// `new-session`; default 250 (admission.md §4.13).
+    pub new_session: u32,
+    /// `steady`; default 100: polls are cheap, and a poll that starves looks like a dead session to its client.
+    pub steady: u32,
+    /// `bulk`; default 100 (admission.md §4.13).
+    pub bulk: u32,
+}
+
+/// The whole plan of one machine. Spans are nanoseconds.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Observe or enforce.
+    pub mode: Mode,
+    /// The pool, at least one; order gives the [`ServerId`](super::ServerId).
+    pub servers: Vec<ServerPlan>,
+    /// Least shares.
+    pub guarantees: Guarantees,
+    /// Seed of the only randomness (stagger, spread of Retry-After, jitter of retries).
+    pub seed: u64,
+
+    /// Most calls held at once, 1..=1_000_000 (default 20 000).
+    pub held_max: u32,
+    /// Most calls held per client (default 8).
+    pub held_per_client_max: u32,
+    /// Places in the queue that only reserved clients may take, beyond `held_max` (default 8).
+    pub reserved_places: u32,
+    /// Most bulk calls in flight per client, as a floor under limit/8 (default 2).
+    pub bulk_per_client_min: u32,
+    /// Clients whose seniority is remembered (default 50 000, least recently seen goes first).
+    pub clients_max: u32,
+    /// Sessions that are remembered (default 65 536, least recently used goes first).
+    pub sessions_max: u32,
+
+    /// How long a client waits for an answer when it does not say (default 30 s).
+    #[serde(rename = "client_timeout_ns")]
+    pub client_timeout: Span,
+    /// Safety margin before a deadline (default 2 s).
+    #[serde(rename = "margin_ns")]
+    pub margin: Span,
+    /// How long to wait for a server's answer (default 60 s = 2 × client timeout).
+    #[serde(rename = "upstream_timeout_ns")]
+    pub upstream_timeout: Span,
+    /// How long a slot stays taken after that when the server never says that it is done (default 10 s).
+    #[serde(rename = "quarantine_ns")]
+    pub quarantine: Span,
+    /// How long seniority outlives a client's last call (default 10 min).
+    #[serde(rename = "seniority_ns")]
+    pub seniority: Span,
+    /// A session counts as settled this long after it opened (default 30 s), or at its first poll.
+    #[serde(rename = "settle_after_ns")]
+    pub settle_after: Span,
+    /// … or after this many calls (default 16).
+    pub settle_calls: u32,
+    /// A session idle for longer is dead at the server; `None`: not known, never assume it.
+    #[serde(rename = "session_idle_ns")]
+    pub session_idle: Option<Span>,
+    /// Expected follow-up work per session in thousandths of a unit, until learned (default 1000).
+    pub follow_ups_milli: u32,
+    /// Between two tries of a server that is down, ± 20 % (default 1 s).
+    #[serde(rename = "retry_server_ns")]
+    pub retry_server: Span,
+    /// A renewal ranks before new sessions when its token expires within this (default 30 s).
+    #[serde(rename = "renew_within_ns")]
+    pub renew_within: Span,
+    /// Shortest Retry-After (default 1 s).
+    #[serde(rename = "retry_after_min_ns")]
+    pub retry_after_min: Span,
+    /// Longest Retry-After (default 30 s).
+    #[serde(rename = "retry_after_max_ns")]
+    pub retry_after_max: Span,
+    /// The window over which the rate of completed work is measured (default 2 s).
+    #[serde(rename = "rate_window_ns")]
+    pub rate_window: Span,
+}

@@ -1,0 +1,126 @@
+//! The machine's counters and gauges as plain data: what `status`, metrics and tests read.
+
+use crate::reason::{Reason, words};
+use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
+
+words! {
+    /// The phase of a server.
+    Phase {
+        /// It answers.
+        Up = "up",
+        /// Something is wrong, not proven yet.
+        Suspect = "suspect",
+        /// It answers, but takes no new connections.
+        Degraded = "degraded",
+        /// It cannot be reached; one call at a time tries.
+        Down = "down",
+        /// It is back; clients are let in batch by batch.
+        Recovering = "recovering",
+        /// It takes no new calls; those in flight end.
+        Draining = "draining",
+        /// The operator has announced a planned restart.
+        Maintenance = "maintenance",
+    }
+}
+
+/// How many calls met which fate, since the machine began.
+///
+/// Conservation, at any moment: `arrived = admitted + turned_away (sum) + client_gone + held + pending`, where `pending`
+/// are calls in flight whose connection does not stand yet (they may be held again).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counters {
+    /// Calls that arrived.
+    pub arrived: u64,
+    /// Calls that reached a server.
+    pub admitted: u64,
+    /// Calls turned away, by [`Reason`] (index: `reason as usize`).
+    pub turned_away: [u64; Reason::ALL.len()],
+    /// Calls whose client left while they were held.
+    pub client_gone: u64,
+    /// Calls that were held at least once.
+    pub held: u64,
+    /// Calls whose client left after they were admitted; the slot stayed taken.
+    pub orphaned: u64,
+    /// Calls held again because their server could not be reached.
+    pub held_again: u64,
+    /// Calls that the server did not answer within the upstream timeout.
+    pub expired: u64,
+    /// Answers, refusals to work, broken connections.
+    pub answered: u64,
+    /// Overload answers.
+    pub overload: u64,
+    /// Broken connections and garbage.
+    pub broken: u64,
+    /// Requests whose client left before they were whole.
+    pub incomplete: u64,
+    /// Failed connects.
+    pub connect_failed: u64,
+    /// In observe mode: calls that would have been held.
+    pub would_hold: u64,
+    /// In observe mode: calls that would have been turned away.
+    pub would_turn_away: u64,
+    /// `Done` or `ClientGone` for a call that the machine does not know (a defect of the driver, or a late one).
+    pub unknown_call: u64,
+    /// Sessions opened through the gate.
+    pub sessions_opened: u64,
+    /// Sessions that settled.
+    pub sessions_settled: u64,
+}
+
+impl Counters {
+    /// All calls turned away.
+    pub fn turned_away_total(&self) -> u64 {
+        self.turned_away.iter().sum()
+    }
+}
+
+/// One server, now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ServerSnapshot {
+    /// Its name.
+    pub name: String,
+    /// Its phase.
+    pub phase: Phase,
+    /// Its limit.
+    pub limit: u32,
+    /// Calls in flight, orphans and probes included.
+    pub in_flight: u32,
+    /// Of these, calls whose client has left.
+    pub orphans: u32,
+    /// Calls ever sent there.
+    pub admitted: u64,
+    /// Most that was ever in flight.
+    pub in_flight_max: u32,
+}
+
+/// The machine, now.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// When.
+    pub now: Nanos,
+    /// Since the beginning.
+    pub counters: Counters,
+    /// Held calls by class (index: `class as usize`).
+    pub held: [u32; 6],
+    /// Calls in flight whose connection does not stand yet.
+    pub pending: u32,
+    /// Longest time that a call now held has waited.
+    pub oldest: Span,
+    /// Measured rate of completed work, in thousandths of a unit per second; 0: not known yet.
+    pub rate_milli: u64,
+    /// Time until all that is held now, with its follow-ups, is in, when a rate is known.
+    pub all_in: Option<Span>,
+    /// Sessions that are open but not settled.
+    pub sessions_unsettled: u32,
+    /// Sessions that are settled.
+    pub sessions_settled: u32,
+    /// The servers, in the plan's order.
+    pub servers: Vec<ServerSnapshot>,
+    /// Maintenance is on.
+    pub maintenance: bool,
+    /// Everything passes.
+    pub bypass: bool,
+    /// The service is shutting down.
+    pub draining: bool,
+}

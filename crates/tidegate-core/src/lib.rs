@@ -1,0 +1,14 @@
+//! tidegate-core DECIDES: `(state, event, now) -> actions`, with no I/O and no clock.
+//!
+//! - [`admission`]: the machine that admits, holds and turns away: start at [`admission::Machine`].
+//! - [`queue`]: where held calls wait: exact fair queues per client, order by seniority, by expiry.
+//! - [`session`]: which session belongs to which client, and whether it is settled.
+//! - [`reason`]: the closed lists of reasons and ends.
+//! - [`time`]: the only time types. Time is passed in, never read.
+#![forbid(unsafe_code)]
+
+pub mod admission;
+pub mod queue;
+pub mod reason;
+pub mod session;
+pub mod time;
