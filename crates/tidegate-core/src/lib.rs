@@ -2,13 +2,18 @@
 //!
 //! - [`admission`]: the machine that admits, holds and turns away: start at [`admission::Machine`].
 //! - [`queue`]: where held calls wait: exact fair queues per client, order by seniority, by expiry.
+//! - [`limit`]: how fast work is done.
 //! - [`session`]: which session belongs to which client, and whether it is settled.
 //! - [`reason`]: the closed lists of reasons and ends.
+//! - [`recent`], [`rng`]: a bounded map, seeded randomness.
 //! - [`time`]: the only time types. Time is passed in, never read.
 #![forbid(unsafe_code)]
 
 pub mod admission;
+pub mod limit;
 pub mod queue;
 pub mod reason;
+pub mod recent;
+pub mod rng;
 pub mod session;
 pub mod time;

@@ -119,6 +119,19 @@ pub enum Event {
     Drain,
 }
 
+impl Action {
+    /// The call that it is about.
+    pub fn call(&self) -> CallId {
+        match *self {
+            Action::Admit { call, .. }
+            | Action::Hold { call, .. }
+            | Action::TurnAway { call, .. }
+            | Action::Observed { call, .. }
+            | Action::Expire { call } => call,
+        }
+    }
+}
+
 /// Something that the driver must do. At most one `Admit` or `TurnAway` is pending per call.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Action {
@@ -146,6 +159,15 @@ pub enum Action {
         reason: Reason,
         /// When to come back: a prediction, spread, bounded by the plan.
         retry_after: Span,
+    },
+    /// In observe mode, after the `Admit` that lets it pass: what would have become of the call.
+    Observed {
+        /// The call.
+        call: CallId,
+        /// It would have been turned away for this; `None`: held.
+        turn_away: Option<Reason>,
+        /// The predicted wait, when a rate is known.
+        predicted: Option<Span>,
     },
     /// The server did not answer an admitted call within the upstream timeout: stop waiting for it. The slot stays taken
     /// until the driver says `Done`, or until the plan's quarantine is over.

@@ -4,10 +4,21 @@
 //! admitted, held or turned away. An admitted call takes a slot at one server until that *server* is done, whether or not
 //! the client is still there. When a slot falls free the next held call is chosen: guarantees first, then rank.
 
+mod apply;
+mod call;
+mod client;
+mod dispatch;
 mod event;
+mod machine;
 mod plan;
+mod predict;
+mod server;
+mod share;
 mod snapshot;
 
-pub use event::{Action, Arrival, CallId, Class, ClientKey, Event, Outcome, Role, ServerId, SessionKey};
-pub use plan::{Guarantees, Mode, Plan, ServerPlan};
+pub use event::{
+    Action, Arrival, CallId, Class, ClientKey, Event, Outcome, Role, ServerId, SessionKey,
+};
+pub use machine::Machine;
+pub use plan::{Guarantees, Mode, Plan, PlanError, ServerPlan};
 pub use snapshot::{Counters, Phase, ServerSnapshot, Snapshot};

@@ -1,0 +1,282 @@
+//! Filling free slots: hold, dispatch, let pass.
+
+use super::call::State;
+use super::event::{Action, Class, ServerId};
+use super::machine::Machine;
+use super::server::{Server, least_loaded};
+use crate::queue::Place;
+use crate::reason::Reason;
+use crate::time::Nanos;
+
+impl Machine {
+    /// A server with a free slot for a call bound to `bound`, or to none.
+    pub(super) fn slot_for(&self, now: Nanos, bound: Option<ServerId>) -> Option<ServerId> {
+        least_loaded(&self.servers, |id, server| {
+            bound.is_none_or(|bound| bound == id) && server.has_slot(now)
+        })
+    }
+
+    /// Puts a new call into the queue, if it may wait, and fills what is free. One action about it comes first.
+    pub(super) fn hold(&mut self, now: Nanos, index: u32, reserved: bool, out: &mut Vec<Action>) {
+        let twin = self.supersede(index);
+        let begin = out.len();
+        if let Err(reason) = self.may_wait(now, index, reserved, out) {
+            self.turn_away(now, index, reason, out);
+        } else {
+            self.enqueue(now, index, false);
+            self.dispatch(now, out);
+            self.first_about(index, begin, out);
+        }
+        if let Some(twin) = twin {
+            self.turn_away(now, twin, Reason::Superseded, out);
+        }
+        // An eviction that made room was pushed before; the driver is promised the new call first.
+        let id = self.calls.id(index);
+        if let Some(at) = out
+            .iter()
+            .skip(begin)
+            .position(|action| action.call() == id)
+        {
+            out[begin..=begin + at].rotate_right(1);
+        }
+    }
+
+    /// The twin that this call replaces: out of the queue, its arrival number inherited.
+    fn supersede(&mut self, index: u32) -> Option<u32> {
+        let call = self.calls.get(index).filter(|call| call.opens)?;
+        let twin = self.clients.opening(call.place.client)?;
+        let order = self.calls.get(twin)?.place.order;
+        self.leave_queue(twin);
+        if let Some(call) = self.calls.get_mut(index) {
+            call.place.order = order;
+        }
+        Some(twin)
+    }
+
+    /// Whether a call may be held, making room for it if it outranks what is last.
+    fn may_wait(
+        &mut self,
+        now: Nanos,
+        index: u32,
+        reserved: bool,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Reason> {
+        let Some(call) = self.calls.get(index) else {
+            return Err(Reason::BadRequest);
+        };
+        let (class, client) = (call.class(), call.place.client);
+        if self.give_up(call) <= now {
+            return Err(Reason::TooLate);
+        }
+        let (ahead, work) = self.queues.ahead(&call.place);
+        let wait = self.predicted(&call.place, ahead, work).unwrap_or_default();
+        if call.honours_retry_after && now + wait > self.give_up(call) {
+            return Err(Reason::TooLate); // it will come back when it is told to: holding it would only cost a socket
+        }
+        if self.clients.held(client) >= self.plan.held_per_client_max && !reserved {
+            return Err(Reason::ClientCap);
+        }
+        let places = self.plan.held_max
+            + if reserved {
+                self.plan.reserved_places
+            } else {
+                0
+            };
+        if self.queues.total() < places {
+            return Ok(());
+        }
+        let last = self.queues.last().filter(|last| {
+            self.calls
+                .get(*last)
+                .is_some_and(|call| class < call.class())
+        });
+        let Some(last) = last else {
+            return Err(Reason::QueueFull);
+        };
+        self.turn_away(now, last, Reason::QueueFull, out);
+        Ok(())
+    }
+
+    /// Puts a call into the queue with a timer: the moment it is given up.
+    pub(super) fn enqueue(&mut self, now: Nanos, index: u32, front: bool) {
+        let timer = self.planned_end(now, index);
+        let Some(call) = self.calls.get_mut(index) else {
+            return;
+        };
+        call.state = State::Held;
+        (call.timer, call.staggered) = timer;
+        self.timers.insert((call.timer, index));
+        self.queues.push(&call.place, index, front);
+        self.clients.hold(now, call.place.client, index, call.opens);
+    }
+
+    /// Says `Hold` of a call that is still held.
+    fn first_about(&mut self, index: u32, begin: usize, out: &mut Vec<Action>) {
+        let Some(call) = self
+            .calls
+            .get(index)
+            .filter(|call| call.state == State::Held)
+        else {
+            return;
+        };
+        let id = self.calls.id(index);
+        if out.iter().skip(begin).any(|action| action.call() == id) {
+            return; // turned away while slots were filled
+        }
+        let (ahead, work) = self.queues.ahead(&call.place);
+        let predicted = self.predicted(&call.place, ahead, work);
+        self.counters.held += 1;
+        out.insert(
+            begin,
+            Action::Hold {
+                call: id,
+                ahead,
+                predicted,
+            },
+        );
+    }
+
+    /// Fills free slots from the queues until there is none, or nobody who may take it.
+    pub(super) fn dispatch(&mut self, now: Nanos, out: &mut Vec<Action>) {
+        if self.passes_all() {
+            return self.let_all_pass(now, out);
+        }
+        while self.queues.total() > 0 && !self.maintenance && !self.draining {
+            let heads = |server: ServerId, state: &Server| self.next_for(now, server, state);
+            let able = least_loaded(&self.servers, |id, server| heads(id, server).is_some());
+            let Some(server) = able else { return };
+            let Some((index, reserved_slot)) = self
+                .servers
+                .get(usize::from(server.0))
+                .and_then(|state| self.next_for(now, server, state))
+            else {
+                return;
+            };
+            self.serve(now, index, server, reserved_slot, out);
+        }
+    }
+
+    /// The held call that goes to `server` next, and whether it takes the probes' reserved slot.
+    fn next_for(&self, now: Nanos, server: ServerId, state: &Server) -> Option<(u32, bool)> {
+        let reachable = state
+            .down
+            .is_none_or(|retry| !retry.trying && retry.at <= now);
+        if reachable
+            && !state.probing
+            && let Some(probe) = self.queues.first(Class::Probe, server, u32::MAX)
+        {
+            return Some((probe, true));
+        }
+        if !state.has_slot(now) {
+            return None;
+        }
+        let bulk_cap = self.plan.bulk_per_client_min.max(state.limit / 8);
+        let first: [Option<u32>; 6] = std::array::from_fn(|class| {
+            let cap = if Class::ALL[class] == Class::Bulk {
+                bulk_cap
+            } else {
+                u32::MAX
+            };
+            self.queues.first(Class::ALL[class], server, cap)
+        });
+        let heads = first.map(|index| {
+            index
+                .and_then(|index| self.calls.get(index))
+                .map(|call| call.place.work)
+        });
+        let class = self.shares.choose(&heads)?;
+        first[class as usize].map(|index| (index, false))
+    }
+
+    /// Takes a call out of the queue and admits it, unless it could no longer be answered in time.
+    fn serve(
+        &mut self,
+        now: Nanos,
+        index: u32,
+        server: ServerId,
+        reserved_slot: bool,
+        out: &mut Vec<Action>,
+    ) {
+        let Some(call) = self.calls.get(index) else {
+            return;
+        };
+        let (place, deadline, expiry) = (call.place, call.deadline, call.token_expiry);
+        let waiting = std::array::from_fn(|class| self.queues.count(Class::ALL[class]) > 0);
+        self.queues.serve(&place, index);
+        self.clients.release(place.client, index);
+        let late = if expiry.is_some_and(|expiry| expiry <= now) {
+            Some(Reason::TokenDead)
+        } else if now + self.rate.service(place.work) >= deadline {
+            Some(Reason::Deadline)
+        } else {
+            None
+        };
+        if let Some(reason) = late {
+            self.queues.done(&place, 0);
+            return self.turn_away(now, index, reason, out);
+        }
+        self.shares
+            .dispatched(&self.plan.guarantees, place.class, place.work, waiting);
+        self.admit(now, index, server, reserved_slot, out);
+    }
+
+    /// Bypass or observe: everything passes, whatever the limit.
+    pub(super) fn let_all_pass(&mut self, now: Nanos, out: &mut Vec<Action>) {
+        if !self.passes_all() {
+            return self.dispatch(now, out);
+        }
+        let held: Vec<u32> = self.queues.iter().collect();
+        for index in held {
+            self.leave_queue(index);
+            self.pass(now, index, out);
+        }
+    }
+
+    /// Admits a call past every limit, and notes what would have become of it.
+    pub(super) fn pass(&mut self, now: Nanos, index: u32, out: &mut Vec<Action>) {
+        let Some(place) = self.calls.get(index).map(|call| call.place) else {
+            return;
+        };
+        let free = self.slot_for(now, place.bound).is_some();
+        let server = place
+            .bound
+            .or_else(|| least_loaded(&self.servers, |_, server| server.down.is_none()));
+        let server = server
+            .or_else(|| least_loaded(&self.servers, |_, _| true))
+            .unwrap_or(ServerId(0));
+        self.queues.charge(&place);
+        self.admit(now, index, server, false, out);
+        if !free && !self.bypass {
+            self.observe(index, &place, out);
+        }
+    }
+
+    fn observe(&mut self, index: u32, place: &Place, out: &mut Vec<Action>) {
+        let slots: u64 = self
+            .servers
+            .iter()
+            .map(|server| u64::from(server.limit))
+            .sum();
+        let calls: u64 = self
+            .servers
+            .iter()
+            .map(|server| u64::from(server.in_flight))
+            .sum();
+        let over = self.work_in_flight * calls.saturating_sub(slots) / calls.max(1);
+        let predicted = self.predicted(place, 0, over);
+        let room = self.plan.client_timeout - self.plan.margin;
+        let turn_away = predicted
+            .filter(|predicted| *predicted > room)
+            .map(|_| Reason::TooLate);
+        *(if turn_away.is_some() {
+            &mut self.counters.would_turn_away
+        } else {
+            &mut self.counters.would_hold
+        }) += 1;
+        out.push(Action::Observed {
+            call: self.calls.id(index),
+            turn_away,
+            predicted,
+        });
+    }
+}

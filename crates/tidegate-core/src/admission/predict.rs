@@ -1,0 +1,157 @@
+//! How long a wait will be, and what follows for a call that cannot wait so long.
+//!
+//! `room = deadline − now − margin − 1.5 × expected service` (admission.md §4.6). A call whose predicted wait is within
+//! its room is held to the end of it. Beyond: a client that honours Retry-After is turned away at once; any other is held
+//! and turned away at U(0.3, 1) × room, which costs a socket, saves a handshake and spreads the herd. It may still be
+//! admitted if room appears.
+
+use super::call::Call;
+use super::event::{Action, Class};
+use super::machine::Machine;
+use crate::queue::Place;
+use crate::reason::Reason;
+use crate::time::{Nanos, Span};
+
+impl Machine {
+    /// The moment from which an answer would come too late.
+    pub(super) fn give_up(&self, call: &Call) -> Nanos {
+        call.deadline - self.plan.margin - self.rate.service(call.place.work).mul_f64(1.5)
+    }
+
+    /// When to turn a call away that waits from now on, and whether that is staggered.
+    pub(super) fn planned_end(&mut self, now: Nanos, index: u32) -> (Nanos, bool) {
+        let Some(call) = self.calls.get(index) else {
+            return (now, false);
+        };
+        let give_up = self.give_up(call);
+        let (ahead, work) = self.queues.ahead(&call.place);
+        let late = self
+            .predicted(&call.place, ahead, work)
+            .is_some_and(|wait| now + wait > give_up);
+        if !late {
+            return (give_up, false);
+        }
+        (self.stagger(now, give_up), true)
+    }
+
+    fn stagger(&mut self, now: Nanos, give_up: Nanos) -> Nanos {
+        now + give_up.since(now).mul_f64(self.rng.uniform(0.3, 1.0))
+    }
+
+    /// The predicted wait of a call with so many calls, and so much work, before it in its class.
+    pub(super) fn predicted(&self, place: &Place, ahead: u32, work: u64) -> Option<Span> {
+        let rate = self.rate.per_second()?;
+        let queues = &self.queues;
+        let follow_ups = self.sessions.follow_ups();
+        let opening = |calls: u32, work: u64| work + u64::from(calls) * follow_ups;
+        let continuing = queues
+            .work(Class::Continuation)
+            .max(self.sessions.remaining());
+        let renewing = queues.work(Class::Renewal);
+        let new = opening(
+            queues.count(Class::NewSession),
+            queues.work(Class::NewSession),
+        );
+        let own = if place.class == Class::NewSession {
+            opening(ahead, work)
+        } else {
+            work
+        };
+        let before = match place.class {
+            Class::Probe => return Some(Span::ZERO),
+            Class::Continuation => 0,
+            Class::Renewal => queues.work(Class::Continuation),
+            Class::NewSession => continuing + renewing,
+            Class::Steady => continuing + renewing + new,
+            Class::Bulk => continuing + renewing + new + queues.work(Class::Steady),
+        };
+        let shares = &self.plan.guarantees;
+        let lent = |class: Class, share: u32| {
+            if place.class < class && queues.count(class) > 0 {
+                share
+            } else {
+                0
+            }
+        };
+        let kept =
+            1000 - (lent(Class::Steady, shares.steady) + lent(Class::Bulk, shares.bulk)).min(999);
+        let by_rank = (before + own) as f64 / (rate * f64::from(kept) / 1000.0);
+        let share = match place.class {
+            Class::Continuation => shares.continuation,
+            Class::NewSession => shares.new_session,
+            Class::Steady => shares.steady,
+            Class::Bulk => shares.bulk,
+            Class::Probe | Class::Renewal => 0,
+        };
+        let by_share = if share == 0 {
+            f64::INFINITY
+        } else {
+            own as f64 / (rate * f64::from(share) / 1000.0)
+        };
+        let in_flight = self.work_in_flight as f64 / 2.0 / rate;
+        Some(Span::from_secs_f64(in_flight + by_rank.min(by_share)))
+    }
+
+    /// Time until all that is held now is in, with its follow-ups.
+    pub(super) fn all_in(&self) -> Option<Span> {
+        let rate = self.rate.per_second()?;
+        let new = self.queues.work(Class::NewSession)
+            + u64::from(self.queues.count(Class::NewSession)) * self.sessions.follow_ups();
+        let held = new
+            + self
+                .queues
+                .work(Class::Continuation)
+                .max(self.sessions.remaining())
+            + self.queues.work(Class::Renewal);
+        Some(Span::from_secs_f64(
+            (held as f64 + self.work_in_flight as f64 / 2.0) / rate,
+        ))
+    }
+
+    /// The rate is known better: looks again at every call held to its end, in order.
+    pub(super) fn replan(&mut self, now: Nanos, out: &mut Vec<Action>) {
+        let held: Vec<u32> = self.queues.iter().collect();
+        let mut ahead = (0u32, 0u64, None);
+        for index in held {
+            let Some(call) = self.calls.get(index) else {
+                continue;
+            };
+            if ahead.2 != Some(call.class()) {
+                ahead = (0, 0, Some(call.class()));
+            }
+            let (place, timer, staggered, honours) = (
+                call.place,
+                call.timer,
+                call.staggered,
+                call.honours_retry_after,
+            );
+            let wait = self.predicted(&place, ahead.0, ahead.1);
+            ahead = (ahead.0 + 1, ahead.1 + place.work, ahead.2);
+            if staggered || wait.is_none_or(|wait| now + wait <= timer) {
+                continue;
+            }
+            if honours {
+                self.turn_away(now, index, Reason::TooLate, out);
+                continue;
+            }
+            let end = self.stagger(now, timer);
+            self.timers.remove(&(timer, index));
+            self.timers.insert((end, index));
+            if let Some(call) = self.calls.get_mut(index) {
+                (call.timer, call.staggered) = (end, true);
+            }
+        }
+    }
+
+    /// When a client that is turned away should come back: when its turn is predicted, spread by U(0.6, 1.2), within the
+    /// plan's bounds (admission.md §4.8).
+    pub(super) fn retry_after(&mut self, _now: Nanos, call: &Call) -> Span {
+        let (ahead, work) = self.queues.ahead(&call.place);
+        let (low, high) = (self.plan.retry_after_min, self.plan.retry_after_max);
+        let wait = self
+            .predicted(&call.place, ahead, work)
+            .unwrap_or(low)
+            .clamp(low, high.max(low));
+        wait.mul_f64(self.rng.uniform(0.6, 1.2)).max(low)
+    }
+}

@@ -1,0 +1,74 @@
+//! Guarantees: which class goes next.
+//!
+//! Rank decides, unless a waiting class has been given less than its guarantee. Each class that waits earns its
+//! guaranteed share of all work that is dispatched; what it is given is taken off. A class with enough credit for its
+//! next call goes before rank. Idle shares are lent at once and owed to nobody: a class that does not wait earns nothing,
+//! and work beyond the guarantee is not held against it later (Kubernetes' borrowing, with a period of zero).
+
+use super::event::Class;
+use super::plan::Guarantees;
+
+/// Credit per class, in thousandths of a thousandth of a unit (work × per mille).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Shares {
+    credit: [u64; 6],
+}
+
+/// Most credit that a class can save up: four units. More would be a burst that rank could not explain.
+const CREDIT_MAX: u64 = 4 * 1000 * 1000;
+
+fn guarantee(guarantees: &Guarantees, class: Class) -> u32 {
+    match class {
+        Class::Probe | Class::Renewal => 0, // a reserved slot, and the earliest expiry first, are their guarantees
+        Class::Continuation => guarantees.continuation,
+        Class::NewSession => guarantees.new_session,
+        Class::Steady => guarantees.steady,
+        Class::Bulk => guarantees.bulk,
+    }
+}
+
+impl Shares {
+    /// Which of the waiting classes goes next; `heads` holds the work of each class's next call, `None`: it has none.
+    pub fn choose(&self, heads: &[Option<u64>; 6]) -> Option<Class> {
+        let waiting = || {
+            Class::ALL
+                .iter()
+                .filter_map(|class| heads[*class as usize].map(|work| (*class, work)))
+        };
+        let first = waiting().next().map(|(class, _)| class);
+        if first == Some(Class::Probe) {
+            return first;
+        }
+        let owed = waiting().filter(|(class, work)| {
+            let credit = self.credit[*class as usize];
+            credit >= (work * 1000).min(CREDIT_MAX) && credit > 0
+        });
+        owed.max_by_key(|(class, _)| (self.credit[*class as usize], std::cmp::Reverse(*class)))
+            .map(|(class, _)| class)
+            .or(first)
+    }
+
+    /// `work` of `class` was dispatched while the classes in `waiting` had calls held.
+    pub fn dispatched(
+        &mut self,
+        guarantees: &Guarantees,
+        class: Class,
+        work: u64,
+        waiting: [bool; 6],
+    ) {
+        for other in Class::ALL {
+            let credit = &mut self.credit[*other as usize];
+            let earned = if waiting[*other as usize] {
+                work * u64::from(guarantee(guarantees, *other))
+            } else {
+                0
+            };
+            *credit = (*credit + earned).min(CREDIT_MAX);
+            if *other == class {
+                *credit = credit.saturating_sub(work * 1000);
+            } else if !waiting[*other as usize] {
+                *credit = 0;
+            }
+        }
+    }
+}

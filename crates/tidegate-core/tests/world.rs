@@ -1,0 +1,255 @@
+//! A driver for the machine that checks, after every event, what must always hold.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "shared by several test binaries; tests may panic"
+)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate_core::admission::*;
+use tidegate_core::reason::Reason;
+use tidegate_core::time::{Nanos, Span};
+
+/// A plan with the documented defaults and one server called `a`.
+pub fn plan(limit: u32) -> Plan {
+    Plan {
+        mode: Mode::Enforce,
+        servers: vec![ServerPlan {
+            name: "a".into(),
+            limit,
+        }],
+        guarantees: Guarantees {
+            continuation: 500,
+            new_session: 250,
+            steady: 100,
+            bulk: 100,
+        },
+        seed: 7,
+        held_max: 20_000,
+        held_per_client_max: 8,
+        reserved_places: 8,
+        bulk_per_client_min: 2,
+        clients_max: 50_000,
+        sessions_max: 65_536,
+        client_timeout: Span::secs(30),
+        margin: Span::secs(2),
+        upstream_timeout: Span::secs(60),
+        quarantine: Span::secs(10),
+        seniority: Span::secs(600),
+        settle_after: Span::secs(30),
+        settle_calls: 16,
+        session_idle: None,
+        follow_ups_milli: 1000,
+        retry_server: Span::secs(1),
+        renew_within: Span::secs(30),
+        retry_after_min: Span::secs(1),
+        retry_after_max: Span::secs(30),
+        rate_window: Span::secs(2),
+    }
+}
+
+pub fn arrival(client: u64, role: Role) -> Arrival {
+    Arrival {
+        client: ClientKey(client),
+        role,
+        session: None,
+        cost_milli: 1000,
+        deadline: None,
+        token_expiry: None,
+        honours_retry_after: false,
+        reserved: false,
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Held,
+    InFlight(ServerId),
+    TurnedAway(Reason),
+    Gone,
+    Done,
+}
+
+/// The machine, the calls it knows of, and what became of them.
+pub struct World {
+    pub machine: Machine,
+    pub now: Nanos,
+    pub fates: BTreeMap<CallId, Fate>,
+    pub arrivals: BTreeMap<CallId, (Nanos, Arrival)>,
+    pub gone: BTreeSet<CallId>,
+    /// Calls whose connection stands: they cannot fail to connect any more.
+    pub connected: BTreeSet<CallId>,
+    pub log: Vec<(Nanos, Action)>,
+    pub limits: Vec<u32>,
+    pub mode: Mode,
+}
+
+impl World {
+    pub fn new(plan: Plan) -> World {
+        let limits = plan.servers.iter().map(|server| server.limit).collect();
+        let mode = plan.mode;
+        let machine = Machine::new(plan, Nanos(0)).unwrap();
+        World {
+            machine,
+            now: Nanos(0),
+            fates: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
+            gone: BTreeSet::new(),
+            connected: BTreeSet::new(),
+            log: Vec::new(),
+            limits,
+            mode,
+        }
+    }
+
+    pub fn arrive(&mut self, arrival: Arrival) -> CallId {
+        let mut out = Vec::new();
+        let id = self.machine.arrive(self.now, arrival, &mut out);
+        assert_eq!(
+            out[0].call(),
+            id,
+            "the first action is about the new call: {out:?}"
+        );
+        assert!(!matches!(
+            out[0],
+            Action::Expire { .. } | Action::Observed { .. }
+        ));
+        assert!(
+            self.arrivals.insert(id, (self.now, arrival)).is_none(),
+            "ids are never reused while live"
+        );
+        self.take(out);
+        id
+    }
+
+    pub fn event(&mut self, event: Event) {
+        if let Event::ClientGone(call) = event {
+            self.gone.insert(call);
+            if self.fates.get(&call) == Some(&Fate::Held) {
+                self.fates.insert(call, Fate::Gone);
+            }
+        }
+        if let Event::Connected(call) = event {
+            self.connected.insert(call);
+        }
+        if let Event::Done(call, outcome) = event
+            && outcome != Outcome::ConnectFailed
+        {
+            self.fates.insert(call, Fate::Done);
+        }
+        let unknown = self.machine.snapshot(self.now).counters.unknown_call;
+        let mut out = Vec::new();
+        self.machine.on_event(self.now, event, &mut out);
+        if let Event::Done(call, Outcome::ConnectFailed) = event {
+            let again = out.iter().any(|action| action.call() == call);
+            let late = self.machine.snapshot(self.now).counters.unknown_call > unknown;
+            if late {
+                self.fates.insert(call, Fate::Done); // its quarantine was over: the machine had forgotten it
+            } else if !again {
+                assert!(
+                    self.gone.contains(&call),
+                    "a call whose connect failed is held again or answered"
+                );
+                self.fates.insert(call, Fate::Gone);
+            }
+        }
+        self.take(out);
+    }
+
+    fn take(&mut self, out: Vec<Action>) {
+        for action in out {
+            let call = action.call();
+            let before = self.fates.get(&call).copied();
+            let ended = matches!(before, Some(Fate::TurnedAway(_) | Fate::Gone | Fate::Done));
+            assert!(!ended, "{action:?} after {before:?}");
+            match action {
+                Action::Admit { server, .. } => {
+                    assert!(
+                        !self.gone.contains(&call),
+                        "dispatched a call whose client is gone"
+                    );
+                    self.fates.insert(call, Fate::InFlight(server));
+                }
+                Action::Hold { .. } => drop(self.fates.insert(call, Fate::Held)),
+                Action::TurnAway { reason, .. } => {
+                    assert!(
+                        !matches!(before, Some(Fate::InFlight(_))) || reason == Reason::ServerDown
+                    );
+                    self.fates.insert(call, Fate::TurnedAway(reason));
+                }
+                Action::Observed { .. } | Action::Expire { .. } => {}
+            }
+            self.log.push((self.now, action));
+        }
+        self.check();
+    }
+
+    /// Moves time on, waking the machine exactly when it asks for it.
+    pub fn advance(&mut self, span: Span) {
+        let end = self.now + span;
+        while let Some(at) = self.machine.next_wake().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.event(Event::Wake);
+            assert!(
+                self.machine.next_wake() > Some(at) || self.machine.next_wake().is_none(),
+                "a wake must make progress"
+            );
+        }
+        self.now = end;
+    }
+
+    pub fn held(&self) -> Vec<CallId> {
+        self.with(|fate| fate == Fate::Held)
+    }
+
+    pub fn in_flight(&self) -> Vec<CallId> {
+        self.with(|fate| matches!(fate, Fate::InFlight(_)))
+    }
+
+    fn with(&self, which: impl Fn(Fate) -> bool) -> Vec<CallId> {
+        self.fates
+            .iter()
+            .filter(|(_, fate)| which(**fate))
+            .map(|(id, _)| *id)
+            .collect()
+    }
+
+    /// What must hold after every event.
+    pub fn check(&self) {
+        let snapshot = self.machine.snapshot(self.now);
+        let counters = &snapshot.counters;
+        let held: u32 = snapshot.held.iter().sum();
+        assert_eq!(
+            counters.arrived,
+            counters.admitted
+                + counters.turned_away_total()
+                + counters.client_gone
+                + u64::from(held)
+                + u64::from(snapshot.pending),
+            "conservation: {snapshot:?}"
+        );
+        assert_eq!(
+            held as usize,
+            self.held().len(),
+            "held, by the driver's count"
+        );
+        if self.mode == Mode::Enforce && !snapshot.bypass {
+            for (server, limit) in snapshot.servers.iter().zip(&self.limits) {
+                assert!(
+                    server.in_flight <= limit + 1,
+                    "{} in flight, limit {limit}",
+                    server.in_flight
+                );
+            }
+        }
+        for call in self.held() {
+            let (arrived, arrival) = self.arrivals[&call];
+            let deadline = arrival
+                .deadline
+                .unwrap_or(Nanos::NEVER)
+                .min(arrived + Span::secs(30));
+            assert!(self.now <= deadline, "held past its deadline");
+        }
+    }
+}
