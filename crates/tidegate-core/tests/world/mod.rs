@@ -76,6 +76,8 @@ pub struct World {
     pub machine: Machine,
     pub now: Nanos,
     pub fates: BTreeMap<CallId, Fate>,
+    /// The calls of `fates` that are held or in flight, so that checks walk over live calls only.
+    pub live: BTreeSet<CallId>,
     pub arrivals: BTreeMap<CallId, (Nanos, Arrival)>,
     pub gone: BTreeSet<CallId>,
     /// Calls whose connection stands: they cannot fail to connect any more.
@@ -94,6 +96,7 @@ impl World {
             machine,
             now: Nanos(0),
             fates: BTreeMap::new(),
+            live: BTreeSet::new(),
             arrivals: BTreeMap::new(),
             gone: BTreeSet::new(),
             connected: BTreeSet::new(),
@@ -127,7 +130,7 @@ impl World {
         if let Event::ClientGone(call) = event {
             self.gone.insert(call);
             if self.fates.get(&call) == Some(&Fate::Held) {
-                self.fates.insert(call, Fate::Gone);
+                self.fate(call, Fate::Gone);
             }
         }
         if let Event::Connected(call) = event {
@@ -136,7 +139,7 @@ impl World {
         if let Event::Done(call, outcome) = event
             && outcome != Outcome::ConnectFailed
         {
-            self.fates.insert(call, Fate::Done);
+            self.fate(call, Fate::Done);
         }
         let unknown = self.machine.snapshot(self.now).counters.unknown_call;
         let mut out = Vec::new();
@@ -145,13 +148,13 @@ impl World {
             let again = out.iter().any(|action| action.call() == call);
             let late = self.machine.snapshot(self.now).counters.unknown_call > unknown;
             if late {
-                self.fates.insert(call, Fate::Done); // its quarantine was over: the machine had forgotten it
+                self.fate(call, Fate::Done); // its quarantine was over: the machine had forgotten it
             } else if !again {
                 assert!(
                     self.gone.contains(&call),
                     "a call whose connect failed is held again or answered"
                 );
-                self.fates.insert(call, Fate::Gone);
+                self.fate(call, Fate::Gone);
             }
         }
         self.take(out);
@@ -169,14 +172,14 @@ impl World {
                         !self.gone.contains(&call),
                         "dispatched a call whose client is gone"
                     );
-                    self.fates.insert(call, Fate::InFlight(server));
+                    self.fate(call, Fate::InFlight(server));
                 }
-                Action::Hold { .. } => drop(self.fates.insert(call, Fate::Held)),
+                Action::Hold { .. } => self.fate(call, Fate::Held),
                 Action::TurnAway { reason, .. } => {
                     assert!(
                         !matches!(before, Some(Fate::InFlight(_))) || reason == Reason::ServerDown
                     );
-                    self.fates.insert(call, Fate::TurnedAway(reason));
+                    self.fate(call, Fate::TurnedAway(reason));
                 }
                 Action::Observed { .. } | Action::Expire { .. } => {}
             }
@@ -208,11 +211,20 @@ impl World {
     }
 
     fn with(&self, which: impl Fn(Fate) -> bool) -> Vec<CallId> {
-        self.fates
+        self.live
             .iter()
-            .filter(|(_, fate)| which(**fate))
-            .map(|(id, _)| *id)
+            .filter(|id| which(self.fates[id]))
+            .copied()
             .collect()
+    }
+
+    /// Notes what became of a call.
+    pub fn fate(&mut self, call: CallId, fate: Fate) {
+        self.fates.insert(call, fate);
+        match fate {
+            Fate::Held | Fate::InFlight(_) => self.live.insert(call),
+            _ => self.live.remove(&call),
+        };
     }
 
     /// What must hold after every event.
