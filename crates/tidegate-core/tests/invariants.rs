@@ -258,7 +258,7 @@ proptest! {
     /// §4.12, 5: over any window of ten completions a waiting class gets its guarantee.
     #[test]
     fn guarantees(limit in 1..4u32, mix in prop::collection::vec(0..4usize, 0..20)) {
-        let mut world = World::new(Plan { held_per_client_max: 1000, ..plan(limit) });
+        let mut world = World::new(Plan { held_per_client_max: 1000, settle_calls: u32::MAX, settle_after: Span::secs(9999), ..plan(limit) });
         let session = |world: &mut World| {
             let call = world.arrive(arrival(1000, Role::Open));
             world.event(Event::Done(call, Outcome::Answered { opened: Some(SessionKey(5)), closed: false }));
