@@ -6,6 +6,7 @@
 //! - [`reason`]: the closed lists of reasons and ends.
 //! - [`time`]: the only time types. Time is passed in, never read.
 #![forbid(unsafe_code)]
+#![warn(clippy::iter_over_hash_type)]
 
 pub mod admission;
 pub mod queue;
