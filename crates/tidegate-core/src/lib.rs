@@ -8,6 +8,7 @@
 //! - [`recent`], [`rng`]: a bounded map, seeded randomness.
 //! - [`time`]: the only time types. Time is passed in, never read.
 #![forbid(unsafe_code)]
+#![warn(clippy::iter_over_hash_type)]
 
 pub mod admission;
 pub mod limit;

@@ -1,0 +1,47 @@
+# The targets that a person needs, each with its help text. `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint fuzz bench-gate wheel lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Seconds per target of `make fuzz`.
+SECONDS_EACH ?= 300
+
+help: ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.setup ## Create .venv with the locked Python packages
+
+$(VENV)/.setup: requirements/dev.txt
+	@PYTHON="$(PYTHON)" scripts/setup
+
+build: $(VENV)/.setup ## Build the release extension module and tidegate-lab into .venv
+	@scripts/build
+
+demo: build ## Show a reconnect storm, without and with the gate
+	@$(BIN)/tidegate demo
+
+test: ## Run every test; as root on Debian installs the peers it needs. REQUIRE_ALL=1: nothing may be left out
+	@PYTHON="$(PYTHON)" $(PYTHON) scripts/test.py
+
+lint: $(VENV)/.setup ## Run the linters and type checkers only
+	@$(PYTHON) scripts/test.py --only lint
+
+fuzz: ## Fuzz every target for SECONDS_EACH seconds (default 300)
+	@scripts/fuzz $(SECONDS_EACH)
+
+bench-gate: build ## Measure the gate beside haproxy, nginx and envoy (QUICK=1: a short look; QUIET box needed)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
+	@$(BIN)/python -m benches.gate $(if $(QUICK),--quick)
+
+wheel: ## Build a wheel with the lab binary in it, install it without Rust, and run it
+	@PYTHON="$(PYTHON)" scripts/wheel
+
+lock: ## Resolve the Python packages anew: uv.lock and requirements/*.txt
+	@scripts/lock
+
+clean: ## Remove what was built (.venv, target, dist)
+	@rm -rf $(VENV) target dist fuzz/target

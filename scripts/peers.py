@@ -1,0 +1,58 @@
+"""Programs that are not part of tidegate but that its tests talk to, and the Debian packages that bring them.
+
+As root on Debian, `install` brings what is missing; anywhere else it only reports it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+# program on PATH -> Debian package (bookworm's names)
+PEERS = {
+    "chromium": "chromium",
+    "curl": "curl",
+    "h2load": "nghttp2-client",
+    "haproxy": "haproxy",
+    "nginx": "nginx-light",
+    "openssl": "openssl",
+}
+
+
+def missing() -> list[str]:
+    """Return the programs of PEERS that are not on PATH, sorted."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    return sorted(program for program in PEERS if shutil.which(program, path=path) is None)
+
+
+def install() -> list[str]:
+    """Install what is missing, where that is possible.
+
+    Returns
+    -------
+    list[str]
+        The programs that are still missing, sorted.
+    """
+    wanted = missing()
+    if not wanted or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
+        return wanted
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    packages = sorted({PEERS[program] for program in wanted})
+    print(f"==> installing peers: {' '.join(packages)}", flush=True)
+    # No service may start by itself: the tests start their own, on loopback addresses and free ports.
+    policy = Path("/usr/sbin/policy-rc.d")
+    ours = not policy.exists()
+    if ours:
+        policy.write_text("#!/bin/sh\nexit 101\n")
+        policy.chmod(0o755)
+    try:
+        # A failed update is not the end: the lists that are there may do.
+        subprocess.run(["apt-get", "-qq", "update"], env=environment, check=False)
+        command = ["apt-get", "-qq", "-y", "--no-install-recommends", "-o=Dpkg::Use-Pty=0", "install", *packages]
+        subprocess.run(command, env=environment, check=False, stdout=subprocess.DEVNULL)
+    finally:
+        if ours:
+            policy.unlink()
+    return missing()
