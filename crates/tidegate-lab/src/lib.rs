@@ -1,1 +1,22 @@
-//! tidegate-lab
+//! tidegate-lab STORMS: the models of `tidegate-sim` on real sockets, for demos, tests and benchmarks.
+//!
+//! - [`provider`]: a server that collapses past its knee, works on for clients that have left, restarts and crashes.
+//! - [`storm`]: hosts that reconnect, each over a connection of its own from a source address of its own.
+//! - [`spec`]: what the two are told, as JSON; all spans are seconds of *world* time, divided by `speed` on the wall.
+//! - [`protocol`]: the two protocols that they speak, `vasa` and `http`.
+#![forbid(unsafe_code)]
+
+mod clock;
+pub mod process;
+pub mod protocol;
+pub mod provider;
+mod rest;
+mod soap;
+pub mod spec;
+pub mod storm;
+mod wire;
+
+/// Why a lab process could not do what it was told: one sentence with a hint.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LabError(pub String);

@@ -1,1 +1,20 @@
-//! tidegate-sim
+//! tidegate-sim PLAYS: the models of the servers and the hosts of a reconnect storm, without sockets and without a clock.
+//!
+//! Time is passed in ([`tidegate_core::time`]), randomness is seeded state: the same seed gives the same trace anywhere.
+//!
+//! - [`law`]: how much a server gets done at a given concurrency, and where its knee is.
+//! - [`provider`]: a server under such a law: threads, backlog, work for clients that have left.
+//! - [`session`]: its session table, with idle expiry.
+//! - [`host`] and [`retry`]: a host that connects, follows up and polls, and what it does after a failure.
+//! - [`floor`]: the least time in which all hosts can be in.
+//! - [`rng`]: the seeded random numbers that all of them use.
+#![forbid(unsafe_code)]
+
+pub mod floor;
+pub mod host;
+mod lane;
+pub mod law;
+pub mod provider;
+pub mod retry;
+pub mod rng;
+pub mod session;

@@ -1,0 +1,199 @@
+//! The model behind the sockets: takes jobs, tells their clients when they end, keeps the sessions.
+
+use crate::clock::WorldClock;
+use crate::protocol::{ProtocolKind, Verdict, Want};
+use crate::spec::ProviderSpec;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+use tidegate_core::time::{Nanos, Span};
+use tidegate_sim::law::Law;
+use tidegate_sim::provider::{Done, JobId, Offer, Provider, ProviderModel, Tally};
+use tidegate_sim::session::Sessions;
+use tokio::sync::{Notify, oneshot, watch};
+
+/// Sessions that it keeps at once.
+const SESSIONS_MAX: usize = 100_000;
+
+pub struct Desk {
+    clock: WorldClock,
+    /// What it speaks.
+    pub protocol: ProtocolKind,
+    /// Its own URL.
+    pub base: String,
+    inner: RefCell<Inner>,
+    rearm: Notify,
+    crashed: Notify,
+    falls: watch::Sender<u64>,
+    connections: Cell<u64>,
+    connections_open: Cell<u64>,
+}
+
+struct Inner {
+    model: Provider,
+    sessions: Sessions,
+    waiting: BTreeMap<JobId, oneshot::Sender<()>>,
+    done: Vec<Done>,
+}
+
+/// A moment's figures.
+pub struct State {
+    pub in_flight: usize,
+    pub queued: usize,
+    pub sessions: usize,
+    pub sessions_made: u64,
+    pub connections: u64,
+    pub connections_open: u64,
+    pub handshakes: u64,
+    pub tally: Tally,
+}
+
+impl Desk {
+    pub fn new(spec: &ProviderSpec, law: Law, base: String) -> Desk {
+        let clock = WorldClock::start(spec.speed);
+        let model = ProviderModel { law, threads: spec.threads, backlog: spec.backlog, crash_at: spec.crash_at };
+        let sessions = Sessions::new(Span::from_secs_f64(spec.session_idle_s), SESSIONS_MAX, spec.seed);
+        Desk {
+            clock,
+            protocol: spec.protocol,
+            base,
+            inner: RefCell::new(Inner {
+                model: Provider::new(model, clock.now()),
+                sessions,
+                waiting: BTreeMap::new(),
+                done: Vec::new(),
+            }),
+            rearm: Notify::new(),
+            crashed: Notify::new(),
+            falls: watch::Sender::new(0),
+            connections: Cell::new(0),
+            connections_open: Cell::new(0),
+        }
+    }
+
+    /// Tells clients when their jobs end, for ever.
+    pub async fn keep_time(self: Rc<Desk>) {
+        loop {
+            let next = self.inner.borrow().model.next_done();
+            let due = async {
+                match next {
+                    Some(at) => tokio::time::sleep_until(self.clock.wall(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => self.with(|inner, now| inner.model.advance(now, &mut inner.done)),
+                () = self.rearm.notified() => {}
+            }
+        }
+    }
+
+    /// Takes a job: what is returned ends when it does, with an error when the server falls first. `None`: refused.
+    pub fn take(&self, units: f64) -> Option<(JobId, oneshot::Receiver<()>)> {
+        let (sender, receiver) = oneshot::channel();
+        let offer = self.with(|inner, now| {
+            let offer = inner.model.offer(now, units, &mut inner.done);
+            if let Offer::Taken(job) = offer {
+                inner.waiting.insert(job, sender);
+            }
+            offer
+        });
+        self.rearm.notify_one();
+        match offer {
+            Offer::Taken(job) => Some((job, receiver)),
+            Offer::Full => None,
+            Offer::Crashed => {
+                self.crashed.notify_one();
+                None
+            }
+        }
+    }
+
+    /// The client of a job has left; the job has not.
+    pub fn leave(&self, job: JobId) {
+        self.with(|inner, now| {
+            inner.waiting.remove(&job);
+            inner.model.leave(now, job, &mut inner.done);
+        });
+    }
+
+    /// Whether a session is known, and lives on.
+    pub fn knows(&self, session: Option<u64>, owner: u64) -> bool {
+        let now = self.clock.now();
+        session.is_some_and(|number| self.inner.borrow_mut().sessions.touch(now, number, owner))
+    }
+
+    /// The outcome of a job that has ended.
+    pub fn verdict(&self, want: Want, session: Option<u64>, owner: u64) -> Verdict {
+        match want {
+            Want::Open => Verdict::Opened(self.inner.borrow_mut().sessions.open(self.clock.now(), owner, session)),
+            _ if want.needs_session() && !self.knows(session, owner) => Verdict::NoSession,
+            _ => Verdict::Fine,
+        }
+    }
+
+    /// Loses all jobs, sessions and connections.
+    pub fn fall(&self) {
+        self.with(|inner, now| {
+            inner.model.crash(now, &mut inner.done);
+            inner.sessions.clear();
+        });
+        self.inner.borrow_mut().waiting.clear();
+        self.falls.send_modify(|falls| *falls += 1);
+    }
+
+    /// Returns when the model has broken down under its load.
+    pub async fn crashed(&self) {
+        self.crashed.notified().await;
+    }
+
+    /// Tells of falls from now on.
+    pub fn falls(&self) -> watch::Receiver<u64> {
+        self.falls.subscribe()
+    }
+
+    /// A client came (`true`) or went.
+    pub fn count_connection(&self, came: bool) {
+        if came {
+            self.connections.set(self.connections.get() + 1);
+            self.connections_open.set(self.connections_open.get() + 1);
+        } else {
+            self.connections_open.set(self.connections_open.get() - 1);
+        }
+    }
+
+    pub fn wall_span(&self, span: Span) -> Duration {
+        self.clock.wall_span(span)
+    }
+
+    pub fn state(&self) -> State {
+        self.with(|inner, now| {
+            inner.model.advance(now, &mut inner.done);
+            inner.sessions.expire(now);
+        });
+        let inner = self.inner.borrow();
+        State {
+            in_flight: inner.model.in_flight(),
+            queued: inner.model.queued(),
+            sessions: inner.sessions.len(),
+            sessions_made: inner.sessions.made(),
+            connections: self.connections.get(),
+            connections_open: self.connections_open.get(),
+            handshakes: 0,
+            tally: inner.model.tally(),
+        }
+    }
+
+    /// Does something with the model now, and tells the clients of the jobs that have ended.
+    fn with<T>(&self, act: impl FnOnce(&mut Inner, Nanos) -> T) -> T {
+        let inner = &mut *self.inner.borrow_mut();
+        let result = act(inner, self.clock.now());
+        for done in inner.done.drain(..) {
+            if let Some(client) = inner.waiting.remove(&done.job) {
+                let _ = client.send(()); // a client that has just left is no longer there to be told
+            }
+        }
+        result
+    }
+}

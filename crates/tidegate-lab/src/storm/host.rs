@@ -1,0 +1,139 @@
+//! One host on the wire: its own source address, one connection for all its calls, a new one after a failure.
+
+use super::tally::Standing;
+use super::{Stage, Storm};
+use crate::LabError;
+use crate::spec::StormSpec;
+use crate::wire::read_response;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::Poll;
+use tidegate_core::time::{Nanos, Span};
+use tidegate_sim::host::{Call, Host, HostScript, Next, Outcome};
+use tidegate_sim::retry::Retry;
+use tidegate_sim::rng::SplitMix64;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::{sleep_until, timeout_at};
+
+/// Hosts per third byte of their addresses.
+const PER_BYTE: u32 = 250;
+/// How a greedy host retries.
+const GREEDY: Retry = Retry::Greedy { wait: Span::millis(500) };
+
+/// A connection and what came beyond the last answer.
+struct Line {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+/// The life of host `index`, until the storm is over.
+pub async fn live(index: u32, storm: Rc<Storm>) {
+    let mut stage = storm.stage.subscribe();
+    let (mut host, spread) = (model(index, &storm.spec), Span::from_secs_f64(storm.spec.spread_s));
+    let mut next = host.start(Nanos(0), spread);
+    let (mut line, mut session) = (None, None);
+    loop {
+        tokio::select! {
+            () = sleep_until(storm.clock.wall(next.at)) => {}
+            _ = stage.wait_for(|&stage| stage != Stage::Blowing) => return,
+        }
+        if next.reconnect {
+            line = None;
+        }
+        storm.tally.begin(next.call);
+        if host.connected_at().is_none() {
+            storm.tally.stand(index, Standing::Connecting);
+        }
+        let outcome = tokio::select! {
+            ended = timeout_at(storm.clock.wall(next.deadline), call(index, &storm, next, &mut line, &mut session)) => {
+                ended.map_or(Outcome::TimedOut, |ended| ended.unwrap_or(Outcome::Broken))
+            }
+            _ = stage.wait_for(|&stage| stage == Stage::Over) => return,
+        };
+        storm.tally.end(next.call, outcome);
+        next = host.ended(storm.clock.now(), outcome);
+        match host.connected_at() {
+            Some(at) => storm.tally.stand(index, Standing::Connected(at)),
+            None if host.failures() > 0 => storm.tally.stand(index, Standing::Waiting),
+            None => {}
+        }
+    }
+}
+
+fn model(index: u32, spec: &StormSpec) -> Host {
+    let mut rng = SplitMix64::stream(spec.seed, u64::from(index));
+    let retry = if rng.unit() < spec.greedy_share { GREEDY } else { spec.retry.policy() };
+    let script = HostScript {
+        follow_ups: spec.follow_ups,
+        poll: Span::from_secs_f64(spec.poll_s),
+        timeout: Span::from_secs_f64(spec.timeout_s),
+    };
+    Host::new(script, retry, rng)
+}
+
+/// Makes one call, over the connection that there is if it still stands.
+async fn call(
+    index: u32,
+    storm: &Storm,
+    next: Next,
+    line: &mut Option<Line>,
+    session: &mut Option<String>,
+) -> io::Result<Outcome> {
+    if next.call == Call::SetContext {
+        *session = None;
+    }
+    // Taken out, so that a connection on which something went wrong is dropped.
+    let mut open = match still_open(line.take()).await {
+        Some(open) => open,
+        None => connect(index, &storm.spec).await?,
+    };
+    let authority = storm.spec.target.to_string();
+    let protocol = storm.spec.protocol;
+    open.stream.write_all(&protocol.request(next.call, index, session.as_deref(), &authority)).await?;
+    let response = read_response(&mut open.stream, &mut open.buffer).await?;
+    if response.headers.keep_alive() {
+        *line = Some(open);
+    }
+    if next.call == Call::SetContext {
+        *session = protocol.opened(&response);
+    }
+    Ok(protocol.outcome(&response, |wall_s| storm.clock.world_span(wall_s)))
+}
+
+/// The connection, if its peer has not closed it meanwhile (any HTTP client then makes a new one).
+async fn still_open(line: Option<Line>) -> Option<Line> {
+    let mut line = line?;
+    let mut byte = [0; 1];
+    let quiet = std::future::poll_fn(|cx| {
+        Poll::Ready(Pin::new(&mut line.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending())
+    });
+    quiet.await.then_some(line)
+}
+
+async fn connect(index: u32, spec: &StormSpec) -> io::Result<Line> {
+    let socket = TcpSocket::new_v4()?;
+    if spec.target.ip().is_loopback() {
+        socket.bind(SocketAddr::new(source(index, &spec.source_prefix)?, 0))?;
+    }
+    let stream = socket.connect(spec.target).await?;
+    stream.set_nodelay(true)?;
+    Ok(Line { stream, buffer: Vec::new() })
+}
+
+fn source(index: u32, prefix: &str) -> io::Result<IpAddr> {
+    let (first, second) = prefix.split_once('.').ok_or(io::ErrorKind::InvalidInput)?;
+    let byte = |text: &str| text.parse::<u8>().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
+    let (third, fourth) = (1 + index / PER_BYTE, 1 + index % PER_BYTE);
+    Ok(IpAddr::V4(Ipv4Addr::new(byte(first)?, byte(second)?, third as u8, fourth as u8)))
+}
+
+/// Refuses a prefix that makes no loopback address.
+pub fn check_source(spec: &StormSpec) -> Result<(), LabError> {
+    match source(0, &spec.source_prefix) {
+        Ok(address) if address.is_loopback() => Ok(()),
+        _ => Err(LabError(format!("source_prefix is {:?}: give two bytes of loopback, as 127.1", spec.source_prefix))),
+    }
+}

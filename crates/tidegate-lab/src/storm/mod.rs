@@ -1,0 +1,168 @@
+//! The storm: hosts that reconnect, each in a task of its own ([`host`]), counted together ([`tally`]).
+
+mod host;
+mod tally;
+
+use crate::LabError;
+use crate::clock::WorldClock;
+use crate::process::{Command, SelfReport, SelfWatch, commands, say};
+use crate::spec::StormSpec;
+use serde::Serialize;
+use std::rc::Rc;
+use std::time::Duration;
+use tally::{Counts, Tally};
+use tidegate_core::time::{Nanos, Span};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+
+/// A lag of the event loop above this share of the hosts' timeout counts.
+const LAG_SHARE: f64 = 0.002;
+/// A timer is no finer than this.
+const LAG_LEAST_S: f64 = 0.002;
+
+/// How long a storm lingers when all are connected, in poll intervals: long enough for each host to have polled.
+const LINGER_POLLS: f64 = 1.1;
+
+/// Where a storm is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Hosts do as they do.
+    Blowing,
+    /// No new calls; those that are out may end.
+    Ebbing,
+    /// Everything is dropped.
+    Over,
+}
+
+/// What all hosts share.
+struct Storm {
+    spec: StormSpec,
+    clock: WorldClock,
+    tally: Tally,
+    stage: watch::Sender<Stage>,
+}
+
+#[derive(Serialize)]
+struct Ready {
+    kind: &'static str,
+    pid: u32,
+    hosts: u32,
+}
+
+#[derive(Serialize)]
+struct Sample {
+    kind: &'static str,
+    t: f64,
+    connected: u32,
+    connecting: u32,
+    waiting_retry: u32,
+    failed_attempts: u64,
+    timeouts: u64,
+    turned_away: u64,
+}
+
+#[derive(Serialize)]
+struct Final {
+    kind: &'static str,
+    hosts: u32,
+    connected: u32,
+    last_connected_s: Option<f64>,
+    connected_s: Vec<Option<f64>>,
+    #[serde(flatten)]
+    counts: Counts,
+    #[serde(flatten)]
+    itself: SelfReport,
+}
+
+/// Runs a storm: waits for `go`, ends when all hosts have been connected for a while, when its window is over, or when it
+/// is told to; talks on stdout, listens to stdin.
+pub async fn run(spec: StormSpec) -> Result<(), LabError> {
+    spec.check()?;
+    host::check_source(&spec)?;
+    let mut commands = commands();
+    say(&Ready { kind: "ready", pid: std::process::id(), hosts: spec.hosts });
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Go => break,
+            Command::Stop => return Ok(()),
+            other => eprintln!("tidegate-lab: a storm has no {other:?}: use go or stop"),
+        }
+    }
+    let tolerated = Duration::from_secs_f64((LAG_SHARE * spec.timeout_s / spec.speed).max(LAG_LEAST_S));
+    let watch = SelfWatch::begin(tolerated);
+    let storm = Rc::new(Storm {
+        clock: WorldClock::start(spec.speed),
+        tally: Tally::new(spec.hosts),
+        stage: watch::Sender::new(Stage::Blowing),
+        spec,
+    });
+    let mut hosts = JoinSet::new();
+    for index in 0..storm.spec.hosts {
+        hosts.spawn_local(host::live(index, Rc::clone(&storm)));
+    }
+    let calm = storm.blow(&mut commands).await;
+    storm.stage.send_replace(if calm { Stage::Ebbing } else { Stage::Over });
+    let all_home = async { while hosts.join_next().await.is_some() {} };
+    // A host ends with its call, which its own timeout bounds.
+    let _ = timeout(storm.wall(storm.spec.timeout_s), all_home).await;
+    say(&storm.last_words(&watch));
+    Ok(())
+}
+
+impl Storm {
+    /// Until its end; true when that is because all are connected.
+    async fn blow(&self, commands: &mut tokio::sync::mpsc::Receiver<Command>) -> bool {
+        let mut samples = interval(self.wall(self.spec.sample_s));
+        samples.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let over = self.clock.wall(Nanos(0) + Span::from_secs_f64(self.spec.window_s));
+        let linger = self.wall(self.spec.linger_s.unwrap_or(LINGER_POLLS * self.spec.poll_s));
+        let mut calm_since: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                _ = samples.tick() => say(&self.sample()),
+                () = self.tally.changed() => {
+                    let all = self.tally.connected() == self.spec.hosts;
+                    calm_since = all.then(|| calm_since.unwrap_or_else(Instant::now));
+                }
+                () = sleep_until(over) => return calm_since.is_some(),
+                () = sleep_until(calm_since.unwrap_or(over) + linger), if calm_since.is_some() => return true,
+                command = commands.recv() => if matches!(command, Some(Command::Stop) | None) { return false },
+            }
+        }
+    }
+
+    fn wall(&self, seconds: f64) -> Duration {
+        self.clock.wall_span(Span::from_secs_f64(seconds))
+    }
+
+    fn sample(&self) -> Sample {
+        let (connected, waiting_retry) = (self.tally.connected(), self.tally.waiting());
+        let counts = self.tally.counts();
+        Sample {
+            kind: "sample",
+            t: self.clock.wall_s(),
+            connected,
+            connecting: self.spec.hosts - connected - waiting_retry,
+            waiting_retry,
+            failed_attempts: counts.failed_attempts,
+            timeouts: counts.timeouts,
+            turned_away: counts.turned_away,
+        }
+    }
+
+    fn last_words(&self, watch: &SelfWatch) -> Final {
+        let connected_s: Vec<_> =
+            self.tally.connected_at().iter().map(|at| at.map(|at| self.clock.wall_s_at(at))).collect();
+        let all: Option<Vec<f64>> = connected_s.iter().copied().collect();
+        Final {
+            kind: "final",
+            hosts: self.spec.hosts,
+            connected: self.tally.connected(),
+            last_connected_s: all.and_then(|all| all.into_iter().max_by(f64::total_cmp)),
+            connected_s,
+            counts: self.tally.counts(),
+            itself: watch.report(),
+        }
+    }
+}
