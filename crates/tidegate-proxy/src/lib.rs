@@ -1,1 +1,2 @@
-//! tidegate-proxy
+//! tidegate-proxy MOVES BYTES.
+pub mod wire;
