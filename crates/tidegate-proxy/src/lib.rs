@@ -1,2 +1,3 @@
 //! tidegate-proxy MOVES BYTES.
+pub mod vasa;
 pub mod wire;
