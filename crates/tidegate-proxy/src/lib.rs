@@ -1,1 +1,4 @@
-//! tidegate-proxy
+//! tidegate-proxy MOVES BYTES.
+pub mod tls;
+pub mod vasa;
+pub mod wire;
