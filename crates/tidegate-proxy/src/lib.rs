@@ -1,4 +1,34 @@
-//! tidegate-proxy MOVES BYTES.
+//! tidegate-proxy MOVES BYTES: sockets, TLS, HTTP/1.1, relay and pool around the admission machine of `tidegate-core`.
+//!
+//! - [`plan`]: what the gate is told; [`Gate`]: its handle; [`GateError`]: why it would not.
+//! - `listener` → `connection` → `call` (prepare, dispatch, refuse) → `relay` (exchange, pump): the life of a call.
+//! - `service`: the machine behind one mutex; `pool`: connections to servers; `http1`: strict heads and bodies.
+//! - `admin`, `status`, `metrics`, `explain`: what the gate tells about itself, from a thread of its own.
+
+mod buffer;
+mod call;
+mod clock;
+mod connection;
+mod error;
+mod explain;
+mod gate;
+mod home;
+mod http1;
+mod listener;
+pub mod plan;
+mod pool;
+mod protocol;
+mod relay;
+mod service;
+mod setup;
+mod stats;
+mod status;
+mod stream;
+mod timers;
 pub mod tls;
 pub mod vasa;
 pub mod wire;
+
+pub use error::GateError;
+pub use explain::ExplainQuery;
+pub use gate::{ApplyReport, DrainReport, Gate, ServiceChange, check_plan};

@@ -1,0 +1,252 @@
+//! One call: ask the machine, wait if held, get a connection, relay, and tell the machine how it ended.
+
+use super::connect::{self, Connected};
+use super::prepare::{Prepared, prepare};
+use super::refuse;
+use crate::buffer::Buf;
+use crate::connection::{Conn, Next};
+use crate::explain::Record;
+use crate::http1::request::{Facts, Method};
+use crate::pool::{Server, ServerConn};
+use crate::relay::exchange::{ClientFault, Ended, Exchange};
+use crate::relay::tunnel;
+use crate::service::{Decision, Ticket};
+use crate::setup::Setup;
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use tidegate_core::admission::Outcome;
+use tidegate_core::reason::{End, Reason, Step, Who};
+use tidegate_core::time::Span;
+
+const fn end(who: Who, step: Step) -> End {
+    End { who, step }
+}
+
+/// Handles the call whose head is the first `head_end` bytes of `buf`.
+pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize) -> Next {
+    let setup = conn.home.service.setup();
+    let Some(block) = buf.as_mut() else { return Next::Close };
+    let prepared = match prepare(conn, &setup, &block.filled()[..head_end]) {
+        Ok(prepared) => prepared,
+        Err(refusal) => return refuse::bad_request(conn, refusal).await,
+    };
+    block.consume(head_end);
+    conn.home.service.stats.open_requests.add(1);
+    let home = conn.home.clone();
+    let next = admit(conn, &setup, buf, prepared).await;
+    home.service.stats.open_requests.sub(1);
+    next
+}
+
+async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: Prepared) -> Next {
+    let Prepared { facts, arrival, head, client, operation } = prepared;
+    let service = conn.home.service.clone();
+    let mut record = Some((client, operation));
+    let mut asked = None;
+    poll_fn(|cx| {
+        if let Some((client, operation)) = record.take() {
+            let make = |call, at| Record {
+                call,
+                at,
+                client,
+                operation,
+                role: arrival.role,
+                class: None,
+                ahead: None,
+                predicted: None,
+                decided: None,
+                reason: None,
+                retry_after: None,
+                server: None,
+                observed: None,
+                end: None,
+                status: 0,
+            };
+            asked = Some(service.arrive(arrival, make, cx));
+        }
+        Poll::Ready(())
+    })
+    .await;
+    let Some((ticket, mut decision)) = asked else { return Next::Close };
+    loop {
+        match decision {
+            Decision::Admit(server) => match reach(conn, setup, &server, &ticket).await {
+                Connected::Yes(server_conn) => return exchange(conn, setup, buf, facts, head, ticket, server_conn).await,
+                Connected::Failed => decision = ticket.connect_failed(),
+                Connected::ClientLeft => {
+                    ticket.client_gone();
+                    ticket.done(Outcome::Incomplete, end(Who::Client, Step::Connect), 0);
+                    return Next::Close;
+                }
+            },
+            Decision::Hold => match held(conn, buf, &ticket).await {
+                Some(next) => decision = next,
+                None => {
+                    ticket.client_gone();
+                    ticket.close(end(Who::Client, Step::Queue), 0);
+                    return Next::Close;
+                }
+            },
+            Decision::TurnAway { reason, retry_after } => {
+                let (status, next) = refuse::turn_away(conn, setup, &facts, buf, (reason, retry_after)).await;
+                let who = if matches!(reason, Reason::Draining | Reason::Maintenance) { Who::Operator } else { Who::Gate };
+                ticket.close(end(who, Step::Queue), status);
+                return next;
+            }
+            Decision::Expire => {
+                let (status, next) = refuse::turn_away(conn, setup, &facts, buf, (Reason::Deadline, Span::secs(1))).await;
+                ticket.abandon(end(Who::Server, Step::Connect), status);
+                return next;
+            }
+        }
+    }
+}
+
+/// Waits for the machine's next word; `None` when the client leaves first. Nothing more is read meanwhile.
+async fn held(conn: &mut Conn, buf: &mut Option<Buf>, ticket: &Ticket) -> Option<Decision> {
+    match buf {
+        Some(block) if block.is_empty() => *buf = None,
+        Some(block) => block.shrink(),
+        None => {}
+    }
+    poll_fn(|cx| {
+        if let Poll::Ready(decision) = ticket.poll_mail()
+            && !matches!(decision, Decision::Hold)
+        {
+            return Poll::Ready(Some(decision));
+        }
+        conn.stream.poll_gone(cx).map(|()| None)
+    })
+    .await
+}
+
+async fn reach(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, ticket: &Ticket) -> Connected {
+    if let Some(idle) = connect::idle(conn, setup, server) {
+        return Connected::Yes(idle);
+    }
+    let connected = connect::fresh(conn, setup, server).await;
+    if matches!(connected, Connected::Yes(_)) {
+        ticket.connected();
+    }
+    connected
+}
+
+async fn exchange(
+    conn: &mut Conn,
+    setup: &Setup,
+    buf: &mut Option<Buf>,
+    facts: Facts,
+    head: Vec<u8>,
+    ticket: Ticket,
+    mut server: ServerConn,
+) -> Next {
+    let home = Rc::clone(&conn.home);
+    if buf.as_ref().is_some_and(Buf::is_empty) {
+        *buf = None;
+    }
+    let mut state = Exchange::new(&home, setup, &ticket, facts, head);
+    let ended = loop {
+        let ended = poll_fn(|cx| state.poll(cx, conn.slot, &mut conn.stream, buf, &mut server)).await;
+        if ended != (Ended::NoAnswer { again: true }) {
+            break ended;
+        }
+        home.service.stats.retries.add(1);
+        let again = server.server().clone();
+        drop(server);
+        match connect::fresh(conn, setup, &again).await {
+            Connected::Yes(fresh) => {
+                server = fresh;
+                state.rewind();
+            }
+            _ => {
+                let lead = state.finish();
+                home.buffers.unscratch(lead);
+                return no_answer(conn, &facts, ticket, 502, Outcome::Broken).await;
+            }
+        }
+    };
+    home.service.stats.bytes_in.add(state.up.written);
+    home.service.stats.bytes_out.add(state.sent_down());
+    let status = state.answer.map_or(0, |answer| answer.status);
+    let opened = state.opened;
+    let rest = state.take_rest();
+    let lead = state.finish();
+    home.buffers.unscratch(lead);
+    let answered = if setup.protocol.is_overload(status) {
+        Outcome::Overload
+    } else {
+        Outcome::Answered { opened, closed: false }
+    };
+    let broken = |conn: &ServerConn| conn.server().stats.connections_dropped.add(1);
+    match ended {
+        Ended::Whole { reuse_server, keep_client } => {
+            if reuse_server {
+                server.give_back(home.timers.now());
+            }
+            ticket.done(answered, end(Who::Server, Step::Done), status);
+            if keep_client { Next::Idle } else { Next::Linger }
+        }
+        Ended::Switched => {
+            ticket.done(answered, end(Who::Server, Step::Done), status);
+            if let Some(stream) = server.stream() {
+                let both = ((&mut conn.stream, buf.take()), (stream, rest));
+                let (up, down) = tunnel::run(&home, conn.slot, setup.io.idle_timeout, both.0, both.1).await;
+                home.service.stats.bytes_in.add(up);
+                home.service.stats.bytes_out.add(down);
+            }
+            Next::Close
+        }
+        Ended::Client(fault) => {
+            drop(server);
+            let next = client_fault(conn, fault, status).await;
+            ticket.done(Outcome::Incomplete, end(Who::Client, Step::Request), status);
+            next
+        }
+        Ended::NoAnswer { .. } | Ended::Garbage => {
+            broken(&server);
+            drop(server);
+            no_answer(conn, &facts, ticket, 502, Outcome::Broken).await
+        }
+        Ended::Cut => {
+            broken(&server);
+            ticket.done(Outcome::Broken, end(Who::Server, Step::Response), status);
+            Next::Close
+        }
+        Ended::Expired => {
+            broken(&server);
+            drop(server);
+            let head_only = facts.method == Method::Head;
+            refuse::say(conn, 504, "the server did not answer in time", true, head_only).await;
+            ticket.abandon(end(Who::Server, Step::Wait), 504);
+            Next::Linger
+        }
+        Ended::Memory => {
+            drop(server);
+            if status == 0 {
+                refuse::say(conn, 503, Reason::Memory.word(), true, facts.method == Method::Head).await;
+            }
+            ticket.done(Outcome::Broken, end(Who::Gate, Step::Response), 503);
+            Next::Linger
+        }
+    }
+}
+
+async fn no_answer(conn: &mut Conn, facts: &Facts, ticket: Ticket, status: u16, outcome: Outcome) -> Next {
+    ticket.done(outcome, end(Who::Server, Step::Wait), status);
+    refuse::say(conn, status, "the server gave no answer", true, facts.method == Method::Head).await;
+    Next::Linger
+}
+
+async fn client_fault(conn: &mut Conn, fault: ClientFault, status: u16) -> Next {
+    let (code, why) = match fault {
+        ClientFault::Left => return Next::Close,
+        ClientFault::Silent => (408, "a body that did not end in time"),
+        ClientFault::Garbage => (400, "a body that breaks its framing"),
+    };
+    if status == 0 {
+        refuse::say(conn, code, why, true, false).await;
+    }
+    Next::Linger
+}

@@ -1,0 +1,107 @@
+//! The gate's own answers to a client: turned away, bad request, no answer from the server.
+
+use crate::buffer::Buf;
+use crate::connection::{Conn, Next};
+use crate::http1::body::Decoder;
+use crate::http1::reply::{self, Reply};
+use crate::http1::request::{Facts, Method};
+use crate::http1::{Framing, Refusal};
+use crate::setup::Setup;
+use tidegate_core::reason::Reason;
+use tidegate_core::time::Span;
+
+/// Longest body that is read and dropped to keep a connection; a longer one closes it.
+const SKIP_MAX: u64 = 64 * 1024;
+
+/// Answers a request that may not be forwarded, and closes.
+pub(super) async fn bad_request(conn: &mut Conn, refusal: Refusal) -> Next {
+    conn.home.service.stats.refuse(Reason::BadRequest);
+    say(conn, refusal.status, refusal.why, true, false).await;
+    Next::Linger
+}
+
+/// No buffer is free.
+pub(super) async fn no_memory(conn: &mut Conn) -> Next {
+    conn.home.service.stats.refuse(Reason::Memory);
+    say(conn, 503, Reason::Memory.word(), true, false).await;
+    Next::Linger
+}
+
+/// Writes a plain answer of the gate; false when that failed.
+pub(super) async fn say(conn: &mut Conn, status: u16, text: &str, close: bool, head_only: bool) -> bool {
+    let body = format!("{text}\n");
+    let reply = Reply { status, kind: "text/plain", body: body.as_bytes(), retry_after: None, close, head_only };
+    send(conn, &reply).await
+}
+
+async fn send(conn: &mut Conn, reply: &Reply<'_>) -> bool {
+    let mut bytes = conn.home.buffers.scratch();
+    reply.write_to(&mut bytes);
+    let timeout = conn.home.service.setup().io.write_timeout;
+    let sent = conn.write_all(&bytes, timeout).await;
+    conn.home.buffers.unscratch(bytes);
+    sent
+}
+
+/// Answers a call that the machine turned away, in the protocol's words, and keeps the connection where that is safe.
+/// Returns the status that was given.
+pub(super) async fn turn_away(
+    conn: &mut Conn,
+    setup: &Setup,
+    facts: &Facts,
+    buf: &mut Option<Buf>,
+    (reason, retry_after): (Reason, Span),
+) -> (u16, Next) {
+    let words = setup.protocol.refuse(reason, retry_after);
+    let stopping = conn.home.service.stopping();
+    let skippable = match facts.framing {
+        Framing::None => true,
+        Framing::Length(n) => n <= SKIP_MAX && !facts.expects_continue,
+        Framing::Chunked | Framing::UntilClose => !facts.expects_continue,
+    };
+    let close = !facts.keep_alive || stopping || !skippable;
+    let reply = Reply {
+        status: words.status,
+        kind: words.kind,
+        body: &words.body,
+        retry_after: Some(reply::seconds(retry_after)),
+        close,
+        head_only: facts.method == Method::Head,
+    };
+    if !send(conn, &reply).await {
+        return (words.status, Next::Close);
+    }
+    if close {
+        return (words.status, Next::Linger);
+    }
+    (words.status, skip_body(conn, setup, facts, buf).await)
+}
+
+/// Reads and drops the body of a request that is not forwarded.
+async fn skip_body(conn: &mut Conn, setup: &Setup, facts: &Facts, buf: &mut Option<Buf>) -> Next {
+    let mut decoder = Decoder::new(facts.framing);
+    let mut skipped = 0;
+    conn.deadline(setup.io.body_rate_timeout).await;
+    while !decoder.is_done() {
+        if buf.is_none() {
+            *buf = conn.home.buffers.lend();
+        }
+        let Some(block) = buf else { return Next::Linger };
+        if block.is_empty() {
+            if !block.grow() {
+                return Next::Linger;
+            }
+            match conn.read(block).await {
+                Some(Ok(n)) if n > 0 => {}
+                _ => return Next::Close,
+            }
+        }
+        let Ok(decoded) = decoder.decode(block.filled_mut()) else { return Next::Linger };
+        block.consume(decoded.used);
+        skipped += decoded.used as u64;
+        if skipped > SKIP_MAX {
+            return Next::Linger;
+        }
+    }
+    Next::Idle
+}

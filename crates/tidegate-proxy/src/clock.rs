@@ -1,0 +1,27 @@
+//! The gate's clock: nanoseconds since the process first asked. The core gets its `now` from here and nowhere else.
+
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use tidegate_core::time::{Nanos, Span};
+
+static ORIGIN: OnceLock<(Instant, SystemTime)> = OnceLock::new();
+
+fn origin() -> &'static (Instant, SystemTime) {
+    ORIGIN.get_or_init(|| (Instant::now(), SystemTime::now()))
+}
+
+/// Monotonic time now.
+pub(crate) fn now() -> Nanos {
+    Nanos(u64::try_from(origin().0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Seconds since 1970 of a point in time, for people.
+pub(crate) fn unix_seconds(at: Nanos) -> f64 {
+    let start = origin().1.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    start.as_secs_f64() + at.0 as f64 / 1e9
+}
+
+/// A span as the standard library's type.
+pub(crate) fn duration(span: Span) -> Duration {
+    Duration::from_nanos(span.0)
+}

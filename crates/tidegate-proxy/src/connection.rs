@@ -1,0 +1,150 @@
+//! A client's connection: idle until a request comes, then [`call`](crate::call) after call, until either side ends it.
+//!
+//! What an idle connection costs is this task's state and one timer slot; everything else is boxed while a call lasts.
+
+use crate::buffer::Buf;
+use crate::call;
+use crate::home::Home;
+use crate::stream::Stream;
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tidegate_core::time::Span;
+
+/// Most bytes read and dropped from a client that was refused, so that it gets to see the answer before a reset.
+const LINGER_BYTES: usize = 256 * 1024;
+/// … and for how long.
+const LINGER: Span = Span::secs(1);
+
+/// One client's connection.
+pub(crate) struct Conn {
+    pub(crate) stream: Stream,
+    pub(crate) home: Rc<Home>,
+    /// Who is at the other end: the TCP peer, or whom a PROXY header named.
+    pub(crate) peer: SocketAddr,
+    /// Subject of the client's certificate.
+    pub(crate) subject: Option<Arc<str>>,
+    pub(crate) slot: u32,
+    /// No call has come yet.
+    fresh: bool,
+}
+
+/// What follows after the calls that had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Wait for another.
+    Idle,
+    /// The connection is over.
+    Close,
+    /// It is over, but the client may still be sending.
+    Linger,
+}
+
+impl Conn {
+    pub(crate) fn new(stream: Stream, home: Rc<Home>, peer: SocketAddr, subject: Option<Arc<str>>) -> Conn {
+        home.service.stats.open_conns.add(1);
+        let slot = home.timers.add();
+        Conn { stream, home, peer, subject, slot, fresh: true }
+    }
+
+    /// Ready with `true` when the client has sent something or left, with `false` when it was silent for too long.
+    fn poll_idle(&mut self, cx: &mut Context<'_>, after: &mut Option<Span>) -> Poll<bool> {
+        let timers = &self.home.timers;
+        if let Some(after) = after.take() {
+            timers.set(self.slot, after, cx);
+        }
+        if self.stream.poll_readable(cx).is_ready() {
+            return Poll::Ready(true);
+        }
+        if timers.expired(self.slot) { Poll::Ready(false) } else { Poll::Pending }
+    }
+
+    /// Reads once into `buf`, waiting if need be; `None` when the slot's deadline passes first.
+    pub(crate) async fn read(&mut self, buf: &mut Buf) -> Option<std::io::Result<usize>> {
+        poll_fn(|cx| {
+            if self.home.timers.expired(self.slot) {
+                return Poll::Ready(None);
+            }
+            self.stream.poll_read(cx, buf.room()).map(Some)
+        })
+        .await
+        .inspect(|result| buf.add(*result.as_ref().unwrap_or(&0)))
+    }
+
+    /// Writes all of `bytes`; false when that fails or takes too long.
+    pub(crate) async fn write_all(&mut self, bytes: &[u8], timeout: Span) -> bool {
+        let mut at = 0;
+        let mut begun = false;
+        poll_fn(|cx| {
+            if !std::mem::replace(&mut begun, true) {
+                self.home.timers.set(self.slot, timeout, cx);
+            }
+            while at < bytes.len() {
+                match self.stream.poll_write(cx, &bytes[at..]) {
+                    Poll::Ready(Ok(n)) if n > 0 => at += n,
+                    Poll::Ready(_) => return Poll::Ready(false),
+                    Poll::Pending if self.home.timers.expired(self.slot) => return Poll::Ready(false),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            self.stream.poll_flush(cx).map(|result| result.is_ok())
+        })
+        .await
+    }
+
+    /// Sets the deadline of what comes next.
+    pub(crate) async fn deadline(&self, after: Span) {
+        poll_fn(|cx| {
+            self.home.timers.set(self.slot, after, cx);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Ends the writing side and drops what the client still sends, for a short while.
+    async fn linger(&mut self) {
+        self.deadline(LINGER).await;
+        let _already_closed = poll_fn(|cx| self.stream.poll_shutdown(cx)).await;
+        let Some(mut buf) = self.home.buffers.lend() else { return };
+        let mut left = LINGER_BYTES;
+        while let Some(Ok(n)) = self.read(&mut buf).await {
+            if n == 0 || n >= left {
+                return;
+            }
+            left -= n;
+            buf.consume(n);
+        }
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.home.timers.remove(self.slot);
+        self.home.service.stats.open_conns.sub(1);
+        if std::thread::panicking() {
+            self.home.service.stats.panics.add(1);
+        }
+    }
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(mut conn: Conn) {
+    loop {
+        let setup = conn.home.service.setup();
+        let mut after = Some(if conn.fresh { setup.io.head_timeout } else { setup.io.idle_timeout });
+        drop(setup);
+        if !poll_fn(|cx| conn.poll_idle(cx, &mut after)).await {
+            if conn.fresh {
+                conn.home.service.stats.silent.add(1);
+            }
+            return;
+        }
+        match Box::pin(call::calls(&mut conn)).await {
+            Next::Idle => conn.fresh = false,
+            Next::Close => return,
+            Next::Linger => return Box::pin(conn.linger()).await,
+        }
+    }
+}

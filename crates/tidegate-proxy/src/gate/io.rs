@@ -1,0 +1,150 @@
+//! The thread that moves bytes: one current-thread runtime, and what it can be told from outside.
+
+use crate::clock;
+use crate::error::GateError;
+use crate::home::Home;
+use crate::listener;
+use crate::service::Service;
+use crate::timers::{TICK, Timers};
+use std::collections::HashMap;
+use std::io;
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+/// Commands that may wait; they come from people and plans, so one place per service and then some is plenty.
+const COMMANDS: usize = 4096;
+/// Between two looks at the idle connections to servers, in ticks: one second.
+const SWEEP_TICKS: u32 = 20;
+
+/// What the thread can be told.
+pub(super) enum Command {
+    /// Serve this service on this socket.
+    Listen(Arc<Service>, TcpListener),
+    /// Accept no more for this service.
+    Unlisten(Arc<Service>),
+    /// End.
+    Close,
+}
+
+/// The way to tell the thread something.
+pub(super) struct Shard {
+    commands: mpsc::Sender<Command>,
+}
+
+impl Shard {
+    /// Sends a command; one to a thread that has ended is dropped.
+    pub(super) fn send(&self, command: Command) {
+        let _ended_or_full = self.commands.try_send(command);
+    }
+}
+
+/// Starts the thread.
+pub(super) fn start() -> Result<(Shard, JoinHandle<()>), GateError> {
+    let (commands, inbox) = mpsc::channel(COMMANDS);
+    let (ready, started) = std::sync::mpsc::sync_channel::<Result<(), String>>(1);
+    let body = move || {
+        let mut builder = Builder::new_current_thread();
+        match builder.enable_io().enable_time().build_local(LocalOptions::default()) {
+            Ok(runtime) => {
+                let _nobody_waits = ready.send(Ok(()));
+                runtime.block_on(run(inbox));
+            }
+            Err(error) => drop(ready.send(Err(error.to_string()))),
+        }
+    };
+    let cannot = |error: String| {
+        GateError::new("runtime", format!("the I/O thread cannot start: {error}"), "check the limits on threads and files")
+    };
+    let thread =
+        std::thread::Builder::new().name("tidegate-io".into()).spawn(body).map_err(|error| cannot(error.to_string()))?;
+    match started.recv() {
+        Ok(Ok(())) => Ok((Shard { commands }, thread)),
+        Ok(Err(error)) => Err(cannot(error)),
+        Err(error) => Err(cannot(error.to_string())),
+    }
+}
+
+async fn run(mut inbox: mpsc::Receiver<Command>) {
+    let timers = Rc::new(Timers::new());
+    let mut homes: HashMap<String, (Rc<Home>, AbortHandle, AbortHandle)> = HashMap::new();
+    let mut tick = tokio::time::interval(clock::duration(TICK));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = 0;
+    loop {
+        tokio::select! {
+            _ = tick.tick() => {
+                timers.advance();
+                ticks += 1;
+                if ticks % SWEEP_TICKS == 0 {
+                    homes.values().for_each(|(home, ..)| sweep(home));
+                }
+            }
+            command = inbox.recv() => match command {
+                Some(Command::Listen(service, socket)) => {
+                    let known = homes.remove(&*service.name);
+                    if let Some((home, accepting, waking)) = serve(known, service.clone(), socket, &timers) {
+                        homes.insert(service.name.to_string(), (home, accepting, waking));
+                    }
+                }
+                Some(Command::Unlisten(service)) => {
+                    if let Some((_, accepting, _)) = homes.get(&*service.name) {
+                        accepting.abort();
+                    }
+                }
+                Some(Command::Close) | None => return,
+            },
+        }
+    }
+}
+
+/// Begins to accept; a service that moves keeps its home.
+fn serve(
+    known: Option<(Rc<Home>, AbortHandle, AbortHandle)>,
+    service: Arc<Service>,
+    socket: TcpListener,
+    timers: &Rc<Timers>,
+) -> Option<(Rc<Home>, AbortHandle, AbortHandle)> {
+    let listener = match tokio::net::TcpListener::from_std(socket) {
+        Ok(listener) => listener,
+        Err(_) => return known,
+    };
+    let (home, waking) = match known {
+        Some((home, accepting, waking)) if Arc::ptr_eq(&home.service, &service) => {
+            accepting.abort();
+            (home, waking)
+        }
+        _ => {
+            let waking = tokio::task::spawn_local(service.clone().run_timer()).abort_handle();
+            (Home::new(service, timers.clone()), waking)
+        }
+    };
+    let accepting = tokio::task::spawn_local(listener::accept(listener, home.clone())).abort_handle();
+    Some((home, accepting, waking))
+}
+
+/// Once a second: closes stale connections to servers, follows the plan's budget, shows what is lent.
+fn sweep(home: &Home) {
+    let setup = home.service.setup();
+    let now = home.timers.now();
+    for server in &setup.servers {
+        server.sweep(now, setup.io.server_idle);
+    }
+    home.buffers.set_max(usize::try_from(setup.io.buffers_max_bytes).unwrap_or(usize::MAX));
+    home.service.stats.buffer_bytes.set(home.buffers.used() as u64);
+}
+
+/// Binds a listening socket: close-on-exec, address reuse, a backlog that a storm of connects fits in.
+pub(super) fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}

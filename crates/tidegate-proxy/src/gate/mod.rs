@@ -1,0 +1,189 @@
+//! The gate's handle: starts it, swaps its plan, throws its switches, asks how it is, ends it.
+//!
+//! Two threads serve: `tidegate-io` moves bytes, `tidegate-admin` answers about it. Neither knows Python, so both go on
+//! while Python holds its lock. The handle itself may be used from any thread.
+
+mod apply;
+mod io;
+
+pub use apply::{ApplyReport, ServiceChange};
+
+use crate::error::GateError;
+use crate::explain::ExplainQuery;
+use crate::plan::{self, Plan};
+use crate::service::Service;
+use crate::status;
+use io::{Command, Shard};
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tidegate_core::admission::Event;
+
+/// One service that is being served.
+pub(crate) struct Served {
+    pub(crate) service: Arc<Service>,
+    pub(crate) address: SocketAddr,
+}
+
+/// What the handle and the admin thread share.
+pub(crate) struct Shared {
+    pub(crate) served: Mutex<Vec<Served>>,
+    pub(crate) started: Instant,
+    shard: Shard,
+}
+
+/// A running gate. Dropped, it is closed.
+pub struct Gate {
+    shared: Arc<Shared>,
+    io: Mutex<Option<std::thread::JoinHandle<()>>>,
+    /// One change of plan at a time.
+    applying: Mutex<()>,
+}
+
+/// What became of a drain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DrainReport {
+    /// Format of this report.
+    pub format: u32,
+    /// Every call that was under way has ended.
+    pub drained: bool,
+    /// Calls that were still under way when the deadline came.
+    pub left: u64,
+}
+
+impl Gate {
+    /// Starts a gate: everything is checked and bound, or nothing is.
+    ///
+    /// # Errors
+    /// The plan is wrong, an address cannot be bound, a thread cannot be started.
+    pub fn start(plan_json: &[u8]) -> Result<Gate, GateError> {
+        let plan = plan::parse(plan_json)?;
+        let bound = apply::bind_all(&plan, &[])?;
+        let (shard, thread) = io::start()?;
+        let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), shard });
+        let gate = Gate { shared, io: Mutex::new(Some(thread)), applying: Mutex::new(()) };
+        apply::swap(&gate.shared, &plan, bound)?;
+        Ok(gate)
+    }
+
+    /// Swaps the plan. Services keep their listeners and held calls where name and address stay the same.
+    ///
+    /// # Errors
+    /// As [`Gate::start`]; the old plan stays in force then.
+    pub fn apply(&self, plan_json: &[u8]) -> Result<ApplyReport, GateError> {
+        let _one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan: Plan = plan::parse(plan_json)?;
+        let kept: Vec<(String, SocketAddr)> = self.configured();
+        let bound = apply::bind_all(&plan, &kept)?;
+        apply::swap(&self.shared, &plan, bound)
+    }
+
+    /// Where each service listens, port 0 resolved.
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        self.shared.served().iter().map(|s| (s.service.name.to_string(), s.address)).collect()
+    }
+
+    fn configured(&self) -> Vec<(String, SocketAddr)> {
+        self.shared.served().iter().map(|s| (s.service.name.to_string(), s.service.setup().plan.listen)).collect()
+    }
+
+    /// The state of everything, as JSON.
+    pub fn status_json(&self) -> String {
+        status::status(&self.shared).to_string()
+    }
+
+    /// Why calls met their fates, newest first, as JSON.
+    pub fn explain_json(&self, query: &ExplainQuery) -> String {
+        status::explain(&self.shared, query).to_string()
+    }
+
+    /// Announces (true) or ends (false) a planned restart behind `service`, or all services.
+    ///
+    /// # Errors
+    /// There is no such service.
+    pub fn maintenance(&self, service: Option<&str>, on: bool) -> Result<(), GateError> {
+        self.shared.switch(service, Event::Maintenance(on))
+    }
+
+    /// Lets everything pass (true) at `service`, or all services.
+    ///
+    /// # Errors
+    /// There is no such service.
+    pub fn bypass(&self, service: Option<&str>, on: bool) -> Result<(), GateError> {
+        self.shared.switch(service, Event::Bypass(on))
+    }
+
+    /// Stops accepting, turns held calls away, lets those under way end, for `deadline` at most.
+    pub fn drain(&self, deadline: Duration) -> DrainReport {
+        let _unknown_service_is_impossible = self.shared.drain(None);
+        let until = Instant::now() + deadline;
+        loop {
+            let left = self.shared.open_requests();
+            if left == 0 || Instant::now() >= until {
+                return DrainReport { format: plan::FORMAT, drained: left == 0, left };
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Ends everything at once. Safe to call twice.
+    pub fn close(&self) {
+        self.shared.shard.send(Command::Close);
+        let thread = self.io.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Shared {
+    pub(crate) fn served(&self) -> MutexGuard<'_, Vec<Served>> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The services named, or all of them.
+    fn named(&self, name: Option<&str>) -> Result<Vec<Arc<Service>>, GateError> {
+        let served = self.served();
+        let all: Vec<Arc<Service>> =
+            served.iter().map(|s| s.service.clone()).filter(|s| name.is_none_or(|name| *s.name == *name)).collect();
+        if all.is_empty() && name.is_some() {
+            let names: Vec<String> = served.iter().map(|s| s.service.name.to_string()).collect();
+            let message = format!("there is no service {:?}", name.unwrap_or_default());
+            return Err(GateError::new("unknown-service", message, format!("the services are: {}", names.join(", "))));
+        }
+        Ok(all)
+    }
+
+    pub(crate) fn switch(&self, name: Option<&str>, event: Event) -> Result<(), GateError> {
+        self.named(name)?.iter().for_each(|service| service.event(event));
+        Ok(())
+    }
+
+    /// Stops accepting at the services named and turns their held calls away.
+    pub(crate) fn drain(&self, name: Option<&str>) -> Result<(), GateError> {
+        for service in self.named(name)? {
+            self.shard.send(Command::Unlisten(service.clone()));
+            service.stop();
+        }
+        Ok(())
+    }
+
+    pub(crate) fn open_requests(&self) -> u64 {
+        self.served().iter().map(|s| s.service.stats.open_requests.get()).sum()
+    }
+}
+
+/// Checks a plan as [`Gate::start`] would, without binding anything.
+///
+/// # Errors
+/// The first thing that is wrong, with the path of its field.
+pub fn check_plan(plan_json: &[u8]) -> Result<(), GateError> {
+    plan::parse(plan_json).map(drop)
+}

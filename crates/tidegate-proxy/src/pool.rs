@@ -1,0 +1,130 @@
+//! Connections to servers: who they belong to, and the idle ones that wait for the next call (last in, first out).
+
+use crate::stats::ServerStats;
+use crate::stream::Stream;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use tidegate_core::time::{Nanos, Span};
+
+/// Most idle connections kept per server; there are never more than its limit in use.
+const IDLE_MAX: usize = 4096;
+
+/// What must be equal for a connection to be used again. Compared field by field, never by a hash alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    /// Where it goes, as the plan says it.
+    pub(crate) address: Arc<str>,
+    /// How it is encrypted: the number of the TLS profile; 0 is cleartext.
+    pub(crate) tls_profile: u64,
+    /// For whom a PROXY header was sent on it.
+    pub(crate) proxied_for: Option<SocketAddr>,
+}
+
+/// One server at run time.
+pub(crate) struct Server {
+    pub(crate) name: Arc<str>,
+    pub(crate) address: Arc<str>,
+    pub(crate) stats: ServerStats,
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    key: Key,
+    stream: Stream,
+    since: Nanos,
+}
+
+impl Server {
+    pub(crate) fn new(name: &str, address: &str) -> Arc<Server> {
+        Arc::new(Server {
+            name: name.into(),
+            address: address.into(),
+            stats: ServerStats::default(),
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An idle connection with this key that is still open and silent.
+    pub(crate) fn check_out(self: &Arc<Self>, key: &Key) -> Option<ServerConn> {
+        loop {
+            let idle = {
+                let mut all = self.idle();
+                let at = all.iter().rposition(|idle| idle.key == *key)?;
+                all.remove(at)
+            };
+            if idle.stream.is_quiet() {
+                self.stats.reuses.add(1);
+                self.stats.open_requests.add(1);
+                return Some(ServerConn { stream: Some(idle.stream), key: idle.key, server: self.clone(), reused: true });
+            }
+            self.stats.open_conns.sub(1);
+        }
+    }
+
+    /// Closes idle connections that are older than `max_age`, that the server closed, or on which it spoke unasked.
+    pub(crate) fn sweep(&self, now: Nanos, max_age: Span) {
+        let mut all = self.idle();
+        let before = all.len();
+        all.retain(|idle| now.since(idle.since) < max_age && idle.stream.seems_quiet());
+        self.stats.open_conns.sub((before - all.len()) as u64);
+    }
+
+    /// Closes all idle connections.
+    pub(crate) fn clear(&self) {
+        let dropped: Vec<Idle> = std::mem::take(&mut *self.idle());
+        self.stats.open_conns.sub(dropped.len() as u64);
+    }
+}
+
+/// A connection to a server in use by one exchange. Dropped, it is closed.
+pub(crate) struct ServerConn {
+    stream: Option<Stream>,
+    key: Key,
+    server: Arc<Server>,
+    /// It has served a request before.
+    pub(crate) reused: bool,
+}
+
+impl ServerConn {
+    /// A connection that was just made.
+    pub(crate) fn new(server: &Arc<Server>, key: Key, stream: Stream) -> ServerConn {
+        server.stats.open_conns.add(1);
+        server.stats.connects.add(1);
+        server.stats.open_requests.add(1);
+        ServerConn { stream: Some(stream), key, server: server.clone(), reused: false }
+    }
+
+    /// The connection itself; `None` only after it was given back.
+    pub(crate) fn stream(&mut self) -> Option<&mut Stream> {
+        self.stream.as_mut()
+    }
+
+    pub(crate) fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
+    /// Gives it back for the next call. Only after both messages were whole and not one byte is left over.
+    pub(crate) fn give_back(mut self, now: Nanos) {
+        let Some(stream) = self.stream.take() else { return };
+        self.server.stats.open_requests.sub(1);
+        let mut idle = self.server.idle();
+        if self.key.proxied_for.is_some() || idle.len() >= IDLE_MAX {
+            self.server.stats.open_conns.sub(1);
+            return;
+        }
+        idle.push(Idle { key: self.key.clone(), stream, since: now });
+    }
+}
+
+impl Drop for ServerConn {
+    fn drop(&mut self) {
+        if self.stream.is_some() {
+            self.server.stats.open_requests.sub(1);
+            self.server.stats.open_conns.sub(1);
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! One service at run time: the admission machine behind one mutex, held only for the decision.
+//!
+//! Actions reach the task of each call through its mailbox: one entry per call that is known, one pending action in it.
+//! A [`Ticket`] stands for a call. Dropped without an outcome it never frees a slot: a held call counts as gone, an
+//! admitted one stays taken until the machine's own quarantine ends it.
+
+use crate::clock;
+use crate::explain::{Record, Ring};
+use crate::pool::Server;
+use crate::setup::Setup;
+use tidegate_core::admission::Machine;
+use crate::stats::ServiceStats;
+use arc_swap::ArcSwap;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tidegate_core::admission::{Action, Arrival, CallId, Event, Outcome, Snapshot};
+use tidegate_core::reason::{End, Reason, Who, Step};
+use tidegate_core::time::{Nanos, Span};
+
+/// What the machine decided about a call.
+#[derive(Clone)]
+pub(crate) enum Decision {
+    /// Send it there.
+    Admit(Arc<Server>),
+    /// Wait.
+    Hold,
+    /// Answer in the protocol's own words.
+    TurnAway { reason: Reason, retry_after: Span },
+    /// The server did not answer in time.
+    Expire,
+}
+
+/// Call ids count up, so they are their own hash; the multiplication spreads them over the table.
+#[derive(Default)]
+struct CallHasher(u64);
+
+impl Hasher for CallHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.write_u64(u64::from(*byte));
+        }
+    }
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0 ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15); // 2^64 / golden ratio (Knuth, TAOCP 6.4)
+    }
+}
+
+struct Entry {
+    mail: Option<Decision>,
+    waker: Option<Waker>,
+    record: Record,
+}
+
+struct Core {
+    machine: Machine,
+    actions: Vec<Action>,
+    calls: HashMap<u64, Entry, BuildHasherDefault<CallHasher>>,
+    servers: Vec<Arc<Server>>,
+    ring: Ring,
+}
+
+/// One service.
+pub(crate) struct Service {
+    pub(crate) name: Arc<str>,
+    pub(crate) stats: ServiceStats,
+    setup: ArcSwap<Setup>,
+    core: Mutex<Core>,
+    /// When the timer task will look next, in nanoseconds.
+    armed: AtomicU64,
+    timer: tokio::sync::Notify,
+    stopping: AtomicBool,
+}
+
+impl Service {
+    pub(crate) fn new(name: &str, setup: Setup, machine: Machine) -> Arc<Service> {
+        let servers = setup.servers.clone();
+        Arc::new(Service {
+            name: name.into(),
+            stats: ServiceStats::default(),
+            setup: ArcSwap::from_pointee(setup),
+            core: Mutex::new(Core {
+                machine,
+                actions: Vec::new(),
+                calls: HashMap::default(),
+                servers,
+                ring: Ring::default(),
+            }),
+            armed: AtomicU64::new(u64::MAX),
+            timer: tokio::sync::Notify::new(),
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// The part of the plan that connections need, as it is now.
+    pub(crate) fn setup(&self) -> Arc<Setup> {
+        self.setup.load_full()
+    }
+
+    /// Whether the service drains: no connection is kept alive any more.
+    pub(crate) fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call has arrived. The waker is woken when there is mail for it.
+    pub(crate) fn arrive(
+        self: &Arc<Self>,
+        arrival: Arrival,
+        record: impl FnOnce(CallId, Nanos) -> Record,
+        cx: &Context<'_>,
+    ) -> (Ticket, Decision) {
+        let now = clock::now();
+        let mut core = self.core();
+        let mut actions = std::mem::take(&mut core.actions);
+        let call = core.machine.arrive(now, arrival, &mut actions);
+        let mut record = record(call, now);
+        record.class = core.machine.class_of(call);
+        core.calls.insert(call.0, Entry { mail: None, waker: None, record });
+        core.deliver(now, &mut actions);
+        core.actions = actions;
+        let decision = core.take_mail(call).unwrap_or(Decision::Hold);
+        if let Some(entry) = core.calls.get_mut(&call.0) {
+            entry.waker = Some(cx.waker().clone());
+        }
+        self.rearm(&core);
+        drop(core);
+        (Ticket { service: self.clone(), call, over: false }, decision)
+    }
+
+    /// Something happened that is about no ticket.
+    pub(crate) fn event(&self, event: Event) {
+        let mut core = self.core();
+        core.event(clock::now(), event);
+        self.rearm(&core);
+    }
+
+    /// Begins the drain: nothing more is admitted, held calls are turned away, connections close with their next answer.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.event(Event::Drain);
+    }
+
+    /// Swaps the plan. Held calls stay in line; servers are matched by name.
+    pub(crate) fn apply(&self, setup: Setup, plan: tidegate_core::admission::Plan) -> Result<(), String> {
+        let now = clock::now();
+        let mut core = self.core();
+        let mut actions = std::mem::take(&mut core.actions);
+        let servers = setup.servers.clone();
+        let result = core.machine.apply(now, plan, &mut actions).map_err(|error| error.to_string());
+        if result.is_ok() {
+            core.servers = servers;
+            self.setup.store(Arc::new(setup));
+        }
+        core.deliver(now, &mut actions);
+        core.actions = actions;
+        self.rearm(&core);
+        result
+    }
+
+    /// The machine's own numbers.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.core().machine.snapshot(clock::now())
+    }
+
+    /// Calls `f` with the records of calls that are live (in order of arrival, newest first), then of those that ended.
+    pub(crate) fn records(&self, mut f: impl FnMut(&Record)) {
+        let core = self.core();
+        let mut live: Vec<&Record> = core.calls.values().map(|entry| &entry.record).collect();
+        live.sort_unstable_by_key(|record| std::cmp::Reverse(record.call));
+        live.into_iter().for_each(&mut f);
+        core.ring.iter().for_each(f);
+    }
+
+    /// Wakes the timer task when the machine wants to be woken earlier than it will look.
+    fn rearm(&self, core: &Core) {
+        let next = core.machine.next_wake().map_or(u64::MAX, |at| at.0);
+        if next < self.armed.load(Ordering::Relaxed) {
+            self.armed.store(next, Ordering::Relaxed);
+            self.timer.notify_one();
+        }
+    }
+
+    /// The one timer of this service; runs as long as its task.
+    pub(crate) async fn run_timer(self: Arc<Self>) {
+        loop {
+            let next = {
+                let mut core = self.core();
+                let now = clock::now();
+                if core.machine.next_wake().is_some_and(|at| at <= now) {
+                    core.event(now, Event::Wake);
+                }
+                let next = core.machine.next_wake();
+                self.armed.store(next.map_or(u64::MAX, |at| at.0), Ordering::Relaxed);
+                next.map(|at| clock::duration(at.since(now)))
+            };
+            match next {
+                Some(wait) => {
+                    // At least 1 ms between two looks, so that a wake that stays due cannot spin.
+                    let wait = wait.max(std::time::Duration::from_millis(1));
+                    let _ = tokio::time::timeout(wait, self.timer.notified()).await;
+                }
+                None => self.timer.notified().await,
+            }
+        }
+    }
+}
+
+impl Core {
+    fn event(&mut self, now: Nanos, event: Event) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.machine.on_event(now, event, &mut actions);
+        self.deliver(now, &mut actions);
+        self.actions = actions;
+    }
+
+    /// Puts each action into its call's mailbox, in order, and wakes whoever waits there.
+    fn deliver(&mut self, now: Nanos, actions: &mut Vec<Action>) {
+        for action in actions.drain(..) {
+            let (call, mail) = match action {
+                Action::Observed { call, turn_away, predicted } => {
+                    if let Some(entry) = self.calls.get_mut(&call.0) {
+                        entry.record.observed = Some(turn_away);
+                        entry.record.predicted = predicted;
+                    }
+                    continue;
+                }
+                Action::Admit { call, server } => match self.servers.get(server.0 as usize) {
+                    Some(server) => (call, Decision::Admit(server.clone())),
+                    None => continue,
+                },
+                Action::Hold { call, ahead, predicted } => {
+                    if let Some(entry) = self.calls.get_mut(&call.0) {
+                        entry.record.ahead = Some(ahead);
+                        entry.record.predicted = predicted;
+                    }
+                    (call, Decision::Hold)
+                }
+                Action::TurnAway { call, reason, retry_after } => (call, Decision::TurnAway { reason, retry_after }),
+                Action::Expire { call } => (call, Decision::Expire),
+            };
+            let Some(entry) = self.calls.get_mut(&call.0) else { continue };
+            entry.note(now, &mail);
+            entry.mail = Some(mail);
+            if let Some(waker) = &entry.waker {
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    fn take_mail(&mut self, call: CallId) -> Option<Decision> {
+        self.calls.get_mut(&call.0).and_then(|entry| entry.mail.take())
+    }
+
+    fn close(&mut self, call: CallId, end: End, status: u16) {
+        if let Some(mut entry) = self.calls.remove(&call.0) {
+            entry.record.end = Some(end);
+            entry.record.status = status;
+            self.ring.push(entry.record);
+        }
+    }
+}
+
+impl Entry {
+    fn note(&mut self, now: Nanos, mail: &Decision) {
+        match mail {
+            Decision::Admit(server) => {
+                self.record.decided = Some(now);
+                self.record.server = Some(server.name.clone());
+            }
+            Decision::TurnAway { reason, retry_after } => {
+                self.record.decided = Some(now);
+                self.record.reason = Some(*reason);
+                self.record.retry_after = Some(*retry_after);
+            }
+            Decision::Hold => self.record.decided = None,
+            Decision::Expire => {}
+        }
+    }
+}
+
+/// One call that the machine knows.
+pub(crate) struct Ticket {
+    service: Arc<Service>,
+    call: CallId,
+    over: bool,
+}
+
+impl Ticket {
+    /// What the machine has decided since, if anything; the call's task is woken when that happens.
+    pub(crate) fn poll_mail(&self) -> Poll<Decision> {
+        match self.service.core().take_mail(self.call) {
+            Some(decision) => Poll::Ready(decision),
+            None => Poll::Pending,
+        }
+    }
+
+    /// A new connection to the server stands.
+    pub(crate) fn connected(&self) {
+        self.service.event(Event::Connected(self.call));
+    }
+
+    /// The client left. A held call is over then; an admitted one keeps its slot.
+    pub(crate) fn client_gone(&self) {
+        self.service.event(Event::ClientGone(self.call));
+    }
+
+    /// The server could not be reached and nothing was sent: what now?
+    pub(crate) fn connect_failed(&self) -> Decision {
+        let mut core = self.service.core();
+        core.event(clock::now(), Event::Done(self.call, Outcome::ConnectFailed));
+        let decision = core.take_mail(self.call);
+        self.service.rearm(&core);
+        decision.unwrap_or(Decision::Hold)
+    }
+
+    /// The server is done with the call, which frees its slot.
+    pub(crate) fn done(mut self, outcome: Outcome, end: End, status: u16) {
+        self.over = true;
+        let mut core = self.service.core();
+        core.event(clock::now(), Event::Done(self.call, outcome));
+        core.close(self.call, end, status);
+        self.service.rearm(&core);
+    }
+
+    /// The gate stops waiting, but the server may still be working: the slot stays taken until the machine's quarantine.
+    pub(crate) fn abandon(self, end: End, status: u16) {
+        self.close(end, status);
+    }
+
+    /// The machine has forgotten the call (turned away), or the client left while it was held.
+    pub(crate) fn close(mut self, end: End, status: u16) {
+        self.over = true;
+        self.service.core().close(self.call, end, status);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let mut core = self.service.core();
+        core.event(clock::now(), Event::ClientGone(self.call));
+        core.close(self.call, End { who: Who::Gate, step: Step::Wait }, 0);
+        self.service.rearm(&core);
+    }
+}

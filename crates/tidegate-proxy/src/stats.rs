@@ -1,0 +1,75 @@
+//! What the shell counts itself: connections, and what was refused before the machine could know of it.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use tidegate_core::reason::Reason;
+
+/// A counter or gauge that several threads read.
+#[derive(Default)]
+pub(crate) struct Count(AtomicU64);
+
+impl Count {
+    pub(crate) fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+    pub(crate) fn sub(&self, n: u64) {
+        self.0.fetch_sub(n, Ordering::Relaxed);
+    }
+    pub(crate) fn set(&self, n: u64) {
+        self.0.store(n, Ordering::Relaxed);
+    }
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// Of one service.
+#[derive(Default)]
+pub(crate) struct ServiceStats {
+    /// Client connections open now.
+    pub(crate) open_conns: Count,
+    /// Requests being handled now, held ones included.
+    pub(crate) open_requests: Count,
+    /// Connections accepted since the start.
+    pub(crate) accepted: Count,
+    /// Connections closed at once because of `connections_max` or a lack of file descriptors.
+    pub(crate) connections_dropped: Count,
+    /// Calls refused before the machine saw them, by reason (`bad-request`, `memory`, `handshake`).
+    refused: [Count; Reason::ALL.len()],
+    /// Connections that said nothing, or not all of a head, in time.
+    pub(crate) silent: Count,
+    /// Connections ended by a defect of the gate (a panic).
+    pub(crate) panics: Count,
+    /// Bytes relayed from clients to servers.
+    pub(crate) bytes_in: Count,
+    /// Bytes relayed from servers to clients.
+    pub(crate) bytes_out: Count,
+    /// Requests sent again because a reused connection was stale.
+    pub(crate) retries: Count,
+    /// Buffers lent now, in bytes.
+    pub(crate) buffer_bytes: Count,
+}
+
+impl ServiceStats {
+    pub(crate) fn refuse(&self, reason: Reason) {
+        self.refused[reason as usize].add(1);
+    }
+
+    pub(crate) fn refused(&self, reason: Reason) -> u64 {
+        self.refused[reason as usize].get()
+    }
+}
+
+/// Of one server.
+#[derive(Default)]
+pub(crate) struct ServerStats {
+    /// Connections open now, idle ones included.
+    pub(crate) open_conns: Count,
+    /// Requests on them now.
+    pub(crate) open_requests: Count,
+    /// Connections that broke, or could not be made.
+    pub(crate) connections_dropped: Count,
+    /// Connections made since the start.
+    pub(crate) connects: Count,
+    /// Requests that went over a connection that had served before.
+    pub(crate) reuses: Count,
+}

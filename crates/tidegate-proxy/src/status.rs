@@ -1,0 +1,130 @@
+//! Status and explanations as JSON, with stable keys.
+
+use crate::explain::{ExplainQuery, KEPT, tell};
+use crate::gate::{Served, Shared};
+use crate::plan::{FORMAT, TlsPlan};
+use crate::{clock, service::Service};
+use serde_json::{Map, Value, json};
+use tidegate_core::admission::{Class, Counters, Mode};
+use tidegate_core::reason::Reason;
+use tidegate_core::time::Span;
+
+/// Calls told when the query does not say how many.
+const EXPLAIN_DEFAULT: usize = 50;
+
+/// The state of everything.
+pub(crate) fn status(shared: &Shared) -> Value {
+    let served = shared.served();
+    let services: Vec<Value> = served.iter().map(service).collect();
+    let draining = served.iter().all(|s| s.service.stopping());
+    let observe = served.iter().all(|s| s.service.setup().plan.admission.mode == Mode::Observe);
+    json!({
+        "format": FORMAT,
+        "version": env!("CARGO_PKG_VERSION"),
+        "uptime_s": shared.started.elapsed().as_secs_f64(),
+        "ready": !served.is_empty() && !draining,
+        "mode": if observe { "observe" } else { "enforce" },
+        "services": services,
+    })
+}
+
+/// Turned-away calls by reason, those that the machine never saw included.
+pub(crate) fn turned_away(service: &Service, counters: &Counters) -> impl Iterator<Item = (Reason, u64)> {
+    let machine = counters.turned_away;
+    let shell: Vec<u64> = Reason::ALL.iter().map(|r| service.stats.refused(*r)).collect();
+    Reason::ALL.iter().map(move |r| (*r, machine[*r as usize] + shell[*r as usize]))
+}
+
+/// All calls that arrived, those refused before the machine saw them included.
+pub(crate) fn arrived(service: &Service, counters: &Counters) -> u64 {
+    counters.arrived + Reason::ALL.iter().map(|r| service.stats.refused(*r)).sum::<u64>()
+}
+
+fn service(served: &Served) -> Value {
+    let service = &served.service;
+    let setup = service.setup();
+    let plan = &setup.plan;
+    let snapshot = service.snapshot();
+    let held: Map<String, Value> =
+        Class::ALL.iter().map(|c| (c.word().to_string(), snapshot.held[*c as usize].into())).collect();
+    let servers: Vec<Value> = setup.servers.iter().enumerate().map(|(index, server)| {
+        let stats = &server.stats;
+        let seen = snapshot.servers.get(index);
+        json!({
+            "name": &*server.name,
+            "address": &*server.address,
+            "phase": seen.map(|s| s.phase.word()),
+            "limit": seen.map(|s| s.limit),
+            "in_flight": seen.map(|s| s.in_flight),
+            "in_flight_max": seen.map(|s| s.in_flight_max),
+            "orphans": seen.map(|s| s.orphans),
+            "open_conns": stats.open_conns.get(),
+            "open_requests": stats.open_requests.get(),
+            "connections_dropped": stats.connections_dropped.get(),
+            "connects": stats.connects.get(),
+            "reuses": stats.reuses.get(),
+        })
+    }).collect();
+    json!({
+        "name": &*service.name,
+        "listen": served.address.to_string(),
+        "mode": if plan.admission.mode == Mode::Observe { "observe" } else { "enforce" },
+        "protocol": plan.protocol.word(),
+        "tls": plan.tls.word(),
+        "switches": {
+            "maintenance": snapshot.maintenance,
+            "bypass": snapshot.bypass,
+            "draining": snapshot.draining,
+        },
+        "counters": counters(service, &snapshot.counters),
+        "held": held,
+        "held_total": snapshot.held.iter().sum::<u32>(),
+        "pending": snapshot.pending,
+        "oldest_wait_s": snapshot.oldest.as_secs_f64(),
+        "rate": snapshot.rate_milli as f64 / 1000.0,
+        "all_in_s": snapshot.all_in.map(Span::as_secs_f64),
+        "sessions": { "unsettled": snapshot.sessions_unsettled, "settled": snapshot.sessions_settled },
+        "open_conns": service.stats.open_conns.get(),
+        "open_requests": service.stats.open_requests.get(),
+        "connections_dropped": service.stats.connections_dropped.get(),
+        "connections_silent": service.stats.silent.get(),
+        "estimated": matches!(plan.tls, TlsPlan::Passthrough { .. }),
+        "servers": servers,
+    })
+}
+
+fn counters(service: &Service, counters: &Counters) -> Value {
+    let mut all = match serde_json::to_value(counters) {
+        Ok(Value::Object(map)) => map,
+        _ => Map::new(),
+    };
+    let away: Map<String, Value> =
+        turned_away(service, counters).map(|(reason, n)| (reason.word().to_string(), n.into())).collect();
+    all.insert("arrived".into(), arrived(service, counters).into());
+    all.insert("turned_away".into(), away.into());
+    all.insert("turned_away_total".into(), turned_away(service, counters).map(|(_, n)| n).sum::<u64>().into());
+    all.insert("panics".into(), service.stats.panics.get().into());
+    all.insert("retries".into(), service.stats.retries.get().into());
+    Value::Object(all)
+}
+
+/// Why calls met their fates, newest first.
+pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
+    let limit = query.limit.unwrap_or(EXPLAIN_DEFAULT).min(2 * KEPT);
+    let now = clock::now();
+    let mut told = Vec::new();
+    for served in shared.served().iter() {
+        let service = &served.service;
+        if query.service.as_ref().is_some_and(|name| **name != *service.name) {
+            continue;
+        }
+        service.records(|record| {
+            if query.wants(record) {
+                told.push((record.at, serde_json::to_value(tell(&service.name, record, now)).unwrap_or_default()));
+            }
+        });
+    }
+    told.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+    let calls: Vec<Value> = told.into_iter().take(limit).map(|(_, value)| value).collect();
+    json!({ "format": FORMAT, "calls": calls })
+}
