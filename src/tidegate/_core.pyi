@@ -1,7 +1,7 @@
 """The compiled part of tidegate: a handle for the gate, and the closed lists of words.
 
-Everything crosses the boundary as JSON with ``"format": 1`` or as plain numbers and texts. Every blocking call releases the
-GIL. Nothing here calls back into Python.
+Everything crosses the boundary as JSON with ``"format": 1`` or as plain numbers and texts. Every blocking call releases
+the GIL. Nothing here calls back into Python.
 """
 
 from typing import final
@@ -43,7 +43,7 @@ class Gate:
         """Return the state as JSON."""
 
     def explain(self, query: bytes) -> str:
-        """Return the newest decisions as JSON; ``query`` is JSON with ``client``, ``call`` (text or null) and ``limit``."""
+        """Return the newest decisions as JSON; ``query`` is JSON: ``client``, ``call`` (text or null), ``limit``."""
 
     def metrics(self) -> str:
         """Return the metrics in Prometheus' text format."""

@@ -107,7 +107,9 @@ class ConfigError(TidegateError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems))
         count = len(self.problems)
-        super().__init__("the configuration has one problem" if count == 1 else f"the configuration has {count} problems")
+        super().__init__(
+            "the configuration has one problem" if count == 1 else f"the configuration has {count} problems"
+        )
 
 
 class GateError(TidegateError):

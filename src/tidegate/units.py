@@ -66,7 +66,9 @@ class _Quantity:
         if isinstance(value, cls):
             return value
         if isinstance(value, bool) or not isinstance(value, int | float | str):
-            raise PydanticCustomError("unit", "a {kind} is text with a unit", {"kind": cls.KIND, "hint": f"write for example {cls.EXAMPLE}"})
+            raise PydanticCustomError(
+                "unit", "a {kind} is text with a unit", {"kind": cls.KIND, "hint": f"write for example {cls.EXAMPLE}"}
+            )
         if isinstance(value, int | float) or re.fullmatch(r"\s*\d+(\.\d+)?\s*", value):
             context = {"value": str(value).strip(), "kind": cls.KIND, "hint": cls._hint(str(value).strip())}
             raise PydanticCustomError("unit", "{value} has no unit, so it is not a {kind}", context)

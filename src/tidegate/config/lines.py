@@ -1,8 +1,8 @@
 """Where a key stands in a TOML text.
 
-``tomllib`` forgets lines, and an error without a line makes people search. This reads just enough of TOML to say on which
-line a table or key begins: headers, dotted and quoted keys, arrays of tables. Keys inside inline tables are looked up as
-their nearest ancestor.
+``tomllib`` forgets lines, and an error without a line makes people search. This reads just enough of TOML to say on
+which line a table or key begins: headers, dotted and quoted keys, arrays of tables. Keys inside inline tables are
+looked up as their nearest ancestor.
 """
 
 from __future__ import annotations

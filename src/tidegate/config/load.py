@@ -70,10 +70,13 @@ def parse_config(text: str, file: Path) -> Config:
         config = Config.model_validate(data)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        raise ConfigError([_problem(file, lines, data, detail) for detail in details]) from None
+        found = [_problem(file, lines, data, detail) for detail in details]
+        raise ConfigError(_without_echoes(found)) from None
     config = _absolute(config, file.parent)
     if broken := broken_rules(config):
-        raise ConfigError([Problem(file, lines.of(rule.path), _dotted(rule.path), rule.message, rule.hint) for rule in broken])
+        raise ConfigError(
+            [Problem(file, lines.of(rule.path), _dotted(rule.path), rule.message, rule.hint) for rule in broken]
+        )
     return config
 
 
@@ -81,13 +84,30 @@ def _syntax(file: Path, text: str, message: str) -> Problem:
     place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", message)
     line = int(place[1]) if place and place[1] else text.count("\n") + 1
     words = message[: place.start()] if place else message
-    return Problem(file, line, "", f"is not TOML: {words[:1].lower()}{words[1:]}", "texts stand in quotes: key = \"value\"")
+    return Problem(
+        file, line, "", f"is not TOML: {words[:1].lower()}{words[1:]}", 'texts stand in quotes: key = "value"'
+    )
 
 
 def _problem(file: Path, lines: Lines, data: Mapping[str, Any], detail: ErrorDetails) -> Problem:
     path = _real_path(data, detail["loc"])
     message, hint = _words(path, detail)
     return Problem(file, lines.of(path), _dotted(path), message, hint)
+
+
+def _without_echoes(problems: list[Problem]) -> list[Problem]:
+    """Drop "X is missing" where a misspelt X stands in the same table: one mistake, one problem."""
+    suggested = {
+        (problem.where.rpartition(".")[0], problem.hint)
+        for problem in problems
+        if problem.hint.startswith("did you mean")
+    }
+    kept = []
+    for problem in problems:
+        table, _, key = problem.where.rpartition(".")
+        if not (problem.message.endswith("is missing") and (table, f'did you mean "{key}"?') in suggested):
+            kept.append(problem)
+    return kept
 
 
 def _real_path(data: object, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
@@ -109,22 +129,23 @@ def _real_path(data: object, loc: tuple[str | int, ...]) -> tuple[str | int, ...
 
 def _words(path: tuple[str | int, ...], detail: ErrorDetails) -> tuple[str, str]:
     """Return one sentence and one hint for what pydantic found."""
-    context = detail.get("ctx", {})
-    kind, value = detail["type"], detail["input"]
-    if kind == "extra_forbidden":
-        return f'there is no key "{path[-1]}" here', _suggestion(path, detail["loc"])
-    if kind == "missing":
-        return f'the key "{path[-1]}" is missing', ""
-    if kind in {"unit", "value"}:
-        return detail["msg"], str(context.get("hint", ""))
-    if kind in {"literal_error", "union_tag_invalid"}:
-        expected = str(context.get("expected") or context.get("expected_tags")).replace("'", '"')
-        shown = value.get("kind") if isinstance(value, dict) else value
-        return f"{_shown(shown)} is not one of the words that may stand here", _closest(shown, expected)
-    if kind == "union_tag_not_found":
-        return 'the key "kind" is missing', 'kind = "passthrough" or kind = "terminate"'
-    if kind == "string_pattern_mismatch":
-        return f"{_shown(value)} may not stand here", _PATTERN_HINTS.get(path[-1], "use a-z, 0-9, dot, dash and underscore")
+    value, context = detail["input"], detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            return f'there is no key "{path[-1]}" here', _suggestion(path, detail["loc"])
+        case "missing":
+            return f'the key "{path[-1]}" is missing', ""
+        case "unit" | "value":
+            return detail["msg"], str(context.get("hint", ""))
+        case "literal_error" | "union_tag_invalid":
+            expected = str(context.get("expected") or context.get("expected_tags")).replace("'", '"')
+            shown = value.get("kind") if isinstance(value, dict) else value
+            return f"{_shown(shown)} is not one of the words that may stand here", _closest(shown, expected)
+        case "union_tag_not_found":
+            return 'the key "kind" is missing', 'kind = "passthrough" or kind = "terminate"'
+        case "string_pattern_mismatch":
+            hint = _PATTERN_HINTS.get(path[-1], "use a-z, 0-9, dot, dash and underscore")
+            return f"{_shown(value)} may not stand here", hint
     message = detail["msg"]
     shown = "" if isinstance(value, dict | list) else f" (it is {_shown(value)})"
     return f"{message[:1].lower()}{message[1:]}{shown}", ""

@@ -1,11 +1,12 @@
 """What may stand in a configuration file: one frozen model per table, every default in one place.
 
-Every length of time is a :class:`~tidegate.units.Duration`, every size a :class:`~tidegate.units.ByteSize`. Unknown keys
-are refused. Where a default has an origin it is named beside it.
+Every length of time is a :class:`~tidegate.units.Duration`, every size a :class:`~tidegate.units.ByteSize`. Unknown
+keys are refused. Where a default has an origin it is named beside it.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from pathlib import Path
 from typing import Annotated, Literal
@@ -55,15 +56,15 @@ def _address(value: str) -> str:
     host, colon, port = value.rpartition(":")
     inside = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not inside or not port.isdecimal() or (":" in inside and inside == host):
-        raise _refuse(value, f'"{value}" is not an address', 'write "HOST:PORT", for example "0.0.0.0:8443" or "[::]:8443"')
+        raise _refuse(
+            value, f'"{value}" is not an address', 'write "HOST:PORT", for example "0.0.0.0:8443" or "[::]:8443"'
+        )
     if int(port) > 65535:
         raise _refuse(value, f"{port} is not a port", "ports go up to 65535")
     return value
 
 
 def _listen(value: str) -> str:
-    import ipaddress
-
     _address(value)
     host = value.rpartition(":")[0].strip("[]")
     try:
@@ -75,8 +76,6 @@ def _listen(value: str) -> str:
 
 
 def _network(value: str) -> str:
-    import ipaddress
-
     try:
         ipaddress.ip_network(value)
     except ValueError as error:
@@ -92,11 +91,11 @@ def _sha256(value: str) -> str:
     return ":".join(plain[i : i + 2] for i in range(0, 64, 2)).upper()
 
 
-def _limit(value: str) -> str:
-    kind, _, number = value.partition(":")
+def _limit(value: object) -> object:
+    kind, _, number = str(value).partition(":")
     if kind != "static" or not number.isdecimal() or not 1 <= int(number) <= 65536:
         hint = 'write for example "static:8": at most 8 calls in flight at this server, 1 to 65536'
-        raise _refuse(value, f'"{value}" is not a limit', hint)
+        raise _refuse(str(value), f'"{value}" is not a limit', hint)
     return value
 
 
@@ -137,7 +136,7 @@ class GateTable(_Table):
 
 
 class ServerTls(_Table):
-    """``[service.NAME.server.NAME.tls]``: how the gate speaks TLS to the server, and how it knows that it is the one."""
+    """``[service.NAME.server.NAME.tls]``: TLS towards the server, and how it is verified."""
 
     ca: Path | None = None
     """Verify by this certificate authority and by name."""
@@ -157,7 +156,7 @@ class Server(_Table):
     """``[service.NAME.server.NAME]``: one member of the pool."""
 
     address: Address
-    limit: Annotated[str, AfterValidator(_limit)]
+    limit: Annotated[str, BeforeValidator(_limit)]
     """``"static:N"``: at most N calls in flight there."""
     send_proxy: Literal["v1", "v2"] | None = None
     """Tell the server who called, with a PROXY protocol header."""
@@ -170,7 +169,7 @@ class Server(_Table):
 
 
 class Passthrough(_Table):
-    """``[service.NAME.tls]`` with ``kind = "passthrough"``: TLS stays between client and server, the gate admits connections."""
+    """``[service.NAME.tls]`` with ``kind = "passthrough"``: the gate admits connections and decrypts nothing."""
 
     kind: Literal["passthrough"]
     names: Texts = ()
@@ -240,7 +239,7 @@ class Http(_Table):
 
 
 class Guarantees(_Table):
-    """``[service.NAME.admission.guarantees]``: least share of completed work while a class has calls waiting; sum ≤ 1."""
+    """``[service.NAME.admission.guarantees]``: least share of work while calls of a class wait; sum ≤ 1."""
 
     continuation: Share = 0.5
     new_session: Share = 0.25
@@ -301,7 +300,7 @@ class Io(_Table):
     """To the server."""
     server_idle: Duration = _duration("30s")
     """A pooled connection to the server is closed after this."""
-    connections_max: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    connections_max: Annotated[int, Field(ge=1, le=1_000_000)] = 8000
     """Client connections of this service."""
     handshakes_max: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
     buffers_max: ByteSize = ByteSize.parse("64MiB")
@@ -311,7 +310,7 @@ class Io(_Table):
 
 
 class Identity(_Table):
-    """``[service.NAME.identity.NAME]``: clients that are treated in a way of their own; exactly one of the first three."""
+    """``[service.NAME.identity.NAME]``: special clients; exactly one of the first three keys."""
 
     subject: str | None = None
     """Subject of the client certificate, as ``CN=…``."""

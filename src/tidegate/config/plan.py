@@ -1,7 +1,7 @@
 """Model to plan: the JSON that Rust sees, and the only thing that it sees.
 
-Format 1. Spans are whole nanoseconds and their keys end in ``_ns``; costs are thousandths of a unit. Rust refuses a plan
-of another format or with a key that it does not know.
+Format 1. Spans are whole nanoseconds and their keys end in ``_ns``; costs are thousandths of a unit. Rust refuses a
+plan of another format or with a key that it does not know.
 """
 
 from __future__ import annotations
@@ -57,9 +57,7 @@ def compile_plan(config: Config, operations: Mapping[str, Operation], default: O
     return json.dumps({"format": FORMAT, "services": services, "admin": admin}).encode()
 
 
-def _service(
-    name: str, service: Service, seed: int, operations: Mapping[str, Operation], default: Operation
-) -> Json:
+def _service(name: str, service: Service, seed: int, operations: Mapping[str, Operation], default: Operation) -> Json:
     if service.protocol == "vasa":
         protocol = _vasa(service.vasa or Vasa(), operations, default)
     else:
@@ -97,7 +95,8 @@ def _operation(operation: Operation) -> Json:
 
 def _http(http: Http) -> Json:
     rules = [
-        {"method": rule.method, "path": rule.path, "role": rule.role, "cost_milli": _milli(rule.cost)} for rule in http.rule
+        {"method": rule.method, "path": rule.path, "role": rule.role, "cost_milli": _milli(rule.cost)}
+        for rule in http.rule
     ]
     return {
         "kind": "http",

@@ -83,7 +83,11 @@ def _tls(at: Path, service: Service) -> Iterator[Broken]:
 def _server_tls(at: Path, tls: ServerTls) -> Iterator[Broken]:
     ways = [tls.ca is not None, tls.sha256 is not None, tls.insecure]
     if sum(ways) != 1:
-        message = "nothing says how the server is verified" if not any(ways) else "the server is verified in more than one way"
+        message = (
+            "nothing says how the server is verified"
+            if not any(ways)
+            else "the server is verified in more than one way"
+        )
         yield Broken(at, message, "write exactly one of ca, sha256 and (in a lab) insecure = true")
     if (tls.certificate is None) != (tls.key is None):
         there, missing = ("certificate", "key") if tls.certificate else ("key", "certificate")
@@ -122,7 +126,9 @@ def _identity(at: Path, identity: Identity, service: Service) -> Iterator[Broken
 
 
 def _collisions(config: Config) -> Iterator[Broken]:
-    listens = [(("service", name, "listen"), service.listen, name) for name, service in config.service.items()]
+    listens: list[tuple[Path, str, str]] = [
+        (("service", name, "listen"), service.listen, name) for name, service in config.service.items()
+    ]
     if config.gate.admin_tcp:
         listens.append((("gate", "admin_tcp"), config.gate.admin_tcp, "the admin address"))
     for (_, first, owner), (path, second, _) in combinations(listens, 2):

@@ -1,7 +1,7 @@
 """Model to TOML: what the lab hands to ``tidegate gate run``, and what ``--keep`` leaves to look at.
 
-Only keys that differ from their defaults are written. :func:`sped_up` divides every duration, for worlds that run faster
-than the clock.
+Only keys that differ from their defaults are written. :func:`sped_up` divides every duration, for worlds that run
+faster than the clock.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 The gate itself is Rust: two threads with runtimes of their own, one for the traffic and one for health, metrics and
 switches. Python hands over a plan and gets a handle back; nothing on the data path comes back here, so the gate keeps
-gating while Python sleeps. :class:`Gate` only turns a :class:`~tidegate.config.model.Config` into a plan, and Rust's errors
-into the tree of ``tidegate.errors``.
+gating while Python sleeps. :class:`Gate` only turns a :class:`~tidegate.config.model.Config` into a plan, and Rust's
+errors into the tree of ``tidegate.errors``.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Gate:
             self._core.bypass(service, on)
 
     def drain(self, deadline: Duration = _DRAIN) -> dict[str, Any]:
-        """Take nothing new, turn away what is held, wait for what is in flight; return what was left at the deadline."""
+        """Take nothing new, turn away what is held, wait for what is in flight; return what was left."""
         return _object(self._core.drain(deadline.seconds))
 
     def close(self) -> None:

@@ -1,12 +1,12 @@
 """The operations of a VASA provider: what each is for, what it costs, and which fault may turn it away.
 
 A client's stub cannot decode a fault that is not declared for the operation that it called; KB 412434 shows the result,
-"ADB conversion error. Details: Invalid Fault Id". So each operation names one fault that *is* declared for it in the VASA
-WSDL. ``VasaProviderBusy`` says most exactly what is meant, but is declared only from VASA 2.0 on and not for
+"ADB conversion error. Details: Invalid Fault Id". So each operation names one fault that *is* declared for it in the
+VASA WSDL. ``VasaProviderBusy`` says most exactly what is meant, but is declared only from VASA 2.0 on and not for
 ``setContext``, ``getEvents`` and ``getAlarms``; ``StorageFault`` is declared for every operation.
 
-Costs are in units: opening a session (``setContext``) is one unit. They are starting values, chosen by what an operation
-makes a provider do, and any of them can be overridden under ``[service.NAME.vasa.operation.OPERATION]``:
+Costs are in units: opening a session (``setContext``) is one unit. They are starting values, chosen by what an
+operation makes a provider do, and any of them can be overridden under ``[service.NAME.vasa.operation.OPERATION]``:
 
 ==========  =====  ==========================================================================
 kind        cost   operations
