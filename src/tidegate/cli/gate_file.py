@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tidegate.cli.printer import Output, Printer
+from tidegate.cli.printer import Follow, Output, Printer
 from tidegate.config.check import Checked, check_machine
 from tidegate.config.load import load_config
 from tidegate.config.model import Config
@@ -121,7 +121,8 @@ class _RunningAt:
 def run(
     file: Path,
     *,
-    output: Annotated[Output, Parameter(help="How to say on stdout where the services listen.")] = "text",
+    until_eof: Annotated[bool, Parameter(negative="", help="End at once when stdin closes: for a supervisor.")] = False,
+    output: Follow = "text",
 ) -> int:
     """Run a gate until TERM or INT; HUP reads the file again.
 
@@ -148,5 +149,5 @@ def run(
         for name, address in addresses.items():
             printer.text(f"{name} listens at {address}")
 
-    run_gate(file, ready=ready)
+    run_gate(file, ready=ready, until_eof=until_eof)
     return Exit.FINE

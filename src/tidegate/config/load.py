@@ -133,16 +133,15 @@ def _words(path: tuple[str | int, ...], detail: ErrorDetails) -> tuple[str, str]
     match detail["type"]:
         case "extra_forbidden":
             return f'there is no key "{path[-1]}" here', _suggestion(path, detail["loc"])
-        case "missing":
-            return f'the key "{path[-1]}" is missing', ""
+        case "missing" | "union_tag_not_found" as kind:
+            key = path[-1] if kind == "missing" else "kind"
+            return f'the key "{key}" is missing', ""
         case "unit" | "value":
             return detail["msg"], str(context.get("hint", ""))
         case "literal_error" | "union_tag_invalid":
             expected = str(context.get("expected") or context.get("expected_tags")).replace("'", '"')
             shown = value.get("kind") if isinstance(value, dict) else value
             return f"{_shown(shown)} is not one of the words that may stand here", _closest(shown, expected)
-        case "union_tag_not_found":
-            return 'the key "kind" is missing', 'kind = "passthrough" or kind = "terminate"'
         case "string_pattern_mismatch":
             hint = _PATTERN_HINTS.get(path[-1], "use a-z, 0-9, dot, dash and underscore")
             return f"{_shown(value)} may not stand here", hint

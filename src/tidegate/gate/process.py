@@ -35,13 +35,15 @@ _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _log = logging.getLogger("tidegate.gate")
 
 
-def run_gate(file: Path, *, ready: Callable[[dict[str, str]], None]) -> None:
+def run_gate(file: Path, *, ready: Callable[[dict[str, str]], None], until_eof: bool = False) -> None:
     """Run the gate that ``file`` describes until it is told to end.
 
     Parameters
     ----------
     ready
         Called once with the address of each service when everything is bound.
+    until_eof
+        End at once when stdin closes, so that a gate never outlives the supervisor that holds the other end.
 
     Raises
     ------
@@ -68,18 +70,24 @@ def run_gate(file: Path, *, ready: Callable[[dict[str, str]], None]) -> None:
         ready(gate.addresses())
         _notify("READY=1")
         _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
-        _serve(gate, file, config, talk)
+        _serve(gate, file, config, talk, until_eof=until_eof)
 
 
-def _serve(gate: Gate, file: Path, config: Config, talk: _Talk) -> None:
+def _serve(gate: Gate, file: Path, config: Config, talk: _Talk, *, until_eof: bool) -> None:
     """Wait for signals and for reloads until the gate has ended."""
     with _wakeups() as signals, selectors.DefaultSelector() as waiting:
         waiting.register(signals, selectors.EVENT_READ)
         waiting.register(talk.socket, selectors.EVENT_READ)
+        if until_eof:
+            waiting.register(sys.stdin.fileno(), selectors.EVENT_READ)
         while True:
             for key, _ in waiting.select():
                 if key.fileobj is talk.socket:
                     talk.answer(lambda: _reload(gate, file))
+                    continue
+                if key.fileobj is not signals:
+                    if not os.read(sys.stdin.fileno(), 4096):
+                        return
                     continue
                 for number in signals.recv(64):
                     if number == signal.SIGHUP:
