@@ -28,10 +28,16 @@ _WIDTH = 120
 """Columns when the stream is no terminal: wide enough for every table, so that pipes get whole lines."""
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to ``app.py``: rich would end the process with exit code 1."""
+        raise BrokenPipeError
+
+
 def _console(*, stderr: bool) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else _WIDTH
-    return Console(file=stream, highlight=False, width=width, soft_wrap=width is not None)
+    return _Console(file=stream, highlight=False, width=width, soft_wrap=width is not None)
 
 
 class Printer:

@@ -139,7 +139,7 @@ def _pair(at: Where, certificate: Path, key: Path) -> Iterator[tuple[Where, str,
 
 
 def _expiry(at: Where, certificate: Path, key: Path) -> Iterator[tuple[Where, str, str]]:
-    """Let a client that trusts just this certificate meet a server that has it: the library knows every rule of time."""
+    """Let a client that trusts just this certificate meet a server that has it: OpenSSL knows the rules of time."""
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     server.load_cert_chain(certificate, key)
     client.check_hostname = False
