@@ -1,0 +1,160 @@
+"""Commands that talk to a running gate: ``gate status`` and ``explain``, the switches, ``drain`` and ``reload``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from tidegate.cli.printer import Follow, Output, Printer
+from tidegate.cli.status_text import calls_text, status_text
+from tidegate.errors import ConfigError, Exit, GateError, Problem
+from tidegate.gate.admin import ADMIN_DEFAULT, AdminClient
+
+__all__ = ["bypass", "drain", "explain", "maintenance", "reload", "status"]
+
+Admin = Annotated[Path, Parameter(name="--admin", env_var="TIDEGATE_ADMIN", help="The gate's admin socket.")]
+Service = Annotated[str | None, Parameter(name="--service", help="Only this service; all when left out.")]
+Switch = Literal["on", "off"]
+
+_WATCH_S = 1.0
+"""Seconds between two looks with ``--watch``."""
+
+
+def status(
+    *,
+    watch: Annotated[bool, Parameter(negative="", help="Look again every second until interrupted.")] = False,
+    admin: Admin = ADMIN_DEFAULT,
+    output: Follow = "text",
+) -> int:
+    """Show every service and server: connections, requests, held, turned away by reason, phase, time until all are in.
+
+    The first columns are what a load balancer's own counters are called: open_conns, open_requests,
+    connections_dropped. Exit code 1 when a server is down, or everything passes ungated (bypass).
+
+    Examples
+    --------
+    ``tidegate gate status --watch``
+    """
+    printer, client = Printer("jsonl" if watch and output == "json" else output), AdminClient(admin)
+    answer = client.status()
+    if not watch:
+        _show(printer, answer)
+        return _verdict(answer)
+    if printer.is_text and printer.console.is_terminal:
+        from rich.live import Live
+
+        with Live(status_text(answer), console=printer.console, auto_refresh=False) as live:
+            while True:
+                time.sleep(_WATCH_S)
+                live.update(status_text(client.status()), refresh=True)
+    while True:
+        _show(printer, answer)
+        time.sleep(_WATCH_S)
+        answer = client.status()
+
+
+def _show(printer: Printer, answer: dict[str, Any]) -> None:
+    printer.data(answer)
+    printer.text(status_text(answer))
+
+
+def _verdict(answer: dict[str, Any]) -> int:
+    services = answer["services"]
+    down = any(server["phase"] == "down" for service in services for server in service["servers"])
+    open_wide = any(service["switches"]["bypass"] for service in services)
+    return Exit.BAD if down or open_wide else Exit.FINE
+
+
+def explain(
+    *,
+    client: Annotated[str | None, Parameter(help="Only this client: an address or a certificate's subject.")] = None,
+    call: Annotated[str | None, Parameter(help="Only this operation or path.")] = None,
+    limit: Annotated[int, Parameter(help="At most so many, 1 to 2048.")] = 50,
+    admin: Admin = ADMIN_DEFAULT,
+    output: Follow = "text",
+) -> int:
+    """Say why calls were admitted, held or turned away, newest first.
+
+    Examples
+    --------
+    ``tidegate gate explain --client 10.20.0.17 --limit 5``
+    """
+    printer = Printer(output)
+    answer = AdminClient(admin).explain(client=client, call=call, limit=max(1, min(limit, 2048)))
+    if output == "jsonl":
+        for entry in answer["calls"]:
+            printer.data(entry)
+    else:
+        printer.data(answer)
+    printer.text(calls_text(answer["calls"]))
+    return Exit.FINE
+
+
+def maintenance(
+    state: Switch, /, *, service: Service = None, admin: Admin = ADMIN_DEFAULT, output: Output = "text"
+) -> int:
+    """Announce a planned restart of the servers, or end it.
+
+    While it is on, calls are held instead of being sent to a server that is about to go; those that cannot wait are
+    turned away. Turn it off when the server is back, and everybody is let in in order.
+
+    Parameters
+    ----------
+    state
+        ``on`` or ``off``.
+    """
+    return _switch("maintenance", state, service, admin, output)
+
+
+def bypass(state: Switch, /, *, service: Service = None, admin: Admin = ADMIN_DEFAULT, output: Output = "text") -> int:
+    """Let everything pass ungated, or end that: the switch for when the gate itself is in the way.
+
+    While it is on nothing protects the servers: ``status`` says so and ends with exit code 1.
+
+    Parameters
+    ----------
+    state
+        ``on`` or ``off``.
+    """
+    return _switch("bypass", state, service, admin, output)
+
+
+def _switch(name: str, state: Switch, service: str | None, admin: Path, output: Literal["text", "json"]) -> int:
+    printer = Printer(output)
+    AdminClient(admin).switch(name, on=state == "on", service=service)
+    printer.data({"format": 1, "switch": name, "on": state == "on", "service": service})
+    printer.text(f"{name} is {state} for {service or 'every service'}")
+    if name == "bypass" and state == "on":
+        printer.words("warning: nothing protects the servers now; turn it off with `tidegate gate bypass off`")
+    return Exit.FINE
+
+
+def drain(*, service: Service = None, admin: Admin = ADMIN_DEFAULT, output: Output = "text") -> int:
+    """Let services take nothing new: held calls are turned away, calls in flight may end. The process keeps running."""
+    printer = Printer(output)
+    answer = AdminClient(admin).drain(service)
+    printer.data({"format": 1, **answer})
+    printer.text(f"{service or 'every service'} is draining; `tidegate gate status` shows what is still in flight")
+    return Exit.FINE
+
+
+def reload(*, admin: Admin = ADMIN_DEFAULT, output: Output = "text") -> int:
+    """Let the gate read its file again, and say what became of held calls. A file with a mistake changes nothing."""
+    printer = Printer(output)
+    answer = AdminClient(admin).reload()
+    if answer.get("kind") == "refused":
+        if problems := answer.get("problems"):
+            raise ConfigError(
+                [Problem(Path(p["file"]), p["line"], p["key"], p["message"], p["hint"]) for p in problems]
+            )
+        raise GateError(str(answer.get("message")), hint=str(answer.get("hint", "")))
+    printer.data(answer)
+    report = answer.get("report", {})
+    printer.text("reloaded")
+    for key, value in report.items():
+        if key != "format":
+            printer.text(f"  {key}: {value}")
+    return Exit.FINE

@@ -1,0 +1,108 @@
+"""``gate status`` and ``gate explain`` for people."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+__all__ = ["calls_text", "status_text"]
+
+_PHASE_STYLE = {"up": "green", "down": "red", "suspect": "yellow", "degraded": "yellow", "recovering": "yellow"}
+
+
+def status_text(status: dict[str, Any]) -> RenderableType:
+    """Return the whole of ``/status`` as tables."""
+    up = _span(status.get("uptime_s"))
+    head = f"tidegate {status.get('version', '?')}, up {up}, {'ready' if status.get('ready') else 'not ready'}"
+    return Group(Text(head), *(part for service in status["services"] for part in _service(service)))
+
+
+def _service(service: dict[str, Any]) -> list[RenderableType]:
+    lines: list[RenderableType] = [Text(""), _title(service)]
+    estimated = " (estimated: TLS passes through)" if service.get("estimated") else ""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("server")
+    table.add_column("phase")
+    columns = ("open_conns", "open_requests", "connections_dropped", "in_flight", "limit", "orphans")
+    for name in columns:
+        table.add_column(name, justify="right")
+    table.add_row(f"service {service['name']}", "", *(_number(service.get(name)) for name in columns[:3]), "", "", "")
+    for server in service["servers"]:
+        phase = Text(server["phase"], style=_PHASE_STYLE.get(server["phase"], ""))
+        table.add_row(f"  {server['name']}", phase, *(_number(server.get(name)) for name in columns))
+    lines.append(table)
+    lines.append(Text(_waiting(service) + estimated))
+    lines.append(Text(_fates(service)))
+    return lines
+
+
+def _title(service: dict[str, Any]) -> Text:
+    title = Text(f"{service['name']}", style="bold")
+    title.append(
+        f"  {service['listen']}  {_word(service['protocol'])}  {_word(service['tls'])}  {service['mode']}", style=""
+    )
+    for name, on in service["switches"].items():
+        if on:
+            title.append(f"  {name.upper()}", style="bold red" if name == "bypass" else "bold yellow")
+    if service["mode"] == "observe":
+        title.append("  (everything passes; decisions are only told)", style="yellow")
+    return title
+
+
+def _waiting(service: dict[str, Any]) -> str:
+    held = int(service["held_total"])
+    if not held:
+        return "held: none"
+    classes = ", ".join(f"{name} {count}" for name, count in service["held"].items() if count)
+    when = f"; all in within {_span(service['all_in_s'])}" if service.get("all_in_s") is not None else ""
+    return f"held: {held} ({classes}), longest {_span(service.get('oldest_wait_s'))}{when}"
+
+
+def _fates(service: dict[str, Any]) -> str:
+    counters = service["counters"]
+    away = counters["turned_away"]
+    reasons = ", ".join(f"{reason} {count}" for reason, count in away.items() if count)
+    text = f"arrived {counters['arrived']}, admitted {counters['admitted']}, turned away {sum(away.values())}"
+    text += f" ({reasons})" if reasons else ""
+    text += f", client gone {counters['client_gone']}"
+    if service["mode"] == "observe":
+        text += f"; would have held {counters['would_hold']}, turned away {counters['would_turn_away']}"
+    return text
+
+
+def calls_text(calls: list[dict[str, Any]]) -> RenderableType:
+    """Return the sentences of ``/explain``, newest first."""
+    if not calls:
+        return Text("nothing to explain: no call like that is remembered")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("at", "client", "operation", "decision", "why"):
+        table.add_column(name, overflow="fold")
+    for call in calls:
+        decision = call["decision"] + (f" ({call['reason']})" if call.get("reason") else "")
+        table.add_row(_span(call["at_s"]), str(call["client"]), str(call["operation"] or ""), decision, call["text"])
+    return table
+
+
+def _word(value: Any) -> str:
+    return str(value.get("kind", "")) if isinstance(value, dict) else str(value)
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else str(value)
+
+
+def _span(seconds: Any) -> str:
+    """Return a time for people: ``0.4s``, ``12s``, ``3m05s``, ``2h10m``."""
+    if seconds is None:
+        return "-"
+    seconds = float(seconds)
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours}h{minutes:02d}m"
+    return f"{minutes}m{rest:02d}s" if minutes else f"{rest}s"

@@ -1,0 +1,9 @@
+"""Configuration: a TOML file becomes a checked model, and the model becomes the plan that Rust sees.
+
+- ``model.py``: what may stand in a file, with every default.
+- ``load.py``: text to model; everything that is wrong at once, with file, line and a suggestion.
+- ``rules.py``: what pydantic cannot know: how the parts of one file fit together.
+- ``check.py``: what the machine must offer: certificates, free addresses, file descriptors.
+- ``plan.py``: model to plan.
+- ``write.py``: model to TOML, for the lab.
+"""

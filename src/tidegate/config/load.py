@@ -1,0 +1,237 @@
+"""TOML file to :class:`~tidegate.config.model.Config`; everything that is wrong is found at once.
+
+Each problem names the file, the line, the key, what is wrong in one sentence, and what to write instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tidegate.config.lines import Lines
+from tidegate.config.model import Config
+from tidegate.config.rules import broken_rules
+from tidegate.errors import ConfigError, Problem
+
+__all__ = ["SIZE_MAX", "load_config", "parse_config"]
+
+Table = TypeVar("Table", bound=BaseModel)
+
+SIZE_MAX = 1 << 20
+"""Longest file that is read, in bytes."""
+
+
+def load_config(file: Path) -> Config:
+    """Read one file.
+
+    Raises
+    ------
+    ConfigError
+        With every problem, when the file cannot be read, is not TOML, or does not describe a gate.
+    """
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(SIZE_MAX + 1)
+    except OSError as error:
+        hint = "" if file.exists() else "`tidegate gate init vasa --server HOST:PORT` writes one"
+        raise ConfigError([Problem(file, 0, "", f"cannot be read: {error.strerror}", hint)]) from None
+    if len(data) > SIZE_MAX:
+        raise ConfigError([Problem(file, 0, "", "is longer than 1 MiB, so it is not a configuration file")])
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(file, line, "", "is not UTF-8 text", "save the file as UTF-8")]) from None
+    return parse_config(text, file)
+
+
+def parse_config(text: str, file: Path) -> Config:
+    """Read ``text`` as if it stood in ``file``: relative paths in it start at the file's folder.
+
+    Raises
+    ------
+    ConfigError
+        With every problem.
+    """
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([_syntax(file, text, str(error))]) from None
+    lines = Lines(text)
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        details = error.errors(include_url=False)
+        found = [_problem(file, lines, data, detail) for detail in details]
+        raise ConfigError(_without_echoes(found)) from None
+    config = _absolute(config, file.parent)
+    if broken := broken_rules(config):
+        raise ConfigError(
+            [Problem(file, lines.of(rule.path), _dotted(rule.path), rule.message, rule.hint) for rule in broken]
+        )
+    return config
+
+
+def _syntax(file: Path, text: str, message: str) -> Problem:
+    place = re.search(r" \(at (?:line (\d+), column \d+|end of document)\)", message)
+    line = int(place[1]) if place and place[1] else text.count("\n") + 1
+    words = message[: place.start()] if place else message
+    return Problem(
+        file, line, "", f"is not TOML: {words[:1].lower()}{words[1:]}", 'texts stand in quotes: key = "value"'
+    )
+
+
+def _problem(file: Path, lines: Lines, data: Mapping[str, Any], detail: ErrorDetails) -> Problem:
+    path = _real_path(data, detail["loc"])
+    message, hint = _words(path, detail)
+    return Problem(file, lines.of(path), _dotted(path), message, hint)
+
+
+def _without_echoes(problems: list[Problem]) -> list[Problem]:
+    """Drop "X is missing" where a misspelt X stands in the same table: one mistake, one problem."""
+    suggested = {
+        (problem.where.rpartition(".")[0], problem.hint)
+        for problem in problems
+        if problem.hint.startswith("did you mean")
+    }
+    kept = []
+    for problem in problems:
+        table, _, key = problem.where.rpartition(".")
+        if not (problem.message.endswith("is missing") and (table, f'did you mean "{key}"?') in suggested):
+            kept.append(problem)
+    return kept
+
+
+def _real_path(data: object, loc: tuple[str | int, ...]) -> tuple[str | int, ...]:
+    """Drop what pydantic adds to a path: the tag of a union and ``[key]``."""
+    path: list[str | int] = []
+    for position, key in enumerate(loc):
+        last = position == len(loc) - 1
+        if key == "[key]" or (isinstance(data, Mapping) and key not in data and not last):
+            continue
+        path.append(key)
+        if isinstance(data, Mapping):
+            data = data.get(key)
+        elif isinstance(data, list) and isinstance(key, int) and key < len(data):
+            data = data[key]
+        else:
+            data = None
+    return tuple(path)
+
+
+def _words(path: tuple[str | int, ...], detail: ErrorDetails) -> tuple[str, str]:
+    """Return one sentence and one hint for what pydantic found."""
+    value, context = detail["input"], detail.get("ctx", {})
+    match detail["type"]:
+        case "extra_forbidden":
+            return f'there is no key "{path[-1]}" here', _suggestion(path, detail["loc"])
+        case "missing" | "union_tag_not_found" as kind:
+            key = path[-1] if kind == "missing" else "kind"
+            return f'the key "{key}" is missing', ""
+        case "unit" | "value":
+            return detail["msg"], str(context.get("hint", ""))
+        case "literal_error" | "union_tag_invalid":
+            expected = str(context.get("expected") or context.get("expected_tags")).replace("'", '"')
+            shown = value.get("kind") if isinstance(value, dict) else value
+            return f"{_shown(shown)} is not one of the words that may stand here", _closest(shown, expected)
+        case "string_pattern_mismatch":
+            hint = _PATTERN_HINTS.get(path[-1], "use a-z, 0-9, dot, dash and underscore")
+            return f"{_shown(value)} may not stand here", hint
+    message = detail["msg"]
+    shown = "" if isinstance(value, dict | list) else f" (it is {_shown(value)})"
+    return f"{message[:1].lower()}{message[1:]}{shown}", ""
+
+
+_PATTERN_HINTS: dict[str | int, str] = {
+    "public_url": 'write "https://HOST:PORT" without a path',
+    "path": 'a path begins with "/"',
+    "method": 'a method is in capitals, for example "POST"',
+}
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _closest(value: object, expected: str) -> str:
+    words = re.findall(r'"([^"]*)"', expected) or expected.split(" or ")
+    close = difflib.get_close_matches(str(value), words, n=1)
+    return f'did you mean "{close[0]}"?' if close else f"write {expected}"
+
+
+def _suggestion(path: tuple[str | int, ...], loc: tuple[str | int, ...]) -> str:
+    names = _keys_at(Config, loc[:-1])
+    if not names:
+        return ""
+    close = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.6)
+    return f'did you mean "{close[0]}"?' if close else f"keys that may stand here: {', '.join(sorted(names))}"
+
+
+def _keys_at(model: object, loc: tuple[str | int, ...]) -> list[str]:
+    """Return the keys of the table at ``loc``, walking the annotations of the models."""
+    for key in loc:
+        model = _step(model, key)
+    tables = [model] if _is_table(model) else [m for m in _members(model) if _is_table(m)]
+    return [name for table in tables for name in table.model_fields]
+
+
+def _step(model: object, key: str | int) -> object:
+    """Return the annotation one key further down."""
+    for member in _members(model):
+        if _is_table(member):
+            if isinstance(key, str) and key in member.model_fields:
+                return member.model_fields[key].annotation
+            if key == _tag(member):
+                return member
+        elif typing.get_origin(member) in {dict, tuple}:
+            return typing.get_args(member)[-1 if typing.get_origin(member) is dict else 0]
+    return None
+
+
+def _members(model: object) -> list[Any]:
+    """Return the members of a union or annotated type, else the type itself."""
+    if _is_table(model):
+        return [model]
+    origin = typing.get_origin(model)
+    if origin is typing.Annotated:
+        return _members(typing.get_args(model)[0])
+    if origin in {typing.Union, type(int | str)}:
+        return [member for part in typing.get_args(model) for member in _members(part)]
+    return [model]
+
+
+def _is_table(model: object) -> typing.TypeGuard[type[BaseModel]]:
+    return isinstance(model, type) and typing.get_origin(model) is None and issubclass(model, BaseModel)
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("kind")
+    return typing.get_args(field.annotation)[0] if field else None
+
+
+def _dotted(path: tuple[str | int, ...]) -> str:
+    return "".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in path).lstrip(".")
+
+
+def _absolute(model: Table, folder: Path) -> Table:
+    """Return ``model`` with every relative path in it made to start at ``folder``."""
+    changed: dict[str, object] = {}
+    for name in type(model).model_fields:
+        value = getattr(model, name)
+        if isinstance(value, Path):
+            changed[name] = folder.absolute() / value
+        elif isinstance(value, BaseModel):
+            changed[name] = _absolute(value, folder)
+        elif isinstance(value, dict):
+            changed[name] = {k: _absolute(v, folder) if isinstance(v, BaseModel) else v for k, v in value.items()}
+    return model.model_copy(update=changed)

@@ -1,0 +1,352 @@
+"""What may stand in a configuration file: one frozen model per table, every default in one place.
+
+Every length of time is a :class:`~tidegate.units.Duration`, every size a :class:`~tidegate.units.ByteSize`. Unknown
+keys are refused. Where a default has an origin it is named beside it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+from tidegate.units import ByteSize, Duration
+
+__all__ = [
+    "Admission",
+    "Config",
+    "GateTable",
+    "Guarantees",
+    "Http",
+    "HttpRule",
+    "Identity",
+    "Io",
+    "Operation",
+    "Passthrough",
+    "Role",
+    "Server",
+    "ServerTls",
+    "Service",
+    "Terminate",
+    "Vasa",
+]
+
+Role = Literal["probe", "open", "renew", "poll", "call", "bulk"]
+"""What a call is for; the class follows from the role and the session."""
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+def _duration(text: str) -> Duration:
+    return Duration.parse(text)
+
+
+def _refuse(value: str, sentence: str, hint: str) -> PydanticCustomError:
+    return PydanticCustomError("value", "{text}", {"text": sentence, "hint": hint, "value": value})
+
+
+def _address(value: str) -> str:
+    """Check ``HOST:PORT``; IPv6 hosts stand in brackets; port 0 means any free one."""
+    host, colon, port = value.rpartition(":")
+    inside = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not colon or not inside or not port.isdecimal() or (":" in inside and inside == host):
+        raise _refuse(
+            value, f'"{value}" is not an address', 'write "HOST:PORT", for example "0.0.0.0:8443" or "[::]:8443"'
+        )
+    if int(port) > 65535:
+        raise _refuse(value, f"{port} is not a port", "ports go up to 65535")
+    return value
+
+
+def _listen(value: str) -> str:
+    _address(value)
+    host = value.rpartition(":")[0].strip("[]")
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        hint = 'write the address of one of this machine\'s interfaces, or "0.0.0.0:PORT" for all of them'
+        raise _refuse(value, f'"{host}" is a name; a service listens on an IP address', hint) from None
+    return value
+
+
+def _network(value: str) -> str:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError as error:
+        raise _refuse(value, f'"{value}" is not a network: {error}', 'write for example "10.0.0.0/8"') from None
+    return value
+
+
+def _sha256(value: str) -> str:
+    plain = value.replace(":", "")
+    if not re.fullmatch(r"[0-9A-Fa-f]{64}", plain):
+        hint = "copy it from `openssl x509 -noout -fingerprint -sha256`, or let `tidegate gate init` print it"
+        raise _refuse(value, "a SHA-256 thumbprint has 64 hexadecimal digits", hint)
+    return ":".join(plain[i : i + 2] for i in range(0, 64, 2)).upper()
+
+
+def _limit(value: object) -> object:
+    kind, _, number = str(value).partition(":")
+    if kind != "static" or not number.isdecimal() or not 1 <= int(number) <= 65536:
+        hint = 'write for example "static:8": at most 8 calls in flight at this server, 1 to 65536'
+        raise _refuse(str(value), f'"{value}" is not a limit', hint)
+    return value
+
+
+def _admin(value: str) -> str:
+    kind, _, path = value.partition(":")
+    if kind != "unix" or not path.startswith("/"):
+        hint = 'write "unix:/run/tidegate/admin.sock"; TCP has a key of its own, admin_tcp'
+        raise _refuse(value, f'"{value}" is not an absolute Unix socket address', hint)
+    if len(path.encode()) > 100:
+        raise _refuse(value, "a Unix socket's path has at most 100 bytes", "choose a shorter folder")
+    return value
+
+
+def _listed(value: object) -> object:
+    """Take one text where a list of texts may stand."""
+    return [value] if isinstance(value, str) else value
+
+
+Address = Annotated[str, AfterValidator(_address)]
+Listen = Annotated[str, AfterValidator(_listen)]
+Network = Annotated[str, AfterValidator(_network)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class GateTable(_Table):
+    """``[gate]``: the process itself."""
+
+    admin: Annotated[str, AfterValidator(_admin)] = "unix:/run/tidegate/admin.sock"
+    """Where ``status``, ``/metrics`` and the switches answer; mode 0600."""
+    admin_tcp: Address | None = None
+    """The same over TCP, only with ``admin_token_file``."""
+    admin_token_file: Path | None = None
+    """File whose first line is the bearer token for ``admin_tcp``."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+    """Seed of all randomness (spread of Retry-After, stagger); without it every start draws one."""
+
+
+class ServerTls(_Table):
+    """``[service.NAME.server.NAME.tls]``: TLS towards the server, and how it is verified."""
+
+    ca: Path | None = None
+    """Verify by this certificate authority and by name."""
+    sha256: Annotated[str, AfterValidator(_sha256)] | None = None
+    """Verify by the SHA-256 thumbprint of the server's own certificate."""
+    insecure: bool = False
+    """Verify nothing: only in a lab."""
+    name: str | None = None
+    """The name to ask for and to verify, when it is not the host in ``address``."""
+    certificate: Path | None = None
+    """The gate's own client certificate, PEM, with its chain."""
+    key: Path | None = None
+    """Its private key, PEM."""
+
+
+class Server(_Table):
+    """``[service.NAME.server.NAME]``: one member of the pool."""
+
+    address: Address
+    limit: Annotated[str, BeforeValidator(_limit)]
+    """``"static:N"``: at most N calls in flight there."""
+    send_proxy: Literal["v1", "v2"] | None = None
+    """Tell the server who called, with a PROXY protocol header."""
+    tls: ServerTls | None = None
+
+    @property
+    def limit_static(self) -> int:
+        """The static limit in calls, 1 to 65536."""
+        return int(self.limit.partition(":")[2])
+
+
+class Passthrough(_Table):
+    """``[service.NAME.tls]`` with ``kind = "passthrough"``: the gate admits connections and decrypts nothing."""
+
+    kind: Literal["passthrough"]
+    names: Texts = ()
+    """Server names (SNI) that are let in; empty: all."""
+    settle: Duration = _duration("50ms")
+    """How long a TLS 1.3 establishment counts as in flight after the handshake, until it is learned."""
+
+
+class Terminate(_Table):
+    """``[service.NAME.tls]`` with ``kind = "terminate"``: the gate is the TLS server, and admits calls."""
+
+    kind: Literal["terminate"]
+    certificate: Path
+    """The gate's certificate, PEM, with its chain."""
+    key: Path
+    """Its private key, PEM."""
+    client_ca: Path | None = None
+    """Ask clients for a certificate of this authority; their identity is its subject."""
+    client_required: bool = True
+    """Refuse clients without one (only with ``client_ca``)."""
+
+
+class Operation(_Table):
+    """One operation of a SOAP protocol: its role, its cost and the fault with which it may be turned away."""
+
+    role: Role
+    cost: Annotated[float, Field(ge=0.001, le=1000)]
+    """Expected work in units; opening a session is one unit."""
+    fault: str
+    """Local name of a fault that is declared for this operation."""
+
+
+class Vasa(_Table):
+    """``[service.NAME.vasa]``: what the gate knows about the VASA provider behind it."""
+
+    public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+$")] | None = None
+    """``https://HOST:PORT`` under which hosts reach the gate; ``serviceLocation`` in version.xml is rewritten to it."""
+    session_cookie: str = "VASASESSIONID"
+    version_path: str = "/vasa/version.xml"
+    probe_paths: Texts = ()
+    """Paths that health checks ask for."""
+    operation: dict[str, Operation] = {}
+    """Operations that differ from the built-in table."""
+
+
+class HttpRule(_Table):
+    """``[[service.NAME.http.rule]]``: what kind of call a request is; the first rule that matches wins."""
+
+    path: Annotated[str, StringConstraints(pattern=r"^/")]
+    """Prefix of the path."""
+    method: Annotated[str, StringConstraints(pattern=r"^[A-Z]+$")] | None = None
+    role: Role = "call"
+    cost: Annotated[float, Field(ge=0.001, le=1000)] = 1.0
+
+
+class Http(_Table):
+    """``[service.NAME.http]``: what the gate knows about the HTTP server behind it."""
+
+    rule: tuple[HttpRule, ...] = ()
+    session_cookie: str | None = None
+    """Cookie that names a session."""
+    user_header: str | None = None
+    """Header that names a user; only for clients behind a trusted hop."""
+    status: Literal[503, 429] = 503
+    """Status of a call that is turned away."""
+    probe_paths: Texts = ()
+
+
+class Guarantees(_Table):
+    """``[service.NAME.admission.guarantees]``: least share of work while calls of a class wait; sum ≤ 1."""
+
+    continuation: Share = 0.5
+    new_session: Share = 0.25
+    steady: Share = 0.1
+    bulk: Share = 0.1
+
+
+class Admission(_Table):
+    """``[service.NAME.admission]``: bounds and every constant of time of the admission machine."""
+
+    held_max: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
+    held_per_client_max: Annotated[int, Field(ge=1, le=65_536)] = 8
+    reserved_places: Annotated[int, Field(ge=0, le=65_536)] = 8
+    bulk_per_client_min: Annotated[int, Field(ge=1, le=65_536)] = 2
+    clients_max: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000
+    sessions_max: Annotated[int, Field(ge=1, le=10_000_000)] = 65_536
+    settle_calls: Annotated[int, Field(ge=1, le=65_536)] = 16
+    follow_ups: Annotated[float, Field(ge=0, le=1000)] = 1.0
+    """Expected work after a session opens, in units, until it is learned."""
+    client_timeout: Duration = _duration("30s")
+    """How long a client waits for an answer when it does not say."""
+    margin: Duration = _duration("2s")
+    """Safety margin before a deadline."""
+    upstream_timeout: Duration = _duration("60s")
+    """How long to wait for a server's answer."""
+    quarantine: Duration = _duration("10s")
+    """How long a slot stays taken after that when the server never says that it is done."""
+    seniority: Duration = _duration("10m")
+    """How long a client's place in line outlives its last call."""
+    settle_after: Duration = _duration("30s")
+    """A session counts as settled after this, or at its first poll."""
+    session_idle: Duration | None = None
+    """A session idle for longer is dead at the server; leave it out when you do not know."""
+    retry_server: Duration = _duration("1s")
+    """Between two tries of a server that is down."""
+    renew_within: Duration = _duration("30s")
+    """A renewal goes before new sessions when its token expires within this."""
+    retry_after_min: Duration = _duration("1s")
+    retry_after_max: Duration = _duration("30s")
+    rate_window: Duration = _duration("2s")
+    """Window over which the rate of completed work is measured."""
+    guarantees: Guarantees = Guarantees()
+
+
+class Io(_Table):
+    """``[service.NAME.io]``: bounds and timeouts of connections."""
+
+    head_timeout: Duration = _duration("10s")
+    """From a request's first byte to the end of its head."""
+    handshake_timeout: Duration = _duration("10s")
+    idle_timeout: Duration = _duration("5m")
+    """A client's connection without a request is closed after this; a poll every 10 s keeps it open."""
+    write_timeout: Duration = _duration("30s")
+    """A client that takes no byte of its answer for this long is closed."""
+    body_rate_timeout: Duration = _duration("10s")
+    """No byte of a promised body for this long ends it."""
+    connect_timeout: Duration = _duration("5s")
+    """To the server."""
+    server_idle: Duration = _duration("30s")
+    """A pooled connection to the server is closed after this."""
+    connections_max: Annotated[int, Field(ge=1, le=1_000_000)] = 8000
+    """Client connections of this service."""
+    handshakes_max: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    buffers_max: ByteSize = ByteSize.parse("64MiB")
+    """All buffers of this service together."""
+    drain: Duration = _duration("30s")
+    """How long calls in flight may take to end when the gate shuts down."""
+
+
+class Identity(_Table):
+    """``[service.NAME.identity.NAME]``: special clients; exactly one of the first three keys."""
+
+    subject: str | None = None
+    """Subject of the client certificate, as ``CN=…``."""
+    address: Network | None = None
+    header: tuple[str, str] | None = None
+    """Name of a request header, and the prefix of its value."""
+    role: Literal["bulk"] | None = None
+    reserved: bool = False
+    """Has a place that nobody else can take (vCenter's own session)."""
+    honours_retry_after: bool = False
+    """Waits as long as Retry-After says, so it can be turned away at once."""
+
+
+class Service(_Table):
+    """``[service.NAME]``: one listening address and the servers behind it."""
+
+    listen: Listen
+    protocol: Literal["http", "vasa"]
+    mode: Literal["observe", "enforce"] = "observe"
+    """``observe``: decide and tell, let everything pass."""
+    accept_proxy: bool = False
+    """Clients begin with a PROXY protocol header (the gate stands behind a balancer)."""
+    forwarded_from: Annotated[tuple[Network, ...], BeforeValidator(_listed)] = ()
+    """Networks whose X-Forwarded-For is believed."""
+    tls: Annotated[Passthrough | Terminate, Field(discriminator="kind")] | None = None
+    """Left out: cleartext."""
+    vasa: Vasa | None = None
+    http: Http | None = None
+    server: Annotated[dict[Name, Server], Field(min_length=1)]
+    admission: Admission = Admission()
+    io: Io = Io()
+    identity: dict[Name, Identity] = {}
+
+
+class Config(_Table):
+    """One file: one gate process and its services."""
+
+    gate: GateTable = GateTable()
+    service: Annotated[dict[Name, Service], Field(min_length=1)]

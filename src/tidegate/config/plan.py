@@ -1,0 +1,197 @@
+"""Model to plan: the JSON that Rust sees, and the only thing that it sees.
+
+Format 1. Spans are whole nanoseconds and their keys end in ``_ns``; costs are thousandths of a unit. Rust refuses a
+plan of another format or with a key that it does not know.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from tidegate.config.model import (
+    Admission,
+    Config,
+    Http,
+    Identity,
+    Io,
+    Operation,
+    Passthrough,
+    Server,
+    ServerTls,
+    Service,
+    Terminate,
+    Vasa,
+)
+from tidegate.units import Duration
+
+__all__ = ["FORMAT", "compile_plan"]
+
+FORMAT = 1
+"""Of the plan; plan and library ship together."""
+
+Json = dict[str, Any]
+
+
+def compile_plan(config: Config, operations: Mapping[str, Operation], default: Operation) -> bytes:
+    """Return the plan for ``config`` as JSON.
+
+    Parameters
+    ----------
+    config
+        The checked model.
+    operations
+        What is known of each VASA operation; a service may override single ones.
+    default
+        For operations that are not known.
+    """
+    seed = config.gate.seed if config.gate.seed is not None else secrets.randbits(63)
+    services = [_service(name, service, seed, operations, default) for name, service in config.service.items()]
+    admin = {
+        "unix": config.gate.admin.partition(":")[2],
+        "tcp": config.gate.admin_tcp,
+        "token_file": _text(config.gate.admin_token_file),
+    }
+    return json.dumps({"format": FORMAT, "services": services, "admin": admin}).encode()
+
+
+def _service(name: str, service: Service, seed: int, operations: Mapping[str, Operation], default: Operation) -> Json:
+    if service.protocol == "vasa":
+        protocol = _vasa(service.vasa or Vasa(), operations, default)
+    else:
+        protocol = _http(service.http or Http())
+    return {
+        "name": name,
+        "listen": service.listen,
+        "protocol": protocol,
+        "tls": _tls(service),
+        "servers": [_server(key, server) for key, server in service.server.items()],
+        "accept_proxy": service.accept_proxy,
+        "forwarded_from": list(service.forwarded_from),
+        "admission": _admission(service, seed),
+        "io": _io(service.io),
+        "identities": [_identity(identity) for identity in service.identity.values()],
+    }
+
+
+def _vasa(vasa: Vasa, operations: Mapping[str, Operation], default: Operation) -> Json:
+    table = {**operations, **vasa.operation}
+    return {
+        "kind": "vasa",
+        "operations": {name: _operation(operation) for name, operation in table.items()},
+        "default": _operation(default),
+        "session_cookie": vasa.session_cookie,
+        "version_path": vasa.version_path,
+        "public_url": vasa.public_url,
+        "probe_paths": list(vasa.probe_paths),
+    }
+
+
+def _operation(operation: Operation) -> Json:
+    return {"role": operation.role, "cost_milli": _milli(operation.cost), "fault": operation.fault}
+
+
+def _http(http: Http) -> Json:
+    rules = [
+        {"method": rule.method, "path": rule.path, "role": rule.role, "cost_milli": _milli(rule.cost)}
+        for rule in http.rule
+    ]
+    return {
+        "kind": "http",
+        "rules": rules,
+        "session_cookie": http.session_cookie,
+        "user_header": http.user_header,
+        "status": http.status,
+        "probe_paths": list(http.probe_paths),
+    }
+
+
+def _tls(service: Service) -> Json:
+    match service.tls:
+        case Passthrough() as tls:
+            return {"kind": "passthrough", "names": list(tls.names), "settle_ns": tls.settle.nanoseconds}
+        case Terminate() as tls:
+            return {
+                "kind": "terminate",
+                "certificate": str(tls.certificate),
+                "key": str(tls.key),
+                "client_ca": _text(tls.client_ca),
+                "client_required": tls.client_required,
+            }
+        case None:
+            return {"kind": "none"}
+
+
+def _server(name: str, server: Server) -> Json:
+    return {
+        "name": name,
+        "address": server.address,
+        "tls": _server_tls(server.tls) if server.tls else None,
+        "send_proxy": server.send_proxy,
+    }
+
+
+def _server_tls(tls: ServerTls) -> Json:
+    if tls.sha256 is not None:
+        verify: Json = {"sha256": tls.sha256}
+    elif tls.ca is not None:
+        verify = {"ca": str(tls.ca)}
+    else:
+        verify = {"none": True}
+    return {"verify": verify, "name": tls.name, "certificate": _text(tls.certificate), "key": _text(tls.key)}
+
+
+def _admission(service: Service, seed: int) -> Json:
+    admission = service.admission
+    guarantees = {key: round(share * 1000) for key, share in dict(admission.guarantees).items()}
+    return {
+        "mode": service.mode,
+        "servers": [{"name": name, "limit": server.limit_static} for name, server in service.server.items()],
+        "guarantees": guarantees,
+        "seed": seed,
+        "follow_ups_milli": _milli(admission.follow_ups),
+        **_plain(admission, leave_out={"guarantees", "follow_ups"}),
+        "session_idle_ns": admission.session_idle.nanoseconds if admission.session_idle else None,
+    }
+
+
+def _io(io: Io) -> Json:
+    return {**_plain(io, leave_out={"buffers_max"}), "buffers_max_bytes": io.buffers_max.bytes}
+
+
+def _plain(table: Admission | Io, *, leave_out: set[str]) -> Json:
+    """Return numbers under their own names and durations under ``NAME_ns``."""
+    plain: Json = {}
+    for name, value in dict(table).items():
+        if name in leave_out:
+            continue
+        if isinstance(value, Duration):
+            plain[f"{name}_ns"] = value.nanoseconds
+        elif isinstance(value, int):
+            plain[name] = value
+    return plain
+
+
+def _identity(identity: Identity) -> Json:
+    if identity.subject is not None:
+        match: Json = {"subject": identity.subject}
+    elif identity.address is not None:
+        match = {"address": identity.address}
+    else:
+        match = {"header": list(identity.header or ())}
+    return {
+        "match": match,
+        "role": identity.role,
+        "reserved": identity.reserved,
+        "honours_retry_after": identity.honours_retry_after,
+    }
+
+
+def _milli(units: float) -> int:
+    return max(1, round(units * 1000)) if units else 0
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

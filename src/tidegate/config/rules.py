@@ -1,0 +1,150 @@
+"""How the parts of one file must fit together: what a single key cannot know.
+
+Nothing here looks at the machine; that is ``check.py``.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations
+
+from tidegate.config.model import Config, Identity, Passthrough, ServerTls, Service, Terminate
+from tidegate.units import Duration
+
+__all__ = ["Broken", "broken_rules"]
+
+Path = tuple[str | int, ...]
+
+_MAY_BE_ZERO = frozenset({"margin", "quarantine", "settle_after", "seniority", "drain"})
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """One broken rule: the key that is to be changed, what is wrong, what to write."""
+
+    path: Path
+    message: str
+    hint: str = ""
+
+
+def broken_rules(config: Config) -> list[Broken]:
+    """Return every rule that ``config`` breaks."""
+    found = list(_gate(config))
+    for name, service in config.service.items():
+        found += _service(("service", name), service)
+    found += _collisions(config)
+    return found
+
+
+def _gate(config: Config) -> Iterator[Broken]:
+    if config.gate.admin_tcp and not config.gate.admin_token_file:
+        hint = "write a token into a file that only the gate can read, and name it as admin_token_file"
+        yield Broken(("gate", "admin_tcp"), "the admin address over TCP needs a token", hint)
+    if config.gate.admin_token_file and not config.gate.admin_tcp:
+        yield Broken(("gate", "admin_token_file"), "there is no admin_tcp that this token could guard")
+
+
+def _service(at: Path, service: Service) -> Iterator[Broken]:
+    other = "http" if service.protocol == "vasa" else "vasa"
+    if getattr(service, other) is not None:
+        hint = f'remove the table, or set protocol = "{other}"'
+        yield Broken((*at, other), f'a service with protocol = "{service.protocol}" has no table "{other}"', hint)
+    yield from _tls(at, service)
+    yield from _admission(at, service)
+    yield from _positive((*at, "io"), dict(service.io))
+    for name, identity in service.identity.items():
+        yield from _identity((*at, "identity", name), identity, service)
+    for name, server in service.server.items():
+        if server.address == service.listen and not service.listen.endswith(":0"):
+            hint = "give the service another address or port than its server"
+            yield Broken((*at, "server", name, "address"), "the service would call itself", hint)
+        if server.address.endswith(":0"):
+            yield Broken((*at, "server", name, "address"), "0 is not a port that a server can have")
+
+
+def _tls(at: Path, service: Service) -> Iterator[Broken]:
+    passthrough = isinstance(service.tls, Passthrough)
+    if isinstance(service.tls, Terminate) and not service.tls.client_required and not service.tls.client_ca:
+        yield Broken((*at, "tls", "client_required"), "clients are asked for a certificate only with client_ca")
+    if isinstance(service.tls, Passthrough) and service.forwarded_from:
+        hint = "remove it, or use accept_proxy where a balancer stands in front"
+        yield Broken((*at, "forwarded_from"), "the gate reads no headers when TLS passes through", hint)
+    for name, server in service.server.items():
+        if server.tls and passthrough:
+            hint = 'remove the table, or set kind = "terminate" for the service'
+            path: Path = (*at, "server", name, "tls")
+            yield Broken(path, "the gate does not speak TLS to the server when TLS passes through", hint)
+        elif server.tls:
+            yield from _server_tls((*at, "server", name, "tls"), server.tls)
+
+
+def _server_tls(at: Path, tls: ServerTls) -> Iterator[Broken]:
+    ways = [tls.ca is not None, tls.sha256 is not None, tls.insecure]
+    if sum(ways) != 1:
+        message = (
+            "nothing says how the server is verified"
+            if not any(ways)
+            else "the server is verified in more than one way"
+        )
+        yield Broken(at, message, "write exactly one of ca, sha256 and (in a lab) insecure = true")
+    if (tls.certificate is None) != (tls.key is None):
+        there, missing = ("certificate", "key") if tls.certificate else ("key", "certificate")
+        yield Broken((*at, there), f'the key "{missing}" is missing', "a certificate and its key come together")
+
+
+def _admission(at: Path, service: Service) -> Iterator[Broken]:
+    admission, at = service.admission, (*at, "admission")
+    yield from _positive(at, dict(admission))
+    total = sum(dict(admission.guarantees).values())
+    if total > 1.0005:
+        yield Broken((*at, "guarantees"), f"the guarantees add up to {total:g}", "make them add up to 1 at the most")
+    if admission.margin >= admission.client_timeout:
+        hint = f"choose less than client_timeout, which is {admission.client_timeout}"
+        yield Broken((*at, "margin"), "the margin is as long as the client's patience, so nothing could be held", hint)
+    if admission.retry_after_min > admission.retry_after_max:
+        yield Broken((*at, "retry_after_min"), f"is longer than retry_after_max, which is {admission.retry_after_max}")
+
+
+def _positive(at: Path, table: dict[str, object]) -> Iterator[Broken]:
+    for name, value in table.items():
+        if isinstance(value, Duration) and value.count == 0 and name not in _MAY_BE_ZERO:
+            yield Broken((*at, name), "no time at all is not a time to wait", "write the time that you mean")
+
+
+def _identity(at: Path, identity: Identity, service: Service) -> Iterator[Broken]:
+    ways = [identity.subject, identity.address, identity.header]
+    if sum(way is not None for way in ways) != 1:
+        yield Broken(at, "an identity is known by exactly one of subject, address and header")
+    tls = service.tls
+    if identity.subject is not None and not (isinstance(tls, Terminate) and tls.client_ca):
+        hint = 'use address, or set kind = "terminate" and client_ca for the service'
+        yield Broken((*at, "subject"), "the gate sees no client certificates here", hint)
+    if identity.header is not None and isinstance(tls, Passthrough):
+        yield Broken((*at, "header"), "the gate reads no headers when TLS passes through", "use address")
+
+
+def _collisions(config: Config) -> Iterator[Broken]:
+    listens: list[tuple[Path, str, str]] = [
+        (("service", name, "listen"), service.listen, name) for name, service in config.service.items()
+    ]
+    if config.gate.admin_tcp:
+        listens.append((("gate", "admin_tcp"), config.gate.admin_tcp, "the admin address"))
+    for (_, first, owner), (path, second, _) in combinations(listens, 2):
+        if _collide(first, second):
+            yield Broken(path, f"{second} is already taken by {owner} ({first})", "choose another port")
+
+
+def _collide(first: str, second: str) -> bool:
+    (host, _, port), (host2, _, port2) = first.rpartition(":"), second.rpartition(":")
+    if port != port2 or port == "0":
+        return False
+    return host == host2 or _everywhere(host) or _everywhere(host2)
+
+
+def _everywhere(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_unspecified
+    except ValueError:
+        return False

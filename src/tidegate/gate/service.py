@@ -1,0 +1,156 @@
+"""The handle of a gate that runs in this process.
+
+The gate itself is Rust: two threads with runtimes of their own, one for the traffic and one for health, metrics and
+switches. Python hands over a plan and gets a handle back; nothing on the data path comes back here, so the gate keeps
+gating while Python sleeps. :class:`Gate` only turns a :class:`~tidegate.config.model.Config` into a plan, and Rust's
+errors into the tree of ``tidegate.errors``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from tidegate.config.model import Config
+from tidegate.config.plan import compile_plan
+from tidegate.errors import GateError
+from tidegate.gate import vasa
+from tidegate.units import Duration
+
+if TYPE_CHECKING:
+    from tidegate import _core
+
+__all__ = ["Gate", "check_plan", "plan_for"]
+
+_DRAIN = Duration.parse("30s")
+
+
+def plan_for(config: Config) -> bytes:
+    """Return the plan that Rust gets for ``config``, as JSON."""
+    return compile_plan(config, vasa.OPERATIONS, vasa.DEFAULT)
+
+
+def check_plan(config: Config) -> None:
+    """Let Rust look at the plan for ``config`` without binding anything.
+
+    Raises
+    ------
+    GateError
+        When :meth:`Gate.start` would refuse it.
+    """
+    with _translated():
+        _load_core().check_plan(plan_for(config))
+
+
+class Gate:
+    """A running gate. Close it, or use it as a context manager.
+
+    Every method may be called from any thread, and none holds the GIL while it waits.
+    """
+
+    def __init__(self, config: Config) -> None:
+        """Start the gate: everything is checked and bound, or nothing is.
+
+        Raises
+        ------
+        GateError
+            When the plan is refused, an address is in use, or the process may not open enough files.
+        """
+        with _translated():
+            self._core: _core.Gate = _load_core().Gate.start(plan_for(config))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def apply(self, config: Config) -> dict[str, Any]:
+        """Swap the whole plan; return what changed and what became of the calls that were held.
+
+        Raises
+        ------
+        GateError
+            When the new plan is refused; the old one stays.
+        """
+        with _translated():
+            return _object(self._core.apply(plan_for(config)))
+
+    def addresses(self) -> dict[str, str]:
+        """Return where each service listens, as ``HOST:PORT`` by service."""
+        return dict(self._core.addresses())
+
+    def status(self) -> dict[str, Any]:
+        """Return the state of every service and server, format 1 (docs/guides)."""
+        return _object(self._core.status())
+
+    def explain(self, *, client: str | None = None, call: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+        """Return the newest decisions, newest first, at most ``limit`` (1 to 2048)."""
+        query = {"client": client, "call": call, "limit": limit}
+        answer = _object(self._core.explain(json.dumps(query).encode()))
+        return list(answer["calls"])
+
+    def metrics(self) -> str:
+        """Return the metrics in Prometheus' text format."""
+        return self._core.metrics()
+
+    def maintenance(self, on: bool, service: str | None = None) -> None:
+        """Announce (or end) a planned restart of one service's servers, or of all.
+
+        Raises
+        ------
+        GateError
+            When there is no such service.
+        """
+        with _translated():
+            self._core.maintenance(service, on)
+
+    def bypass(self, on: bool, service: str | None = None) -> None:
+        """Let everything pass (or end that) for one service, or for all.
+
+        Raises
+        ------
+        GateError
+            When there is no such service.
+        """
+        with _translated():
+            self._core.bypass(service, on)
+
+    def drain(self, deadline: Duration = _DRAIN) -> dict[str, Any]:
+        """Take nothing new, turn away what is held, wait for what is in flight; return what was left."""
+        return _object(self._core.drain(deadline.seconds))
+
+    def close(self) -> None:
+        """End the gate at once. May be called twice."""
+        self._core.close()
+
+
+def _object(text: str) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
+def _load_core() -> Any:
+    """Import the compiled module late: reading a configuration does not need it."""
+    try:
+        from tidegate import _core
+    except ImportError as error:
+        hint = "build it with `make build`, or install a wheel for this platform"
+        raise GateError(f"the compiled part of tidegate is missing: {error}", hint=hint, slug="no-core") from None
+    return _core
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn Rust's error into the one of ``tidegate.errors``."""
+    core = _load_core()
+    try:
+        yield
+    except core.GateError as error:
+        slug, message, hint = error.args
+        raise GateError(message, hint=hint, slug=slug) from None

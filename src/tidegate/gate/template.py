@@ -1,0 +1,111 @@
+"""The file that ``gate init`` writes: in observe mode, every line explained, made from a look at the server."""
+
+from __future__ import annotations
+
+import json
+from typing import Literal
+
+from tidegate.gate.look import Look
+
+__all__ = ["file_for"]
+
+
+def file_for(protocol: Literal["vasa", "http"], look: Look, listen: str, today: str) -> str:
+    """Return the text of a configuration file.
+
+    Parameters
+    ----------
+    protocol
+        What the server speaks.
+    look
+        What was seen there.
+    listen
+        Where the gate is to listen, ``IP:PORT``.
+    today
+        The date, as ``2026-12-03``.
+    """
+    name = "vasa" if protocol == "vasa" else "web"
+    parts = [
+        _head(protocol, look, today),
+        _service(name, protocol, listen),
+        _tls(name, look),
+        _server(name, look),
+        _admission(name, look),
+    ]
+    return "\n".join(part for part in parts if part)
+
+
+def _head(protocol: str, look: Look, today: str) -> str:
+    lines = [
+        f"A gate in front of {_address(look)}, written by `tidegate gate init {protocol}` on {today}.",
+        "",
+        "It only observes: everything passes, and `tidegate gate status` tells what the gate would have done.",
+        'When that looks right, set mode = "enforce" and run `tidegate gate reload`.',
+        "",
+        "Seen at the server:",
+        f"- connected in {look.connect_ms:.1f} ms",
+    ]
+    if look.certificate is None:
+        lines.append("- it speaks no TLS")
+    else:
+        certificate = look.certificate
+        names = ", ".join(certificate.names) or "none that could be read"
+        lines += [
+            f"- {look.tls_version}; client certificate: {look.client_certificate}",
+            f"- certificate for: {names}",
+            f"- issuer: {certificate.issuer or 'unknown'}; expires: {certificate.expires or 'unknown'}",
+            f"- SHA-256: {certificate.sha256}",
+        ]
+        if certificate.problem:
+            lines.append(f"- the certificate has a problem: {certificate.problem}")
+    if protocol == "vasa":
+        seen = f"versions {', '.join(look.vasa_versions)}" if look.vasa_versions else "read, no version named"
+        lines.append(f"- /vasa/version.xml: {seen if look.version_xml else 'could not be read'}")
+    return "".join(f"# {line}".rstrip() + "\n" for line in lines)
+
+
+def _service(name: str, protocol: str, listen: str) -> str:
+    return f"""[gate]
+admin = "unix:/run/tidegate/admin.sock"   # `tidegate gate status` asks here
+
+[service.{name}]
+listen = {json.dumps(listen)}
+protocol = "{protocol}"
+mode = "observe"
+"""
+
+
+def _tls(name: str, look: Look) -> str:
+    if look.certificate is None:
+        return ""
+    seen = [known for known in look.certificate.names if not known.replace(".", "").isdigit() and ":" not in known]
+    chosen = json.dumps(seen or [look.host])
+    return f"""# TLS passes through: clients keep seeing the server's own certificate; nothing is registered again.
+# To let the gate see calls instead of connections, it must end TLS: kind = "terminate", with certificate, key and
+# client_ca (see the guide "in front of a VASA provider").
+[service.{name}.tls]
+kind = "passthrough"
+names = {chosen}   # server names that clients may ask for
+"""
+
+
+def _server(name: str, look: Look) -> str:
+    return f"""[service.{name}.server.a]
+address = {json.dumps(_address(look))}
+# At most so many at once. KB 412434 lets 5 to 10 hosts back at a time; raise it while response times stay flat.
+limit = "static:8"
+"""
+
+
+def _admission(name: str, look: Look) -> str:
+    waits = "connection" if look.certificate else "answer"
+    timeout = "10s" if look.certificate else "30s"
+    return f"""[service.{name}.admission]
+# How long clients wait for a {waits} before they give up. Nothing is held longer, less the margin.
+client_timeout = "{timeout}"
+margin = "2s"
+"""
+
+
+def _address(look: Look) -> str:
+    return f"[{look.host}]:{look.port}" if ":" in look.host else f"{look.host}:{look.port}"

@@ -1,0 +1,132 @@
+"""The page about a played storm, and the table that ends the demo.
+
+The page is one file: data, scripts and styles are inside, so it can be mailed and opened offline.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from tidegate.lab.play import Result
+from tidegate.lab.scenario import Scenario
+
+__all__ = ["comparison", "report_page", "write_report"]
+
+_ROWS = (
+    ("connected", "hosts connected"),
+    ("last_connected_s", "last host connected (s)"),
+    ("failed_attempts", "failed attempts"),
+    ("timeouts", "timeouts"),
+    ("wasted_work", "wasted work"),
+    ("max_in_flight", "most calls in flight at the provider"),
+    ("arrived", "calls arrived"),
+    ("admitted", "calls admitted"),
+    ("turned_away", "calls turned away"),
+    ("client_gone", "clients gone while held"),
+    ("lab_cpu_share", "CPU share of the lab"),
+)
+
+
+def comparison(scenario: Scenario, numbers: dict[str, Any]) -> Table:
+    """Return the table that ends the demo."""
+    pace = "Real time."
+    if scenario.speed != 1:
+        pace = f"Every duration is divided by {scenario.speed:g}; times are wall seconds."
+    table = Table(
+        title=f"{scenario.hosts} hosts reconnect at once",
+        caption=f"{pace} Least possible time {numbers['floor_s']} s, window {numbers['window_s']} s, "
+        f"knee {scenario.knee}, limit {scenario.limit}, law {scenario.law}, seed {scenario.seed}.",
+    )
+    table.add_column("")
+    table.add_column("without the gate", justify="right")
+    table.add_column("through the gate", justify="right")
+    for name, label in _ROWS:
+        table.add_row(label, _shown(name, numbers["without_gate"][name]), _shown(name, numbers["with_gate"][name]))
+    return table
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None:
+        return "not within the window"
+    if name in {"wasted_work", "lab_cpu_share"}:
+        return f"{value * 100:.1f} %"
+    return str(value)
+
+
+def write_report(file: Path, scenario: Scenario, numbers: dict[str, Any], without: Result, through: Result) -> None:
+    """Write the page whole, or not at all."""
+    temporary = file.with_name(file.name + ".part")
+    temporary.write_text(report_page(scenario, numbers, without, through), encoding="utf-8")
+    temporary.replace(file)
+
+
+def report_page(scenario: Scenario, numbers: dict[str, Any], without: Result, through: Result) -> str:
+    """Return the page as HTML."""
+    data = {
+        "hosts": scenario.hosts,
+        "knee": scenario.knee,
+        "limit": scenario.limit,
+        "floor_s": numbers["floor_s"],
+        "window_s": numbers["window_s"],
+        "connected": [numbers[run]["connected"] for run in ("without_gate", "with_gate")],
+        "without": _series(without),
+        "with": _series(through),
+    }
+    template = (files("tidegate.lab") / "report.html").read_text(encoding="utf-8")
+    fields = {
+        "{{title}}": html.escape(f"{scenario.hosts} hosts reconnect at once"),
+        "{{intro}}": _intro(scenario, numbers),
+        "{{table}}": _table(numbers),
+        "{{uplot_css}}": _vendored("uPlot.min.css"),
+        "{{uplot_js}}": _vendored("uPlot.iife.min.js"),
+        # "</" would end the script element wherever it stood in the data
+        "{{data}}": json.dumps(data).replace("</", "<\\/"),
+    }
+    for name, text in fields.items():
+        template = template.replace(name, text)
+    return template
+
+
+def _vendored(name: str) -> str:
+    return (files("tidegate") / "console" / "static" / "vendor" / name).read_text(encoding="utf-8")
+
+
+def _series(result: Result) -> dict[str, Any]:
+    reasons = sorted({reason for sample in result.gate_samples for reason in sample["turned_away"]})
+    classes = sorted({name for sample in result.gate_samples for name, count in sample["held"].items() if count})
+    return {
+        "storm": [[s["t"] for s in result.storm_samples], [s["connected"] for s in result.storm_samples]],
+        "provider": [[s["t"] for s in result.provider_samples], [s["in_flight"] for s in result.provider_samples]],
+        "gate_t": [s["t"] for s in result.gate_samples],
+        "held": {name: [s["held"].get(name, 0) for s in result.gate_samples] for name in classes},
+        "away": {name: [s["turned_away"].get(name, 0) for s in result.gate_samples] for name in reasons},
+    }
+
+
+def _intro(scenario: Scenario, numbers: dict[str, Any]) -> str:
+    sentences = [
+        f"A VASA provider restarts and {scenario.hosts} hosts reconnect within 2 seconds, first straight to it,",
+        f"then through the gate: same provider, same hosts, same seed ({scenario.seed}).",
+        f"The provider does most work with {scenario.knee} calls in flight (law {scenario.law}) and less with more.",
+        f"At its best it could serve all hosts in {numbers['floor_s']} s.",
+    ]
+    if scenario.speed != 1:
+        sentences.append(f"Every duration of this world was divided by {scenario.speed:g}; all times are wall seconds.")
+    return html.escape(" ".join(sentences))
+
+
+def _table(numbers: dict[str, Any]) -> str:
+    head = "<td></td><th scope=col>without the gate</th><th scope=col>through the gate</th>"
+    rows = "".join(
+        f"<tr><th scope=row>{html.escape(label)}</th>"
+        f"<td>{html.escape(_shown(name, numbers['without_gate'][name]))}</td>"
+        f"<td>{html.escape(_shown(name, numbers['with_gate'][name]))}</td></tr>"
+        for name, label in _ROWS
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"

@@ -1,0 +1,168 @@
+"""Commands that talk to a running gate, against a stand-in for its admin socket."""
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from commands import Run
+from fakes import STATUS, FakeAdmin, fake_admin
+
+
+@pytest.fixture
+def admin(tmp_path: Path) -> Iterator[FakeAdmin]:
+    with fake_admin(tmp_path / "admin.sock") as fake:
+        yield fake
+
+
+def test_status_reads_like_a_load_balancers(run: Run, admin: FakeAdmin) -> None:
+    ran = run("gate", "status", "--admin", admin.path)
+    estimated = "(estimated: TLS passes through)"
+    assert ran.code == 0
+    assert [line.rstrip() for line in ran.out.splitlines()] == [
+        "tidegate 0.1.0, up 2h03m, ready",
+        "",
+        "vasa  0.0.0.0:8443  vasa  passthrough  enforce",
+        "server        phase  open_conns  open_requests  connections_dropped  in_flight  limit  orphans",
+        "service vasa                310            232                    3",
+        "  vp-a        up             22             22                    0         22     22        1",
+        f"held: 210 (continuation 10, new-session 200), longest 4.2s; all in within 1m15s {estimated}",
+        "arrived 340, admitted 120, turned away 8 (too-late 7, superseded 1), client gone 2",
+    ]
+
+
+def test_status_as_json_is_what_the_gate_said(run: Run, admin: FakeAdmin) -> None:
+    assert run("gate", "status", "--admin", admin.path, "--output", "json").json() == STATUS
+
+
+def test_the_environment_names_the_socket(run: Run, admin: FakeAdmin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TIDEGATE_ADMIN", str(admin.path))
+    assert run("gate", "status").code == 0
+
+
+@pytest.mark.parametrize(("where", "word"), [("bypass", "BYPASS"), ("maintenance", "MAINTENANCE")])
+def test_switches_are_shown_loudly(run: Run, admin: FakeAdmin, where: str, word: str) -> None:
+    admin.status["services"][0]["switches"][where] = True
+    ran = run("gate", "status", "--admin", admin.path)
+    assert word in ran.out
+    assert ran.code == (1 if where == "bypass" else 0)
+
+
+def test_a_server_that_is_down_is_bad(run: Run, admin: FakeAdmin) -> None:
+    admin.status["services"][0]["servers"][0]["phase"] = "down"
+    assert run("gate", "status", "--admin", admin.path).code == 1
+
+
+def test_nobody_there(run: Run, tmp_path: Path) -> None:
+    ran = run("gate", "status", "--admin", tmp_path / "none.sock")
+    assert (ran.code, ran.out) == (4, "")
+    assert ran.err.startswith(f"error: no gate answers at {tmp_path}/none.sock: No such file or directory\n  hint: ")
+
+
+def test_somebody_else_there(run: Run, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "other.sock"))
+        server.listen()
+
+        def talk() -> None:
+            with server.accept()[0] as client:
+                client.recv(4096)
+                client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi!")
+
+        thread = threading.Thread(target=talk)
+        thread.start()
+        ran = run("gate", "status", "--admin", tmp_path / "other.sock")
+        thread.join()
+    assert ran.code == 4
+    assert "what answers there is not a gate" in ran.err
+
+
+@pytest.mark.parametrize("switch", ["maintenance", "bypass"])
+@pytest.mark.parametrize("state", ["on", "off"])
+@pytest.mark.parametrize("service", [None, "vasa"])
+def test_switches(run: Run, admin: FakeAdmin, switch: str, state: str, service: str | None) -> None:
+    only = ("--service", service) if service else ()
+    ran = run("gate", switch, state, *only, "--admin", admin.path)
+    assert ran.code == 0
+    assert admin.asked == [("POST", f"/{switch}", {"service": service, "on": state == "on"})]
+    assert ran.out == f"{switch} is {state} for {service or 'every service'}\n"
+    assert ("nothing protects the servers" in ran.err) == (switch == "bypass" and state == "on")
+
+
+def test_an_unknown_service(run: Run, admin: FakeAdmin) -> None:
+    ran = run("gate", "drain", "--service", "nosuch", "--admin", admin.path)
+    assert ran.code == 2
+    assert ran.err == 'error: there is no service "nosuch"\n  hint: there is vasa\n'
+
+
+def test_drain(run: Run, admin: FakeAdmin) -> None:
+    ran = run("gate", "drain", "--admin", admin.path, "--output", "json")
+    assert (ran.code, ran.json()) == (0, {"format": 1})
+    assert admin.asked == [("POST", "/drain", {"service": None})]
+
+
+CALL = {
+    "at_s": 12.5, "service": "vasa", "client": "10.20.0.17", "operation": "setContext", "class": "new-session",
+    "role": "open", "decision": "turned-away", "reason": "too-late", "waited_s": 0.0, "ahead": 200, "predicted_s": 40.1,
+    "server": None, "end": "gate/queue", "status": 500, "text": "200 calls were ahead of it",
+}  # fmt: skip
+
+
+def test_explain(run: Run, admin: FakeAdmin) -> None:
+    admin.calls = [CALL]
+    ran = run("gate", "explain", "--client", "10.20.0.17", "--limit", "5", "--admin", admin.path)
+    assert ran.code == 0
+    assert admin.asked[0][1] == "/explain?client=10.20.0.17&limit=5"
+    assert ran.out.splitlines()[1].split() == [
+        "12s", "10.20.0.17", "setContext", "turned-away", "(too-late)", "200", "calls", "were", "ahead", "of", "it",
+    ]  # fmt: skip
+
+
+def test_explain_as_lines(run: Run, admin: FakeAdmin) -> None:
+    admin.calls = [CALL, CALL]
+    ran = run("gate", "explain", "--output", "jsonl", "--admin", admin.path)
+    assert [json.loads(line) for line in ran.out.splitlines()] == [CALL, CALL]
+
+
+def test_nothing_to_explain(run: Run, admin: FakeAdmin) -> None:
+    assert "nothing to explain" in run("gate", "explain", "--admin", admin.path).out
+
+
+def reload_with(path: Path, answer: dict[str, object]) -> threading.Thread:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(f"{path}.reload")
+    server.listen()
+
+    def talk() -> None:
+        with server, server.accept()[0] as client:
+            client.sendall(json.dumps(answer).encode())
+
+    thread = threading.Thread(target=talk)
+    thread.start()
+    return thread
+
+
+def test_reload(run: Run, tmp_path: Path) -> None:
+    thread = reload_with(
+        tmp_path / "a.sock", {"format": 1, "kind": "reloaded", "report": {"format": 1, "held_kept": 12}}
+    )
+    ran = run("gate", "reload", "--admin", tmp_path / "a.sock")
+    thread.join()
+    assert (ran.code, ran.out) == (0, "reloaded\n  held_kept: 12\n")
+
+
+def test_a_reload_that_is_refused(run: Run, tmp_path: Path) -> None:
+    problem = {"file": "/etc/gate.toml", "line": 3, "key": "service.web", "message": "is wrong", "hint": "mend it"}
+    answer = {"format": 1, "kind": "refused", "message": "x", "hint": "", "problems": [problem]}
+    thread = reload_with(tmp_path / "a.sock", answer)
+    ran = run("gate", "reload", "--admin", tmp_path / "a.sock")
+    thread.join()
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("/etc/gate.toml:3: service.web: is wrong\n  hint: mend it\n")
+
+
+def test_a_reload_of_nobody(run: Run, tmp_path: Path) -> None:
+    assert run("gate", "reload", "--admin", tmp_path / "a.sock").code == 4
