@@ -50,13 +50,7 @@ pub struct Recent<K, V> {
 impl<K: Copy + Eq + Hash, V> Recent<K, V> {
     /// An empty map; `capacity` of 0 is taken as 1.
     pub fn new(capacity: usize, ttl: Span) -> Recent<K, V> {
-        Recent {
-            map: KeyMap::default(),
-            order: VecDeque::new(),
-            places: 0,
-            capacity: capacity.max(1),
-            ttl,
-        }
+        Recent { map: KeyMap::default(), order: VecDeque::new(), places: 0, capacity: capacity.max(1), ttl }
     }
 
     /// New bounds, from the next insertion on.
@@ -99,28 +93,15 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
 
     /// All keys, oldest place first.
     pub fn keys(&self) -> Vec<K> {
-        let live =
-            |(key, place): &&(K, u64)| self.map.get(key).is_some_and(|entry| entry.place == *place);
-        self.order
-            .iter()
-            .filter(live)
-            .map(|(key, _)| *key)
-            .collect()
+        let live = |(key, place): &&(K, u64)| self.map.get(key).is_some_and(|entry| entry.place == *place);
+        self.order.iter().filter(live).map(|(key, _)| *key).collect()
     }
 
     /// Puts an entry in (replacing the key's old one) and returns the values that had to be forgotten for it.
     pub fn insert(&mut self, now: Nanos, key: K, value: V, pinned: impl Fn(&V) -> bool) -> Vec<V> {
         let mut gone = Vec::new();
         let place = self.next_place();
-        if let Some(old) = self.map.insert(
-            key,
-            Entry {
-                value,
-                used: now,
-                place,
-                queued: now,
-            },
-        ) {
+        if let Some(old) = self.map.insert(key, Entry { value, used: now, place, queued: now }) {
             gone.push(old.value);
         }
         self.order.push_back((key, place));
@@ -133,8 +114,7 @@ impl<K: Copy + Eq + Hash, V> Recent<K, V> {
         let value = self.map.remove(&key).map(|entry| entry.value);
         if self.order.len() > 2 * self.map.len() + 64 {
             let map = &self.map;
-            self.order
-                .retain(|(key, place)| map.get(key).is_some_and(|entry| entry.place == *place));
+            self.order.retain(|(key, place)| map.get(key).is_some_and(|entry| entry.place == *place));
         }
         value
     }
@@ -186,11 +166,7 @@ mod tests {
         }
         recent.touch(Nanos(10), 0);
         assert_eq!(recent.insert(Nanos(11), 3, 3, |_| false), vec![1]);
-        assert_eq!(
-            recent.insert(Nanos(12), 4, 4, |value| *value == 2),
-            vec![3],
-            "2 is pinned, 0 was used"
-        );
+        assert_eq!(recent.insert(Nanos(12), 4, 4, |value| *value == 2), vec![3], "2 is pinned, 0 was used");
         assert_eq!(recent.len(), 3);
     }
 
@@ -199,11 +175,7 @@ mod tests {
         let mut recent = Recent::new(1000, Span::secs(1));
         for key in 0..5000u64 {
             recent.insert(Nanos(key * 10_000_000), key, (), |()| false);
-            assert!(
-                recent.len() <= 103,
-                "one second holds 100 of them: {}",
-                recent.len()
-            );
+            assert!(recent.len() <= 103, "one second holds 100 of them: {}", recent.len());
             if key % 3 == 0 {
                 recent.remove(key);
             }

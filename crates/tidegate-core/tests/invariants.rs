@@ -57,15 +57,7 @@ fn pick(calls: &[CallId], index: usize) -> Option<CallId> {
 
 fn step(world: &mut World, base: &Plan, what: Move) {
     match what {
-        Move::Arrive {
-            client,
-            role,
-            session,
-            cost,
-            patience,
-            honours,
-            reserved,
-        } => {
+        Move::Arrive { client, role, session, cost, patience, honours, reserved } => {
             let deadline = patience.map(|ms| world.now + Span::millis(ms));
             world.arrive(Arrival {
                 session: session.map(SessionKey),
@@ -96,26 +88,13 @@ fn step(world: &mut World, base: &Plan, what: Move) {
                 1 => Outcome::Overload,
                 2 => Outcome::Incomplete,
                 3 => Outcome::ConnectFailed,
-                4 => Outcome::Answered {
-                    opened: None,
-                    closed: true,
-                },
-                5 | 6 => Outcome::Answered {
-                    opened: session.map(SessionKey),
-                    closed: false,
-                },
-                _ => Outcome::Answered {
-                    opened: None,
-                    closed: false,
-                },
+                4 => Outcome::Answered { opened: None, closed: true },
+                5 | 6 => Outcome::Answered { opened: session.map(SessionKey), closed: false },
+                _ => Outcome::Answered { opened: None, closed: false },
             };
             // A call whose connection stands cannot fail to connect.
             let stands = world.connected.contains(&call);
-            let outcome = if outcome == Outcome::ConnectFailed && stands {
-                Outcome::Broken
-            } else {
-                outcome
-            };
+            let outcome = if outcome == Outcome::ConnectFailed && stands { Outcome::Broken } else { outcome };
             world.event(Event::Done(call, outcome));
         }
         Move::Advance(ms) => world.advance(Span::millis(ms)),
@@ -123,16 +102,9 @@ fn step(world: &mut World, base: &Plan, what: Move) {
         Move::Limits(limit) => {
             // Only upwards, so that the bound that `check` knows holds at once.
             let limit = limit.max(world.limits[0]);
-            let servers = base
-                .servers
-                .iter()
-                .map(|s| ServerPlan { limit, ..s.clone() })
-                .collect();
+            let servers = base.servers.iter().map(|s| ServerPlan { limit, ..s.clone() }).collect();
             let mut out = Vec::new();
-            let plan = Plan {
-                servers,
-                ..base.clone()
-            };
+            let plan = Plan { servers, ..base.clone() };
             world.limits.iter_mut().for_each(|known| *known = limit);
             world.machine.apply(world.now, plan, &mut out).unwrap();
             for action in out {

@@ -13,11 +13,7 @@ pyo3::create_exception!(
 /// The exception for an error of the gate. Its three parts are `args`, and attributes of the same names.
 pub fn raised(py: Python<'_>, error: &tidegate_proxy::GateError) -> PyErr {
     let raised = GateError::new_err((error.slug, error.message.clone(), error.hint.clone()));
-    let parts = [
-        ("slug", error.slug),
-        ("message", &error.message),
-        ("hint", &error.hint),
-    ];
+    let parts = [("slug", error.slug), ("message", &error.message), ("hint", &error.hint)];
     for (name, value) in parts {
         if let Err(failed) = raised.value(py).setattr(name, value) {
             return failed;

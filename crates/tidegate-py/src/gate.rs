@@ -36,11 +36,7 @@ impl Gate {
 
     /// Return (service, "HOST:PORT") for every service, as bound.
     fn addresses(&self) -> Vec<(String, String)> {
-        self.0
-            .addresses()
-            .into_iter()
-            .map(|(service, address)| (service, address.to_string()))
-            .collect()
+        self.0.addresses().into_iter().map(|(service, address)| (service, address.to_string())).collect()
     }
 
     /// Return the state as JSON.
@@ -50,8 +46,8 @@ impl Gate {
 
     /// Return the newest decisions as JSON.
     fn explain(&self, py: Python<'_>, query: &[u8]) -> PyResult<String> {
-        let query: ExplainQuery = serde_json::from_slice(query)
-            .map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let query: ExplainQuery =
+            serde_json::from_slice(query).map_err(|error| PyValueError::new_err(error.to_string()))?;
         Ok(py.detach(|| self.0.explain_json(&query)))
     }
 

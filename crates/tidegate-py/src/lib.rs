@@ -25,18 +25,7 @@ fn classes() -> Vec<&'static str> {
 /// Every `who/step` with which a call may end.
 #[pyfunction]
 fn ends() -> Vec<String> {
-    let steps = |who: &Who| {
-        Step::ALL
-            .iter()
-            .map(|step| {
-                End {
-                    who: *who,
-                    step: *step,
-                }
-                .to_string()
-            })
-            .collect::<Vec<_>>()
-    };
+    let steps = |who: &Who| Step::ALL.iter().map(|step| End { who: *who, step: *step }.to_string()).collect::<Vec<_>>();
     Who::ALL.iter().flat_map(steps).collect()
 }
 
@@ -44,18 +33,8 @@ fn ends() -> Vec<String> {
 #[pymodule(gil_used = false)]
 fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    module.add(
-        "build_profile",
-        if cfg!(debug_assertions) {
-            "dev"
-        } else {
-            "release"
-        },
-    )?;
-    module.add(
-        "build_info",
-        option_env!("TIDEGATE_BUILD_INFO").unwrap_or("built outside a checkout"),
-    )?;
+    module.add("build_profile", if cfg!(debug_assertions) { "dev" } else { "release" })?;
+    module.add("build_info", option_env!("TIDEGATE_BUILD_INFO").unwrap_or("built outside a checkout"))?;
     module.add("GateError", module.py().get_type::<error::GateError>())?;
     module.add_class::<gate::Gate>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;

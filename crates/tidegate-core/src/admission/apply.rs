@@ -14,19 +14,13 @@ impl Machine {
     ///
     /// # Errors
     /// The plan is not one; nothing was changed.
-    pub fn apply(
-        &mut self,
-        now: Nanos,
-        plan: Plan,
-        out: &mut Vec<Action>,
-    ) -> Result<(), PlanError> {
+    pub fn apply(&mut self, now: Nanos, plan: Plan, out: &mut Vec<Action>) -> Result<(), PlanError> {
         plan.check()?;
         let moved = self.move_servers(&plan);
         let at = |server: ServerId| moved.get(usize::from(server.0)).copied().flatten();
         self.sessions.resize(plan.sessions_max as usize);
         self.sessions.move_servers(at);
-        self.clients
-            .resize(plan.clients_max as usize, plan.seniority);
+        self.clients.resize(plan.clients_max as usize, plan.seniority);
         let held: Vec<u32> = self.queues.iter().collect();
         self.queues = Queues::new(plan.servers.len());
         self.plan = plan;
@@ -49,19 +43,12 @@ impl Machine {
     /// Builds the new pool; says for each old server where it stands now.
     fn move_servers(&mut self, plan: &Plan) -> Vec<Option<ServerId>> {
         let place_of = |name: &str| plan.servers.iter().position(|server| server.name == name);
-        let moved = self
-            .servers
-            .iter()
-            .map(|old| place_of(&old.name).map(|new| ServerId(new as u16)))
-            .collect();
+        let moved = self.servers.iter().map(|old| place_of(&old.name).map(|new| ServerId(new as u16))).collect();
         let old = std::mem::take(&mut self.servers);
         self.servers = plan.servers.iter().map(Server::new).collect();
         for server in old {
             if let Some(new) = self.servers.iter_mut().find(|new| new.name == server.name) {
-                *new = Server {
-                    limit: new.limit,
-                    ..server
-                };
+                *new = Server { limit: new.limit, ..server };
             }
         }
         moved

@@ -47,21 +47,12 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub fn new(
-        now: Nanos,
-        arrival: &Arrival,
-        place: Place,
-        client_timeout: Span,
-        opens: bool,
-    ) -> Call {
+    pub fn new(now: Nanos, arrival: &Arrival, place: Place, client_timeout: Span, opens: bool) -> Call {
         Call {
             place,
             session: arrival.session,
             arrived: now,
-            deadline: arrival
-                .deadline
-                .unwrap_or(Nanos::NEVER)
-                .min(now + client_timeout),
+            deadline: arrival.deadline.unwrap_or(Nanos::NEVER).min(now + client_timeout),
             token_expiry: arrival.token_expiry,
             honours_retry_after: arrival.honours_retry_after,
             state: State::Held,
@@ -110,10 +101,7 @@ impl Calls {
     }
 
     pub fn id(&self, index: u32) -> CallId {
-        id(
-            self.slots.get(index as usize).map_or(0, |slot| slot.0),
-            index,
-        )
+        id(self.slots.get(index as usize).map_or(0, |slot| slot.0), index)
     }
 
     pub fn get(&self, index: u32) -> Option<&Call> {

@@ -22,10 +22,7 @@ pub(super) struct Clients {
 
 impl Clients {
     pub fn new(capacity: usize, ttl: Span) -> Clients {
-        Clients {
-            table: Recent::new(capacity, ttl),
-            next_seniority: 0,
-        }
+        Clients { table: Recent::new(capacity, ttl), next_seniority: 0 }
     }
 
     pub fn resize(&mut self, capacity: usize, ttl: Span) {
@@ -34,8 +31,7 @@ impl Clients {
 
     fn entry(&mut self, now: Nanos, key: ClientKey) -> Option<&mut Client> {
         if self.table.touch(now, key).is_none() {
-            self.table
-                .insert(now, key, Client::default(), |client| client.held > 0);
+            self.table.insert(now, key, Client::default(), |client| client.held > 0);
         }
         self.table.get_mut(key)
     }

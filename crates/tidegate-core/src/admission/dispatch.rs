@@ -11,9 +11,7 @@ use crate::time::Nanos;
 impl Machine {
     /// A server with a free slot for a call bound to `bound`, or to none.
     pub(super) fn slot_for(&self, now: Nanos, bound: Option<ServerId>) -> Option<ServerId> {
-        least_loaded(&self.servers, |id, server| {
-            bound.is_none_or(|bound| bound == id) && server.has_slot(now)
-        })
+        least_loaded(&self.servers, |id, server| bound.is_none_or(|bound| bound == id) && server.has_slot(now))
     }
 
     /// Puts a new call into the queue, if it may wait, and fills what is free. One action about it comes first.
@@ -32,11 +30,7 @@ impl Machine {
         }
         // An eviction that made room was pushed before; the driver is promised the new call first.
         let id = self.calls.id(index);
-        if let Some(at) = out
-            .iter()
-            .skip(begin)
-            .position(|action| action.call() == id)
-        {
+        if let Some(at) = out.iter().skip(begin).position(|action| action.call() == id) {
             out[begin..=begin + at].rotate_right(1);
         }
     }
@@ -54,13 +48,7 @@ impl Machine {
     }
 
     /// Whether a call may be held, making room for it if it outranks what is last.
-    fn may_wait(
-        &mut self,
-        now: Nanos,
-        index: u32,
-        reserved: bool,
-        out: &mut Vec<Action>,
-    ) -> Result<(), Reason> {
+    fn may_wait(&mut self, now: Nanos, index: u32, reserved: bool, out: &mut Vec<Action>) -> Result<(), Reason> {
         let Some(call) = self.calls.get(index) else {
             return Err(Reason::BadRequest);
         };
@@ -76,20 +64,11 @@ impl Machine {
         if self.clients.held(client) >= self.plan.held_per_client_max && !reserved {
             return Err(Reason::ClientCap);
         }
-        let places = self.plan.held_max
-            + if reserved {
-                self.plan.reserved_places
-            } else {
-                0
-            };
+        let places = self.plan.held_max + if reserved { self.plan.reserved_places } else { 0 };
         if self.queues.total() < places {
             return Ok(());
         }
-        let last = self.queues.last().filter(|last| {
-            self.calls
-                .get(*last)
-                .is_some_and(|call| class < call.class())
-        });
+        let last = self.queues.last().filter(|last| self.calls.get(*last).is_some_and(|call| class < call.class()));
         let Some(last) = last else {
             return Err(Reason::QueueFull);
         };
@@ -112,11 +91,7 @@ impl Machine {
 
     /// Says `Hold` of a call that is still held.
     fn first_about(&mut self, index: u32, begin: usize, out: &mut Vec<Action>) {
-        let Some(call) = self
-            .calls
-            .get(index)
-            .filter(|call| call.state == State::Held)
-        else {
+        let Some(call) = self.calls.get(index).filter(|call| call.state == State::Held) else {
             return;
         };
         let id = self.calls.id(index);
@@ -126,14 +101,7 @@ impl Machine {
         let (ahead, work) = self.queues.ahead(&call.place);
         let predicted = self.predicted(&call.place, ahead, work);
         self.counters.held += 1;
-        out.insert(
-            begin,
-            Action::Hold {
-                call: id,
-                ahead,
-                predicted,
-            },
-        );
+        out.insert(begin, Action::Hold { call: id, ahead, predicted });
     }
 
     /// Fills free slots from the queues until there is none, or nobody who may take it.
@@ -145,10 +113,8 @@ impl Machine {
             let heads = |server: ServerId, state: &Server| self.next_for(now, server, state);
             let able = least_loaded(&self.servers, |id, server| heads(id, server).is_some());
             let Some(server) = able else { return };
-            let Some((index, reserved_slot)) = self
-                .servers
-                .get(usize::from(server.0))
-                .and_then(|state| self.next_for(now, server, state))
+            let Some((index, reserved_slot)) =
+                self.servers.get(usize::from(server.0)).and_then(|state| self.next_for(now, server, state))
             else {
                 return;
             };
@@ -158,9 +124,7 @@ impl Machine {
 
     /// The held call that goes to `server` next, and whether it takes the probes' reserved slot.
     fn next_for(&self, now: Nanos, server: ServerId, state: &Server) -> Option<(u32, bool)> {
-        let reachable = state
-            .down
-            .is_none_or(|retry| !retry.trying && retry.at <= now);
+        let reachable = state.down.is_none_or(|retry| !retry.trying && retry.at <= now);
         if reachable
             && !state.probing
             && let Some(probe) = self.queues.first(Class::Probe, server, u32::MAX)
@@ -172,31 +136,16 @@ impl Machine {
         }
         let bulk_cap = self.plan.bulk_per_client_min.max(state.limit / 8);
         let first: [Option<u32>; 6] = std::array::from_fn(|class| {
-            let cap = if Class::ALL[class] == Class::Bulk {
-                bulk_cap
-            } else {
-                u32::MAX
-            };
+            let cap = if Class::ALL[class] == Class::Bulk { bulk_cap } else { u32::MAX };
             self.queues.first(Class::ALL[class], server, cap)
         });
-        let heads = first.map(|index| {
-            index
-                .and_then(|index| self.calls.get(index))
-                .map(|call| call.place.work)
-        });
+        let heads = first.map(|index| index.and_then(|index| self.calls.get(index)).map(|call| call.place.work));
         let class = self.shares.choose(&heads)?;
         first[class as usize].map(|index| (index, false))
     }
 
     /// Takes a call out of the queue and admits it, unless it could no longer be answered in time.
-    fn serve(
-        &mut self,
-        now: Nanos,
-        index: u32,
-        server: ServerId,
-        reserved_slot: bool,
-        out: &mut Vec<Action>,
-    ) {
+    fn serve(&mut self, now: Nanos, index: u32, server: ServerId, reserved_slot: bool, out: &mut Vec<Action>) {
         let Some(call) = self.calls.get(index) else {
             return;
         };
@@ -215,8 +164,7 @@ impl Machine {
             self.queues.done(&place, 0);
             return self.turn_away(now, index, reason, out);
         }
-        self.shares
-            .dispatched(&self.plan.guarantees, place.class, place.work, waiting);
+        self.shares.dispatched(&self.plan.guarantees, place.class, place.work, waiting);
         self.admit(now, index, server, reserved_slot, out);
     }
 
@@ -238,12 +186,8 @@ impl Machine {
             return;
         };
         let free = self.slot_for(now, place.bound).is_some();
-        let server = place
-            .bound
-            .or_else(|| least_loaded(&self.servers, |_, server| server.down.is_none()));
-        let server = server
-            .or_else(|| least_loaded(&self.servers, |_, _| true))
-            .unwrap_or(ServerId(0));
+        let server = place.bound.or_else(|| least_loaded(&self.servers, |_, server| server.down.is_none()));
+        let server = server.or_else(|| least_loaded(&self.servers, |_, _| true)).unwrap_or(ServerId(0));
         self.queues.charge(&place);
         self.admit(now, index, server, false, out);
         if !free && !self.bypass {
@@ -252,31 +196,13 @@ impl Machine {
     }
 
     fn observe(&mut self, index: u32, place: &Place, out: &mut Vec<Action>) {
-        let slots: u64 = self
-            .servers
-            .iter()
-            .map(|server| u64::from(server.limit))
-            .sum();
-        let calls: u64 = self
-            .servers
-            .iter()
-            .map(|server| u64::from(server.in_flight))
-            .sum();
+        let slots: u64 = self.servers.iter().map(|server| u64::from(server.limit)).sum();
+        let calls: u64 = self.servers.iter().map(|server| u64::from(server.in_flight)).sum();
         let over = self.work_in_flight * calls.saturating_sub(slots) / calls.max(1);
         let predicted = self.predicted(place, 0, over);
         let room = self.plan.client_timeout - self.plan.margin;
-        let turn_away = predicted
-            .filter(|predicted| *predicted > room)
-            .map(|_| Reason::TooLate);
-        *(if turn_away.is_some() {
-            &mut self.counters.would_turn_away
-        } else {
-            &mut self.counters.would_hold
-        }) += 1;
-        out.push(Action::Observed {
-            call: self.calls.id(index),
-            turn_away,
-            predicted,
-        });
+        let turn_away = predicted.filter(|predicted| *predicted > room).map(|_| Reason::TooLate);
+        *(if turn_away.is_some() { &mut self.counters.would_turn_away } else { &mut self.counters.would_hold }) += 1;
+        out.push(Action::Observed { call: self.calls.id(index), turn_away, predicted });
     }
 }

@@ -77,25 +77,15 @@ impl Machine {
 
     /// The class of a live call.
     pub fn class_of(&self, call: CallId) -> Option<Class> {
-        self.calls
-            .find(call)
-            .and_then(|index| self.calls.get(index))
-            .map(Call::class)
+        self.calls.find(call).and_then(|index| self.calls.get(index)).map(Call::class)
     }
 
     /// When the driver must send [`Event::Wake`], if nothing else happens before.
     pub fn next_wake(&self) -> Option<Nanos> {
         let timer = self.timers.first().map(|timer| timer.0);
         // A retry that was due at the last event was tried then, or nobody could: only an event can change that.
-        let retries = self
-            .servers
-            .iter()
-            .filter_map(|server| server.down.filter(|retry| !retry.trying));
-        let retry = retries
-            .map(|retry| retry.at)
-            .filter(|at| *at > self.now)
-            .min()
-            .filter(|_| self.queues.total() > 0);
+        let retries = self.servers.iter().filter_map(|server| server.down.filter(|retry| !retry.trying));
+        let retry = retries.map(|retry| retry.at).filter(|at| *at > self.now).min().filter(|_| self.queues.total() > 0);
         timer.into_iter().chain(retry).min()
     }
 
@@ -120,8 +110,7 @@ impl Machine {
             Event::Drain => {
                 self.draining = true;
                 let held: Vec<u32> = self.queues.iter().collect();
-                held.into_iter()
-                    .for_each(|index| self.turn_away(now, index, Reason::Draining, out));
+                held.into_iter().for_each(|index| self.turn_away(now, index, Reason::Draining, out));
             }
         }
         self.end_event(now);
@@ -133,13 +122,7 @@ impl Machine {
         let (class, bound, dead) = self.classify(now, &arrival);
         let place = self.place(now, &arrival, class, bound);
         let opens = arrival.role == Role::Open;
-        let (index, id) = self.calls.insert(Call::new(
-            now,
-            &arrival,
-            place,
-            self.plan.client_timeout,
-            opens,
-        ));
+        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout, opens));
         if self.draining {
             self.turn_away(now, index, Reason::Draining, out);
         } else if self.passes_all() {
@@ -167,21 +150,14 @@ impl Machine {
         if let (Some(class), Role::Probe | Role::Open) = (by_role, arrival.role) {
             return (class, None, false); // opening a session needs none, and a probe belongs to nobody
         }
-        let expires_soon = arrival
-            .token_expiry
-            .is_none_or(|expiry| expiry <= now + self.plan.renew_within);
+        let expires_soon = arrival.token_expiry.is_none_or(|expiry| expiry <= now + self.plan.renew_within);
         let renewal = (arrival.role == Role::Renew && expires_soon).then_some(Class::Renewal);
         let Some(session) = arrival.session else {
             return (by_role.or(renewal).unwrap_or(Class::Steady), None, false);
         };
-        let rule = SettleRule {
-            after: self.plan.settle_after,
-            calls: self.plan.settle_calls,
-        };
+        let rule = SettleRule { after: self.plan.settle_after, calls: self.plan.settle_calls };
         let is_poll = arrival.role == Role::Poll;
-        let (known, settled) =
-            self.sessions
-                .look_up(now, session, is_poll, rule, self.plan.session_idle);
+        let (known, settled) = self.sessions.look_up(now, session, is_poll, rule, self.plan.session_idle);
         if let Some(client) = settled {
             self.counters.sessions_settled += 1;
             self.clients.connected(client);
@@ -192,20 +168,10 @@ impl Machine {
             Known::Unknown | Known::Dead => (Class::Steady, None),
         };
         let bound = bound.filter(|server| usize::from(server.0) < self.servers.len());
-        (
-            by_role.or(renewal).unwrap_or(class),
-            bound,
-            known == Known::Dead,
-        )
+        (by_role.or(renewal).unwrap_or(class), bound, known == Known::Dead)
     }
 
-    fn place(
-        &mut self,
-        now: Nanos,
-        arrival: &Arrival,
-        class: Class,
-        bound: Option<ServerId>,
-    ) -> Place {
+    fn place(&mut self, now: Nanos, arrival: &Arrival, class: Class, bound: Option<ServerId>) -> Place {
         self.arrivals += 1;
         let key = match class {
             // A reserved client stands before every seniority number.
@@ -215,14 +181,7 @@ impl Machine {
             _ => 0,
         };
         let work = u64::from(arrival.cost_milli.clamp(1, 1_000_000));
-        Place {
-            class,
-            bound,
-            client: arrival.client,
-            key,
-            order: self.arrivals,
-            work,
-        }
+        Place { class, bound, client: arrival.client, key, order: self.arrivals, work }
     }
 
     pub(super) fn passes_all(&self) -> bool {
@@ -231,14 +190,8 @@ impl Machine {
 
     /// A server for a call when nobody waits: the fast path, past the queues.
     fn free_at_once(&self, now: Nanos, place: &Place) -> Option<ServerId> {
-        let may = self.queues.total() == 0
-            && !self.maintenance
-            && !matches!(place.class, Class::Probe | Class::Bulk);
-        if may {
-            self.slot_for(now, place.bound)
-        } else {
-            None
-        }
+        let may = self.queues.total() == 0 && !self.maintenance && !matches!(place.class, Class::Probe | Class::Bulk);
+        if may { self.slot_for(now, place.bound) } else { None }
     }
 
     /// Gives a call a slot. It must not be in the queues any more.
@@ -274,13 +227,7 @@ impl Machine {
     }
 
     /// Forgets a held call (already out of the queues) or one that was never queued, and says so.
-    pub(super) fn turn_away(
-        &mut self,
-        now: Nanos,
-        index: u32,
-        reason: Reason,
-        out: &mut Vec<Action>,
-    ) {
+    pub(super) fn turn_away(&mut self, now: Nanos, index: u32, reason: Reason, out: &mut Vec<Action>) {
         let id = self.calls.id(index);
         let Some(call) = self.calls.get(index).cloned() else {
             return;
@@ -290,20 +237,12 @@ impl Machine {
         self.timers.remove(&(call.timer, index));
         self.calls.remove(index);
         self.counters.turned_away[reason as usize] += 1;
-        out.push(Action::TurnAway {
-            call: id,
-            reason,
-            retry_after,
-        });
+        out.push(Action::TurnAway { call: id, reason, retry_after });
     }
 
     /// Takes a held call out of the queues, if it is in.
     pub(super) fn leave_queue(&mut self, index: u32) {
-        let Some(call) = self
-            .calls
-            .get(index)
-            .filter(|call| call.state == State::Held)
-        else {
+        let Some(call) = self.calls.get(index).filter(|call| call.state == State::Held) else {
             return;
         };
         if self.queues.remove(&call.place, index) {
@@ -324,10 +263,7 @@ impl Machine {
                 in_flight.orphan = true;
                 self.counters.orphaned += 1;
                 let server = usize::from(in_flight.server.0);
-                self.servers
-                    .get_mut(server)
-                    .into_iter()
-                    .for_each(|server| server.orphans += 1);
+                self.servers.get_mut(server).into_iter().for_each(|server| server.orphans += 1);
             }
             return;
         }
@@ -402,14 +338,7 @@ impl Machine {
         Some(call)
     }
 
-    fn learn(
-        &mut self,
-        now: Nanos,
-        call: &Call,
-        at: InFlight,
-        outcome: Outcome,
-        out: &mut Vec<Action>,
-    ) {
+    fn learn(&mut self, now: Nanos, call: &Call, at: InFlight, outcome: Outcome, out: &mut Vec<Action>) {
         let (work, service) = (call.place.work, now.since(at.since));
         let counter = match outcome {
             Outcome::Answered { .. } => &mut self.counters.answered,
@@ -427,17 +356,13 @@ impl Machine {
         }
         if let Some(session) = opened {
             self.counters.sessions_opened += 1;
-            self.sessions
-                .open(now, session, call.place.client, at.server);
+            self.sessions.open(now, session, call.place.client, at.server);
         }
         if let Some(session) = call.session.filter(|_| closed) {
             self.sessions.close(session);
         }
-        let window_closed = self
-            .rate
-            .completed(now, work, service, self.plan.rate_window);
-        self.queues
-            .done(&call.place, self.rate.true_work(work, service));
+        let window_closed = self.rate.completed(now, work, service, self.plan.rate_window);
+        self.queues.done(&call.place, self.rate.true_work(work, service));
         if window_closed {
             self.replan(now, out);
         }
@@ -473,11 +398,7 @@ impl Machine {
             self.counters.held_again += 1;
             self.enqueue(now, index, true);
             let (ahead, _) = self.queues.ahead(&place);
-            out.push(Action::Hold {
-                call: self.calls.id(index),
-                ahead,
-                predicted: None,
-            });
+            out.push(Action::Hold { call: self.calls.id(index), ahead, predicted: None });
         }
     }
 
@@ -492,8 +413,7 @@ impl Machine {
                 Some(State::InFlight(in_flight)) if in_flight.expired => {
                     self.count(index);
                     let call = self.free(index); // the quarantine is over: the slot is free, the late answer unknown
-                    call.iter()
-                        .for_each(|call| self.queues.done(&call.place, call.place.work));
+                    call.iter().for_each(|call| self.queues.done(&call.place, call.place.work));
                 }
                 Some(State::InFlight(_)) => self.expire(now, index, out),
                 None => {}
@@ -536,14 +456,8 @@ impl Machine {
     /// Ends an event. Notes whether the pool does all that it is allowed to do: only then does its rate say something.
     pub(super) fn end_event(&mut self, now: Nanos) {
         self.now = now;
-        let waiting = self.queues.total() > 0
-            && !self.maintenance
-            && self.servers.iter().any(|s| s.down.is_none());
-        let full = self.passes_all()
-            && self
-                .servers
-                .iter()
-                .all(|server| server.load() >= server.limit);
+        let waiting = self.queues.total() > 0 && !self.maintenance && self.servers.iter().any(|s| s.down.is_none());
+        let full = self.passes_all() && self.servers.iter().all(|server| server.load() >= server.limit);
         self.rate.saturated(now, waiting || full);
     }
 
@@ -562,11 +476,7 @@ impl Machine {
             all_in: self.all_in(),
             sessions_unsettled,
             sessions_settled,
-            servers: self
-                .servers
-                .iter()
-                .map(|server| server.snapshot(self.maintenance, self.draining))
-                .collect(),
+            servers: self.servers.iter().map(|server| server.snapshot(self.maintenance, self.draining)).collect(),
             maintenance: self.maintenance,
             bypass: self.bypass,
             draining: self.draining,
@@ -575,17 +485,11 @@ impl Machine {
 
     /// The phase word of a server that is down now, for tests and `explain`.
     pub fn retry_at(&self, server: ServerId) -> Option<Nanos> {
-        self.servers
-            .get(usize::from(server.0))?
-            .down
-            .map(|Retry { at, .. }| at)
+        self.servers.get(usize::from(server.0))?.down.map(|Retry { at, .. }| at)
     }
 
     /// The client of a live call.
     pub fn client_of(&self, call: CallId) -> Option<ClientKey> {
-        self.calls
-            .find(call)
-            .and_then(|index| self.calls.get(index))
-            .map(|call| call.place.client)
+        self.calls.find(call).and_then(|index| self.calls.get(index)).map(|call| call.place.client)
     }
 }

@@ -16,9 +16,7 @@ mod server;
 mod share;
 mod snapshot;
 
-pub use event::{
-    Action, Arrival, CallId, Class, ClientKey, Event, Outcome, Role, ServerId, SessionKey,
-};
+pub use event::{Action, Arrival, CallId, Class, ClientKey, Event, Outcome, Role, ServerId, SessionKey};
 pub use machine::Machine;
 pub use plan::{Guarantees, Mode, Plan, PlanError, ServerPlan};
 pub use snapshot::{Counters, Phase, ServerSnapshot, Snapshot};

@@ -137,53 +137,18 @@ impl Plan {
             return Err(PlanError::Servers(self.servers.len()));
         }
         for (index, server) in self.servers.iter().enumerate() {
-            if self.servers[..index]
-                .iter()
-                .any(|other| other.name == server.name)
-            {
+            if self.servers[..index].iter().any(|other| other.name == server.name) {
                 return Err(PlanError::Twice(server.name.clone()));
             }
             within("limit", "1 to 65536", u64::from(server.limit), 1, 65_536)?;
         }
         let shares = &self.guarantees;
-        let sum = [
-            shares.continuation,
-            shares.new_session,
-            shares.steady,
-            shares.bulk,
-        ]
-        .map(u64::from)
-        .iter()
-        .sum();
+        let sum = [shares.continuation, shares.new_session, shares.steady, shares.bulk].map(u64::from).iter().sum();
         within("guarantees (their sum)", "at most 1000", sum, 0, 1000)?;
-        within(
-            "held_max",
-            "1 to 1000000",
-            u64::from(self.held_max),
-            1,
-            1_000_000,
-        )?;
-        within(
-            "held_per_client_max",
-            "at least 1",
-            u64::from(self.held_per_client_max),
-            1,
-            u64::MAX,
-        )?;
-        within(
-            "clients_max",
-            "at least 1",
-            u64::from(self.clients_max),
-            1,
-            u64::MAX,
-        )?;
-        within(
-            "sessions_max",
-            "at least 1",
-            u64::from(self.sessions_max),
-            1,
-            u64::MAX,
-        )?;
+        within("held_max", "1 to 1000000", u64::from(self.held_max), 1, 1_000_000)?;
+        within("held_per_client_max", "at least 1", u64::from(self.held_per_client_max), 1, u64::MAX)?;
+        within("clients_max", "at least 1", u64::from(self.clients_max), 1, u64::MAX)?;
+        within("sessions_max", "at least 1", u64::from(self.sessions_max), 1, u64::MAX)?;
         within(
             "client_timeout",
             "more than the margin",
@@ -191,44 +156,12 @@ impl Plan {
             self.margin.0.saturating_add(1),
             u64::MAX,
         )?;
-        within(
-            "upstream_timeout",
-            "more than 0",
-            self.upstream_timeout.0,
-            1,
-            u64::MAX,
-        )?;
-        within(
-            "retry_server",
-            "at least 1 ms",
-            self.retry_server.0,
-            1_000_000,
-            u64::MAX,
-        )?;
-        within(
-            "rate_window",
-            "at least 1 ms",
-            self.rate_window.0,
-            1_000_000,
-            u64::MAX,
-        )
+        within("upstream_timeout", "more than 0", self.upstream_timeout.0, 1, u64::MAX)?;
+        within("retry_server", "at least 1 ms", self.retry_server.0, 1_000_000, u64::MAX)?;
+        within("rate_window", "at least 1 ms", self.rate_window.0, 1_000_000, u64::MAX)
     }
 }
 
-fn within(
-    field: &'static str,
-    range: &'static str,
-    value: u64,
-    low: u64,
-    high: u64,
-) -> Result<(), PlanError> {
-    if (low..=high).contains(&value) {
-        Ok(())
-    } else {
-        Err(PlanError::Range {
-            field,
-            range,
-            value,
-        })
-    }
+fn within(field: &'static str, range: &'static str, value: u64, low: u64, high: u64) -> Result<(), PlanError> {
+    if (low..=high).contains(&value) { Ok(()) } else { Err(PlanError::Range { field, range, value }) }
 }

@@ -25,9 +25,7 @@ impl Machine {
         };
         let give_up = self.give_up(call);
         let (ahead, work) = self.queues.ahead(&call.place);
-        let late = self
-            .predicted(&call.place, ahead, work)
-            .is_some_and(|wait| now + wait > give_up);
+        let late = self.predicted(&call.place, ahead, work).is_some_and(|wait| now + wait > give_up);
         if !late {
             return (give_up, false);
         }
@@ -44,19 +42,10 @@ impl Machine {
         let queues = &self.queues;
         let follow_ups = self.sessions.follow_ups();
         let opening = |calls: u32, work: u64| work + u64::from(calls) * follow_ups;
-        let continuing = queues
-            .work(Class::Continuation)
-            .max(self.sessions.remaining());
+        let continuing = queues.work(Class::Continuation).max(self.sessions.remaining());
         let renewing = queues.work(Class::Renewal);
-        let new = opening(
-            queues.count(Class::NewSession),
-            queues.work(Class::NewSession),
-        );
-        let own = if place.class == Class::NewSession {
-            opening(ahead, work)
-        } else {
-            work
-        };
+        let new = opening(queues.count(Class::NewSession), queues.work(Class::NewSession));
+        let own = if place.class == Class::NewSession { opening(ahead, work) } else { work };
         let before = match place.class {
             Class::Probe => return Some(Span::ZERO),
             Class::Continuation => 0,
@@ -67,14 +56,9 @@ impl Machine {
         };
         let shares = &self.plan.guarantees;
         let lent = |class: Class, share: u32| {
-            if place.class < class && queues.count(class) > 0 {
-                share
-            } else {
-                0
-            }
+            if place.class < class && queues.count(class) > 0 { share } else { 0 }
         };
-        let kept =
-            1000 - (lent(Class::Steady, shares.steady) + lent(Class::Bulk, shares.bulk)).min(999);
+        let kept = 1000 - (lent(Class::Steady, shares.steady) + lent(Class::Bulk, shares.bulk)).min(999);
         let by_rank = (before + own) as f64 / (rate * f64::from(kept) / 1000.0);
         let share = match place.class {
             Class::Continuation => shares.continuation,
@@ -83,11 +67,7 @@ impl Machine {
             Class::Bulk => shares.bulk,
             Class::Probe | Class::Renewal => 0,
         };
-        let by_share = if share == 0 {
-            f64::INFINITY
-        } else {
-            own as f64 / (rate * f64::from(share) / 1000.0)
-        };
+        let by_share = if share == 0 { f64::INFINITY } else { own as f64 / (rate * f64::from(share) / 1000.0) };
         let in_flight = self.work_in_flight as f64 / 2.0 / rate;
         Some(Span::from_secs_f64(in_flight + by_rank.min(by_share)))
     }
@@ -98,14 +78,9 @@ impl Machine {
         let new = self.queues.work(Class::NewSession)
             + u64::from(self.queues.count(Class::NewSession)) * self.sessions.follow_ups();
         let held = new
-            + self
-                .queues
-                .work(Class::Continuation)
-                .max(self.sessions.remaining())
+            + self.queues.work(Class::Continuation).max(self.sessions.remaining())
             + self.queues.work(Class::Renewal);
-        Some(Span::from_secs_f64(
-            (held as f64 + self.work_in_flight as f64 / 2.0) / rate,
-        ))
+        Some(Span::from_secs_f64((held as f64 + self.work_in_flight as f64 / 2.0) / rate))
     }
 
     /// The rate is known better: looks again at every call held to its end, in order.
@@ -119,12 +94,7 @@ impl Machine {
             if ahead.2 != Some(call.class()) {
                 ahead = (0, 0, Some(call.class()));
             }
-            let (place, timer, staggered, honours) = (
-                call.place,
-                call.timer,
-                call.staggered,
-                call.honours_retry_after,
-            );
+            let (place, timer, staggered, honours) = (call.place, call.timer, call.staggered, call.honours_retry_after);
             let wait = self.predicted(&place, ahead.0, ahead.1);
             ahead = (ahead.0 + 1, ahead.1 + place.work, ahead.2);
             if staggered || wait.is_none_or(|wait| now + wait <= timer) {
@@ -148,10 +118,7 @@ impl Machine {
     pub(super) fn retry_after(&mut self, _now: Nanos, call: &Call) -> Span {
         let (ahead, work) = self.queues.ahead(&call.place);
         let (low, high) = (self.plan.retry_after_min, self.plan.retry_after_max);
-        let wait = self
-            .predicted(&call.place, ahead, work)
-            .unwrap_or(low)
-            .clamp(low, high.max(low));
+        let wait = self.predicted(&call.place, ahead, work).unwrap_or(low).clamp(low, high.max(low));
         wait.mul_f64(self.rng.uniform(0.6, 1.2)).max(low)
     }
 }

@@ -52,9 +52,7 @@ impl Server {
 
     /// Whether it may take one more call now.
     pub fn has_slot(&self, now: Nanos) -> bool {
-        let reachable = self
-            .down
-            .is_none_or(|retry| !retry.trying && retry.at <= now);
+        let reachable = self.down.is_none_or(|retry| !retry.trying && retry.at <= now);
         reachable && self.load() < self.limit
     }
 
@@ -65,10 +63,7 @@ impl Server {
         self.probing |= reserved;
         self.in_flight_max = self.in_flight_max.max(self.in_flight);
         if let Some(down) = &mut self.down {
-            *down = Retry {
-                at: now + retry,
-                trying: true,
-            };
+            *down = Retry { at: now + retry, trying: true };
         }
     }
 
@@ -107,17 +102,8 @@ impl Server {
 }
 
 /// The server with the smallest part of its limit in use that `fits`.
-pub(super) fn least_loaded(
-    servers: &[Server],
-    fits: impl Fn(ServerId, &Server) -> bool,
-) -> Option<ServerId> {
-    let ids = servers
-        .iter()
-        .enumerate()
-        .map(|(index, server)| (ServerId(index as u16), server));
-    let load =
-        |server: &Server| u64::from(server.in_flight) * 65_536 / u64::from(server.limit.max(1));
-    ids.filter(|(id, server)| fits(*id, server))
-        .min_by_key(|(id, server)| (load(server), *id))
-        .map(|(id, _)| id)
+pub(super) fn least_loaded(servers: &[Server], fits: impl Fn(ServerId, &Server) -> bool) -> Option<ServerId> {
+    let ids = servers.iter().enumerate().map(|(index, server)| (ServerId(index as u16), server));
+    let load = |server: &Server| u64::from(server.in_flight) * 65_536 / u64::from(server.limit.max(1));
+    ids.filter(|(id, server)| fits(*id, server)).min_by_key(|(id, server)| (load(server), *id)).map(|(id, _)| id)
 }

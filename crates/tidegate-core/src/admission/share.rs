@@ -30,11 +30,7 @@ fn guarantee(guarantees: &Guarantees, class: Class) -> u32 {
 impl Shares {
     /// Which of the waiting classes goes next; `heads` holds the work of each class's next call, `None`: it has none.
     pub fn choose(&self, heads: &[Option<u64>; 6]) -> Option<Class> {
-        let waiting = || {
-            Class::ALL
-                .iter()
-                .filter_map(|class| heads[*class as usize].map(|work| (*class, work)))
-        };
+        let waiting = || Class::ALL.iter().filter_map(|class| heads[*class as usize].map(|work| (*class, work)));
         let first = waiting().next().map(|(class, _)| class);
         if first == Some(Class::Probe) {
             return first;
@@ -49,20 +45,10 @@ impl Shares {
     }
 
     /// `work` of `class` was dispatched while the classes in `waiting` had calls held.
-    pub fn dispatched(
-        &mut self,
-        guarantees: &Guarantees,
-        class: Class,
-        work: u64,
-        waiting: [bool; 6],
-    ) {
+    pub fn dispatched(&mut self, guarantees: &Guarantees, class: Class, work: u64, waiting: [bool; 6]) {
         for other in Class::ALL {
             let credit = &mut self.credit[*other as usize];
-            let earned = if waiting[*other as usize] {
-                work * u64::from(guarantee(guarantees, *other))
-            } else {
-                0
-            };
+            let earned = if waiting[*other as usize] { work * u64::from(guarantee(guarantees, *other)) } else { 0 };
             *credit = (*credit + earned).min(CREDIT_MAX);
             if *other == class {
                 *credit = credit.saturating_sub(work * 1000);

@@ -51,15 +51,7 @@ impl Fair {
     }
 
     /// Puts a call in behind its client's others; `front`: before them (it was served in vain and comes back).
-    pub fn push(
-        &mut self,
-        client: ClientKey,
-        order: u64,
-        call: u32,
-        work: u64,
-        virtual_time: u64,
-        front: bool,
-    ) {
+    pub fn push(&mut self, client: ClientKey, order: u64, call: u32, work: u64, virtual_time: u64, front: bool) {
         self.with_flow(client, |flow| {
             if flow.calls.is_empty() {
                 flow.start = flow.start.max(virtual_time);
@@ -77,10 +69,7 @@ impl Fair {
     /// The call to serve next among clients with fewer than `cap` in flight: its (start, order) and itself.
     pub fn first(&self, cap: u32) -> Option<((u64, u64), u32)> {
         self.active.iter().find_map(|&(start, order, client)| {
-            let flow = self
-                .flows
-                .get(&client)
-                .filter(|flow| flow.in_flight < cap)?;
+            let flow = self.flows.get(&client).filter(|flow| flow.in_flight < cap)?;
             flow.calls.front().map(|head| ((start, order), head.1))
         })
     }
@@ -154,10 +143,7 @@ impl Fair {
 
     /// All calls, client by client in the order of their starts.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
-        let flows = self
-            .active
-            .iter()
-            .filter_map(|(_, _, client)| self.flows.get(client));
+        let flows = self.active.iter().filter_map(|(_, _, client)| self.flows.get(client));
         flows.flat_map(|flow| flow.calls.iter().map(|call| call.1))
     }
 }

@@ -62,12 +62,7 @@ impl Queues {
     /// Empty queues for a pool of `servers`.
     pub fn new(servers: usize) -> Queues {
         let lanes = (0..=servers).map(|_| Lane::default()).collect();
-        Queues {
-            lanes,
-            virtual_time: [0; 6],
-            counts: [0; 6],
-            work: [0; 6],
-        }
+        Queues { lanes, virtual_time: [0; 6], counts: [0; 6], work: [0; 6] }
     }
 
     /// Held calls of a class.
@@ -99,14 +94,7 @@ impl Queues {
         let virtual_time = self.virtual_time[class];
         let lane = self.lane(place.bound);
         match kind(place.class) {
-            Kind::Fair(i) => lane.fair[i].push(
-                place.client,
-                place.order,
-                call,
-                place.work,
-                virtual_time,
-                front,
-            ),
+            Kind::Fair(i) => lane.fair[i].push(place.client, place.order, call, place.work, virtual_time, front),
             Kind::Ordered(i) => lane.ordered[i].push(place.key, place.order, call, place.work),
         }
     }
@@ -121,11 +109,7 @@ impl Queues {
             Kind::Fair(i) => lane.fair[i].first(cap),
             Kind::Ordered(i) => lane.ordered[i].first(),
         };
-        let own = self
-            .lanes
-            .get(usize::from(server.0))
-            .filter(|_| usize::from(server.0) < any)
-            .and_then(head);
+        let own = self.lanes.get(usize::from(server.0)).filter(|_| usize::from(server.0) < any).and_then(head);
         let shared = head(&self.lanes[any]);
         own.into_iter().chain(shared).min().map(|(_, call)| call)
     }
@@ -137,8 +121,7 @@ impl Queues {
         match kind(place.class) {
             Kind::Fair(i) => {
                 let lane = self.lane(place.bound);
-                self.virtual_time[place.class as usize] =
-                    lane.fair[i].serve(place.client, virtual_time);
+                self.virtual_time[place.class as usize] = lane.fair[i].serve(place.client, virtual_time);
             }
             Kind::Ordered(i) => {
                 self.lane(place.bound).ordered[i].remove(place.key, place.order, call, place.work);
@@ -150,9 +133,7 @@ impl Queues {
     pub fn remove(&mut self, place: &Place, call: u32) -> bool {
         let was_in = match kind(place.class) {
             Kind::Fair(i) => self.lane(place.bound).fair[i].remove(place.client, call),
-            Kind::Ordered(i) => {
-                self.lane(place.bound).ordered[i].remove(place.key, place.order, call, place.work)
-            }
+            Kind::Ordered(i) => self.lane(place.bound).ordered[i].remove(place.key, place.order, call, place.work),
         };
         if was_in {
             self.uncount(place);
@@ -206,14 +187,12 @@ impl Queues {
     /// All held calls, class by class in order of rank.
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         Class::ALL.iter().flat_map(move |&class| {
-            self.lanes
-                .iter()
-                .flat_map(move |lane| -> Box<dyn Iterator<Item = u32> + '_> {
-                    match kind(class) {
-                        Kind::Fair(i) => Box::new(lane.fair[i].iter()),
-                        Kind::Ordered(i) => Box::new(lane.ordered[i].iter()),
-                    }
-                })
+            self.lanes.iter().flat_map(move |lane| -> Box<dyn Iterator<Item = u32> + '_> {
+                match kind(class) {
+                    Kind::Fair(i) => Box::new(lane.fair[i].iter()),
+                    Kind::Ordered(i) => Box::new(lane.ordered[i].iter()),
+                }
+            })
         })
     }
 }

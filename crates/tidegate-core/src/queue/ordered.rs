@@ -36,9 +36,7 @@ impl Ordered {
 
     /// The call that is first: its (key, order) and itself.
     pub fn first(&self) -> Option<((u64, u64), u32)> {
-        self.calls
-            .first()
-            .map(|&(key, order, call)| ((key, order), call))
+        self.calls.first().map(|&(key, order, call)| ((key, order), call))
     }
 
     /// The call that is last.

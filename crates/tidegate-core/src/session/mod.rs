@@ -29,11 +29,7 @@ pub struct Session {
 
 impl Session {
     fn remaining(&self) -> u64 {
-        if self.settled {
-            0
-        } else {
-            self.expected.saturating_sub(self.work)
-        }
+        if self.settled { 0 } else { self.expected.saturating_sub(self.work) }
     }
 }
 
@@ -76,13 +72,7 @@ impl Sessions {
     /// An empty table; `follow_ups` in thousandths of a unit.
     pub fn new(capacity: usize, follow_ups: u32) -> Sessions {
         let table = Recent::new(capacity, Span(u64::MAX));
-        Sessions {
-            table,
-            follow_ups: f64::from(follow_ups),
-            remaining: 0,
-            unsettled: 0,
-            settled_ever: 0,
-        }
+        Sessions { table, follow_ups: f64::from(follow_ups), remaining: 0, unsettled: 0, settled_ever: 0 }
     }
 
     /// New bound, from the next session on.
@@ -102,10 +92,7 @@ impl Sessions {
 
     /// Sessions open and not settled, sessions settled.
     pub fn counts(&self) -> (u32, u32) {
-        (
-            self.unsettled,
-            (self.table.len() as u32).saturating_sub(self.unsettled),
-        )
+        (self.unsettled, (self.table.len() as u32).saturating_sub(self.unsettled))
     }
 
     /// Sessions that ever settled.
@@ -116,15 +103,7 @@ impl Sessions {
     /// A session was opened; what had to be forgotten for it is forgotten.
     pub fn open(&mut self, now: Nanos, key: SessionKey, client: ClientKey, server: ServerId) {
         let expected = self.follow_ups as u64;
-        let session = Session {
-            client,
-            server,
-            opened: now,
-            settled: false,
-            calls: 0,
-            work: 0,
-            expected,
-        };
+        let session = Session { client, server, opened: now, settled: false, calls: 0, work: 0, expected };
         self.remaining += session.remaining();
         self.unsettled += 1;
         for gone in self.table.insert(now, key, session, |_| false) {
@@ -164,11 +143,7 @@ impl Sessions {
         }
         let due = is_poll || session.calls >= rule.calls || now.since(session.opened) >= rule.after;
         if session.settled || !due {
-            let known = if session.settled {
-                Known::Settled(session.server)
-            } else {
-                Known::Open(session.server)
-            };
+            let known = if session.settled { Known::Settled(session.server) } else { Known::Open(session.server) };
             return (known, None);
         }
         self.remaining -= session.remaining();
@@ -183,11 +158,7 @@ impl Sessions {
     pub fn move_servers(&mut self, at: impl Fn(ServerId) -> Option<ServerId>) {
         for key in self.table.keys() {
             match self.table.get(key).and_then(|session| at(session.server)) {
-                Some(server) => self
-                    .table
-                    .get_mut(key)
-                    .into_iter()
-                    .for_each(|session| session.server = server),
+                Some(server) => self.table.get_mut(key).into_iter().for_each(|session| session.server = server),
                 None => self.close(key),
             }
         }

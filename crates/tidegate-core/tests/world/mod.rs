@@ -1,10 +1,5 @@
 //! A driver for the machine that checks, after every event, what must always hold.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "shared by several test binaries; tests may panic"
-)]
+#![allow(dead_code, clippy::unwrap_used, clippy::panic, reason = "shared by several test binaries; tests may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::admission::*;
@@ -15,16 +10,8 @@ use tidegate_core::time::{Nanos, Span};
 pub fn plan(limit: u32) -> Plan {
     Plan {
         mode: Mode::Enforce,
-        servers: vec![ServerPlan {
-            name: "a".into(),
-            limit,
-        }],
-        guarantees: Guarantees {
-            continuation: 500,
-            new_session: 250,
-            steady: 100,
-            bulk: 100,
-        },
+        servers: vec![ServerPlan { name: "a".into(), limit }],
+        guarantees: Guarantees { continuation: 500, new_session: 250, steady: 100, bulk: 100 },
         seed: 7,
         held_max: 20_000,
         held_per_client_max: 8,
@@ -109,19 +96,9 @@ impl World {
     pub fn arrive(&mut self, arrival: Arrival) -> CallId {
         let mut out = Vec::new();
         let id = self.machine.arrive(self.now, arrival, &mut out);
-        assert_eq!(
-            out[0].call(),
-            id,
-            "the first action is about the new call: {out:?}"
-        );
-        assert!(!matches!(
-            out[0],
-            Action::Expire { .. } | Action::Observed { .. }
-        ));
-        assert!(
-            self.arrivals.insert(id, (self.now, arrival)).is_none(),
-            "ids are never reused while live"
-        );
+        assert_eq!(out[0].call(), id, "the first action is about the new call: {out:?}");
+        assert!(!matches!(out[0], Action::Expire { .. } | Action::Observed { .. }));
+        assert!(self.arrivals.insert(id, (self.now, arrival)).is_none(), "ids are never reused while live");
         self.take(out);
         id
     }
@@ -150,10 +127,7 @@ impl World {
             if late {
                 self.fate(call, Fate::Done); // its quarantine was over: the machine had forgotten it
             } else if !again {
-                assert!(
-                    self.gone.contains(&call),
-                    "a call whose connect failed is held again or answered"
-                );
+                assert!(self.gone.contains(&call), "a call whose connect failed is held again or answered");
                 self.fate(call, Fate::Gone);
             }
         }
@@ -168,17 +142,12 @@ impl World {
             assert!(!ended, "{action:?} after {before:?}");
             match action {
                 Action::Admit { server, .. } => {
-                    assert!(
-                        !self.gone.contains(&call),
-                        "dispatched a call whose client is gone"
-                    );
+                    assert!(!self.gone.contains(&call), "dispatched a call whose client is gone");
                     self.fate(call, Fate::InFlight(server));
                 }
                 Action::Hold { .. } => self.fate(call, Fate::Held),
                 Action::TurnAway { reason, .. } => {
-                    assert!(
-                        !matches!(before, Some(Fate::InFlight(_))) || reason == Reason::ServerDown
-                    );
+                    assert!(!matches!(before, Some(Fate::InFlight(_))) || reason == Reason::ServerDown);
                     self.fate(call, Fate::TurnedAway(reason));
                 }
                 Action::Observed { .. } | Action::Expire { .. } => {}
@@ -211,11 +180,7 @@ impl World {
     }
 
     fn with(&self, which: impl Fn(Fate) -> bool) -> Vec<CallId> {
-        self.live
-            .iter()
-            .filter(|id| which(self.fates[id]))
-            .copied()
-            .collect()
+        self.live.iter().filter(|id| which(self.fates[id])).copied().collect()
     }
 
     /// Notes what became of a call.
@@ -241,26 +206,15 @@ impl World {
                 + u64::from(snapshot.pending),
             "conservation: {snapshot:?}"
         );
-        assert_eq!(
-            held as usize,
-            self.held().len(),
-            "held, by the driver's count"
-        );
+        assert_eq!(held as usize, self.held().len(), "held, by the driver's count");
         if self.mode == Mode::Enforce && !snapshot.bypass {
             for (server, limit) in snapshot.servers.iter().zip(&self.limits) {
-                assert!(
-                    server.in_flight <= limit + 1,
-                    "{} in flight, limit {limit}",
-                    server.in_flight
-                );
+                assert!(server.in_flight <= limit + 1, "{} in flight, limit {limit}", server.in_flight);
             }
         }
         for call in self.held() {
             let (arrived, arrival) = self.arrivals[&call];
-            let deadline = arrival
-                .deadline
-                .unwrap_or(Nanos::NEVER)
-                .min(arrived + Span::secs(30));
+            let deadline = arrival.deadline.unwrap_or(Nanos::NEVER).min(arrived + Span::secs(30));
             assert!(self.now <= deadline, "held past its deadline");
         }
     }
