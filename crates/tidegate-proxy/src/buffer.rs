@@ -100,11 +100,6 @@ impl Buf {
         }
     }
 
-    /// Drops all but the first `n` filled bytes.
-    pub(crate) fn truncate(&mut self, n: usize) {
-        self.end = self.end.min(self.start + n);
-    }
-
     /// Nothing is filled.
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end

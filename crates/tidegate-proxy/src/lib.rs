@@ -5,6 +5,7 @@
 //! - `service`: the machine behind one mutex; `pool`: connections to servers; `http1`: strict heads and bodies.
 //! - `admin`, `status`, `metrics`, `explain`: what the gate tells about itself, from a thread of its own.
 
+mod admin;
 mod buffer;
 mod call;
 mod clock;
@@ -15,6 +16,7 @@ mod gate;
 mod home;
 mod http1;
 mod listener;
+mod metrics;
 pub mod plan;
 mod pool;
 mod protocol;

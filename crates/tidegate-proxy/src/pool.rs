@@ -59,7 +59,12 @@ impl Server {
             if idle.stream.is_quiet() {
                 self.stats.reuses.add(1);
                 self.stats.open_requests.add(1);
-                return Some(ServerConn { stream: Some(idle.stream), key: idle.key, server: self.clone(), reused: true });
+                return Some(ServerConn {
+                    stream: Some(idle.stream),
+                    key: idle.key,
+                    server: self.clone(),
+                    reused: true,
+                });
             }
             self.stats.open_conns.sub(1);
         }
@@ -71,12 +76,6 @@ impl Server {
         let before = all.len();
         all.retain(|idle| now.since(idle.since) < max_age && idle.stream.seems_quiet());
         self.stats.open_conns.sub((before - all.len()) as u64);
-    }
-
-    /// Closes all idle connections.
-    pub(crate) fn clear(&self) {
-        let dropped: Vec<Idle> = std::mem::take(&mut *self.idle());
-        self.stats.open_conns.sub(dropped.len() as u64);
     }
 }
 

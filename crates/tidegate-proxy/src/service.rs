@@ -8,7 +8,6 @@ use crate::clock;
 use crate::explain::{Record, Ring};
 use crate::pool::Server;
 use crate::setup::Setup;
-use tidegate_core::admission::Machine;
 use crate::stats::ServiceStats;
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
@@ -16,8 +15,9 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use tidegate_core::admission::Machine;
 use tidegate_core::admission::{Action, Arrival, CallId, Event, Outcome, Snapshot};
-use tidegate_core::reason::{End, Reason, Who, Step};
+use tidegate_core::reason::{End, Reason, Step, Who};
 use tidegate_core::time::{Nanos, Span};
 
 /// What the machine decided about a call.

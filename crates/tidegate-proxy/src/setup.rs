@@ -24,7 +24,8 @@ impl Setup {
     /// Compiles a plan. Servers that `before` knows by name and address are taken over with their connections.
     pub(crate) fn new(plan: &ServicePlan, before: Option<&Setup>) -> Setup {
         let servers = plan.servers.iter().map(|server| {
-            let known = before.iter().flat_map(|b| &b.servers).find(|s| *s.name == server.name && *s.address == server.address);
+            let known =
+                before.iter().flat_map(|b| &b.servers).find(|s| *s.name == server.name && *s.address == server.address);
             known.cloned().unwrap_or_else(|| Server::new(&server.name, &server.address))
         });
         Setup {

@@ -47,24 +47,29 @@ fn service(served: &Served) -> Value {
     let snapshot = service.snapshot();
     let held: Map<String, Value> =
         Class::ALL.iter().map(|c| (c.word().to_string(), snapshot.held[*c as usize].into())).collect();
-    let servers: Vec<Value> = setup.servers.iter().enumerate().map(|(index, server)| {
-        let stats = &server.stats;
-        let seen = snapshot.servers.get(index);
-        json!({
-            "name": &*server.name,
-            "address": &*server.address,
-            "phase": seen.map(|s| s.phase.word()),
-            "limit": seen.map(|s| s.limit),
-            "in_flight": seen.map(|s| s.in_flight),
-            "in_flight_max": seen.map(|s| s.in_flight_max),
-            "orphans": seen.map(|s| s.orphans),
-            "open_conns": stats.open_conns.get(),
-            "open_requests": stats.open_requests.get(),
-            "connections_dropped": stats.connections_dropped.get(),
-            "connects": stats.connects.get(),
-            "reuses": stats.reuses.get(),
+    let servers: Vec<Value> = setup
+        .servers
+        .iter()
+        .enumerate()
+        .map(|(index, server)| {
+            let stats = &server.stats;
+            let seen = snapshot.servers.get(index);
+            json!({
+                "name": &*server.name,
+                "address": &*server.address,
+                "phase": seen.map(|s| s.phase.word()),
+                "limit": seen.map(|s| s.limit),
+                "in_flight": seen.map(|s| s.in_flight),
+                "in_flight_max": seen.map(|s| s.in_flight_max),
+                "orphans": seen.map(|s| s.orphans),
+                "open_conns": stats.open_conns.get(),
+                "open_requests": stats.open_requests.get(),
+                "connections_dropped": stats.connections_dropped.get(),
+                "connects": stats.connects.get(),
+                "reuses": stats.reuses.get(),
+            })
         })
-    }).collect();
+        .collect();
     json!({
         "name": &*service.name,
         "listen": served.address.to_string(),

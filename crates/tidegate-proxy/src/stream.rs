@@ -21,10 +21,6 @@ impl Sock {
         Sock { tcp, unread: false }
     }
 
-    pub(crate) fn tcp(&self) -> &TcpStream {
-        &self.tcp
-    }
-
     /// Ready when a read would not wait.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.unread {

@@ -94,12 +94,6 @@ impl Timers {
         self.wheel.borrow().slots[slot as usize].deadline <= self.now()
     }
 
-    /// Wakes every connection, so that each looks again at its service's switches.
-    pub(crate) fn wake_all(&self) {
-        let wakers: Vec<Waker> = self.wheel.borrow().slots.iter().filter_map(|slot| slot.waker.clone()).collect();
-        wakers.into_iter().for_each(Waker::wake);
-    }
-
     /// Moves time on to the clock's now and wakes whose deadline has passed.
     pub(crate) fn advance(&self) {
         let now = clock::now();

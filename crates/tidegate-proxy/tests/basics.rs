@@ -1,5 +1,7 @@
 //! Calls go through, connections are kept on both sides, slots are counted exactly.
 
+#![allow(clippy::expect_used, reason = "tests")]
+
 mod support;
 use support::{Origin, Peer, plan, start};
 

@@ -73,7 +73,9 @@ async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: 
     loop {
         match decision {
             Decision::Admit(server) => match reach(conn, setup, &server, &ticket).await {
-                Connected::Yes(server_conn) => return exchange(conn, setup, buf, facts, head, ticket, server_conn).await,
+                Connected::Yes(server_conn) => {
+                    return exchange(conn, setup, buf, facts, head, ticket, server_conn).await;
+                }
                 Connected::Failed => decision = ticket.connect_failed(),
                 Connected::ClientLeft => {
                     ticket.client_gone();
@@ -91,12 +93,14 @@ async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: 
             },
             Decision::TurnAway { reason, retry_after } => {
                 let (status, next) = refuse::turn_away(conn, setup, &facts, buf, (reason, retry_after)).await;
-                let who = if matches!(reason, Reason::Draining | Reason::Maintenance) { Who::Operator } else { Who::Gate };
+                let who =
+                    if matches!(reason, Reason::Draining | Reason::Maintenance) { Who::Operator } else { Who::Gate };
                 ticket.close(end(who, Step::Queue), status);
                 return next;
             }
             Decision::Expire => {
-                let (status, next) = refuse::turn_away(conn, setup, &facts, buf, (Reason::Deadline, Span::secs(1))).await;
+                let (status, next) =
+                    refuse::turn_away(conn, setup, &facts, buf, (Reason::Deadline, Span::secs(1))).await;
                 ticket.abandon(end(Who::Server, Step::Connect), status);
                 return next;
             }

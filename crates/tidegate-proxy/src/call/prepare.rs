@@ -6,6 +6,7 @@ use crate::http1::request::{Facts, FieldRoom, Request};
 use crate::http1::{Refusal, fields};
 use crate::protocol::Call;
 use crate::setup::Setup;
+use crate::wire::forwarded;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use tidegate_core::admission::{Arrival, ClientKey, Role};
@@ -30,7 +31,8 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
     let hop = conn.peer.ip().to_canonical();
     let trusted = setup.trusts(hop);
     let call = setup.protocol.classify(&request);
-    let address = if trusted { behind(setup, &request).unwrap_or(hop) } else { hop };
+    let lines = request.headers.iter().filter(|h| fields::is(h.name, "x-forwarded-for")).map(|h| h.value);
+    let address = if trusted { forwarded::client(hop, lines, &setup.plan.forwarded_from) } else { hop };
     let (key, client) = client(conn, setup, &call, address, trusted);
     let known = setup.identity(conn.subject.as_deref(), address, |name| request.header(name));
     let role = match (call.role, known.and_then(|k| k.role)) {
@@ -70,21 +72,4 @@ fn client(conn: &Conn, setup: &Setup, call: &Call<'_>, address: IpAddr, trusted:
         IpAddr::V6(v6) => setup.hash(b'6', &v6.octets()),
     };
     (ClientKey(key), name)
-}
-
-/// The nearest address in X-Forwarded-For that is not itself a trusted hop.
-fn behind(setup: &Setup, request: &Request<'_, '_>) -> Option<IpAddr> {
-    let lines = request.headers.iter().rev().filter(|h| fields::is(h.name, "x-forwarded-for"));
-    let mut last = None;
-    for line in lines {
-        for member in line.value.rsplit(|b| *b == b',') {
-            let text = std::str::from_utf8(fields::trim(member)).ok()?;
-            let address: IpAddr = text.parse().ok()?;
-            last = Some(address);
-            if !setup.trusts(address) {
-                return last;
-            }
-        }
-    }
-    last
 }

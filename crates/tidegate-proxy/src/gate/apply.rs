@@ -65,8 +65,12 @@ fn hint(error: &std::io::Error) -> &'static str {
 }
 
 /// Puts `plan` in force.
-pub(super) fn swap(shared: &Shared, plan: &Plan, mut bound: BTreeMap<String, TcpListener>) -> Result<ApplyReport, GateError> {
-    let mut served = shared.served();
+pub(super) fn swap(
+    shared: &Shared,
+    plan: &Plan,
+    mut bound: BTreeMap<String, TcpListener>,
+) -> Result<ApplyReport, GateError> {
+    let served = shared.served();
     let mut services = Vec::new();
     let mut next = Vec::new();
     for service in &plan.services {
@@ -87,7 +91,7 @@ pub(super) fn swap(shared: &Shared, plan: &Plan, mut bound: BTreeMap<String, Tcp
     for gone in served.iter().filter(|s| !next.iter().any(|n| Arc::ptr_eq(&n.service, &s.service))) {
         services.push(removed(shared, &gone.service));
     }
-    *served = next;
+    shared.set_served(next);
     Ok(ApplyReport { format: FORMAT, services })
 }
 

@@ -11,7 +11,9 @@ use std::io;
 use std::net::TcpListener;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use tidegate_core::time::Nanos;
 use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -34,9 +36,15 @@ pub(super) enum Command {
 /// The way to tell the thread something.
 pub(super) struct Shard {
     commands: mpsc::Sender<Command>,
+    turned: Arc<AtomicU64>,
 }
 
 impl Shard {
+    /// When the loop last turned.
+    pub(super) fn last_turn(&self) -> Nanos {
+        Nanos(self.turned.load(Ordering::Relaxed))
+    }
+
     /// Sends a command; one to a thread that has ended is dropped.
     pub(super) fn send(&self, command: Command) {
         let _ended_or_full = self.commands.try_send(command);
@@ -47,29 +55,37 @@ impl Shard {
 pub(super) fn start() -> Result<(Shard, JoinHandle<()>), GateError> {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (ready, started) = std::sync::mpsc::sync_channel::<Result<(), String>>(1);
+    let turned = Arc::new(AtomicU64::new(clock::now().0));
+    let turning = turned.clone();
     let body = move || {
         let mut builder = Builder::new_current_thread();
         match builder.enable_io().enable_time().build_local(LocalOptions::default()) {
             Ok(runtime) => {
                 let _nobody_waits = ready.send(Ok(()));
-                runtime.block_on(run(inbox));
+                runtime.block_on(run(inbox, &turning));
             }
             Err(error) => drop(ready.send(Err(error.to_string()))),
         }
     };
     let cannot = |error: String| {
-        GateError::new("runtime", format!("the I/O thread cannot start: {error}"), "check the limits on threads and files")
+        GateError::new(
+            "runtime",
+            format!("the I/O thread cannot start: {error}"),
+            "check the limits on threads and files",
+        )
     };
-    let thread =
-        std::thread::Builder::new().name("tidegate-io".into()).spawn(body).map_err(|error| cannot(error.to_string()))?;
+    let thread = std::thread::Builder::new()
+        .name("tidegate-io".into())
+        .spawn(body)
+        .map_err(|error| cannot(error.to_string()))?;
     match started.recv() {
-        Ok(Ok(())) => Ok((Shard { commands }, thread)),
+        Ok(Ok(())) => Ok((Shard { commands, turned }, thread)),
         Ok(Err(error)) => Err(cannot(error)),
         Err(error) => Err(cannot(error.to_string())),
     }
 }
 
-async fn run(mut inbox: mpsc::Receiver<Command>) {
+async fn run(mut inbox: mpsc::Receiver<Command>, turned: &AtomicU64) {
     let timers = Rc::new(Timers::new());
     let mut homes: HashMap<String, (Rc<Home>, AbortHandle, AbortHandle)> = HashMap::new();
     let mut tick = tokio::time::interval(clock::duration(TICK));
@@ -79,6 +95,7 @@ async fn run(mut inbox: mpsc::Receiver<Command>) {
         tokio::select! {
             _ = tick.tick() => {
                 timers.advance();
+                turned.store(timers.now().0, Ordering::Relaxed);
                 ticks += 1;
                 if ticks % SWEEP_TICKS == 0 {
                     homes.values().for_each(|(home, ..)| sweep(home));
@@ -139,7 +156,7 @@ fn sweep(home: &Home) {
 }
 
 /// Binds a listening socket: close-on-exec, address reuse, a backlog that a storm of connects fits in.
-pub(super) fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn bind(address: std::net::SocketAddr) -> io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

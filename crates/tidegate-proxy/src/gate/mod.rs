@@ -7,20 +7,25 @@ mod apply;
 mod io;
 
 pub use apply::{ApplyReport, ServiceChange};
+pub(crate) use io::bind;
 
+use crate::admin::{self, Admin};
+use crate::clock;
 use crate::error::GateError;
 use crate::explain::ExplainQuery;
+use crate::metrics;
 use crate::plan::{self, Plan};
 use crate::service::Service;
 use crate::status;
 use io::{Command, Shard};
 use serde::Serialize;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_core::admission::Event;
 
 /// One service that is being served.
+#[derive(Clone)]
 pub(crate) struct Served {
     pub(crate) service: Arc<Service>,
     pub(crate) address: SocketAddr,
@@ -28,7 +33,7 @@ pub(crate) struct Served {
 
 /// What the handle and the admin thread share.
 pub(crate) struct Shared {
-    pub(crate) served: Mutex<Vec<Served>>,
+    served: Mutex<Vec<Served>>,
     pub(crate) started: Instant,
     shard: Shard,
 }
@@ -37,8 +42,9 @@ pub(crate) struct Shared {
 pub struct Gate {
     shared: Arc<Shared>,
     io: Mutex<Option<std::thread::JoinHandle<()>>>,
-    /// One change of plan at a time.
-    applying: Mutex<()>,
+    admin: Mutex<Option<Admin>>,
+    /// One change of plan at a time; the plan's admin part, which cannot change.
+    applying: Mutex<plan::AdminPlan>,
 }
 
 /// What became of a drain.
@@ -60,10 +66,18 @@ impl Gate {
     pub fn start(plan_json: &[u8]) -> Result<Gate, GateError> {
         let plan = plan::parse(plan_json)?;
         let bound = apply::bind_all(&plan, &[])?;
+        let admin = admin::bind(&plan.admin)?;
         let (shard, thread) = io::start()?;
         let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), shard });
-        let gate = Gate { shared, io: Mutex::new(Some(thread)), applying: Mutex::new(()) };
+        let gate = Gate {
+            shared,
+            io: Mutex::new(Some(thread)),
+            admin: Mutex::new(None),
+            applying: Mutex::new(plan.admin.clone()),
+        };
         apply::swap(&gate.shared, &plan, bound)?;
+        let running = admin::start(admin, gate.shared.clone())?;
+        *gate.admin.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(gate)
     }
 
@@ -72,8 +86,11 @@ impl Gate {
     /// # Errors
     /// As [`Gate::start`]; the old plan stays in force then.
     pub fn apply(&self, plan_json: &[u8]) -> Result<ApplyReport, GateError> {
-        let _one_at_a_time = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
+        let admin = self.applying.lock().unwrap_or_else(PoisonError::into_inner);
         let plan: Plan = plan::parse(plan_json)?;
+        if plan.admin != *admin {
+            return Err(GateError::new("plan", "admin cannot change while the gate runs", "restart the gate"));
+        }
         let kept: Vec<(String, SocketAddr)> = self.configured();
         let bound = apply::bind_all(&plan, &kept)?;
         apply::swap(&self.shared, &plan, bound)
@@ -96,6 +113,11 @@ impl Gate {
     /// Why calls met their fates, newest first, as JSON.
     pub fn explain_json(&self, query: &ExplainQuery) -> String {
         status::explain(&self.shared, query).to_string()
+    }
+
+    /// Metrics as OpenMetrics text.
+    pub fn metrics_text(&self) -> String {
+        metrics::text(&self.shared)
     }
 
     /// Announces (true) or ends (false) a planned restart behind `service`, or all services.
@@ -129,6 +151,8 @@ impl Gate {
 
     /// Ends everything at once. Safe to call twice.
     pub fn close(&self) {
+        let admin = self.admin.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(admin);
         self.shared.shard.send(Command::Close);
         let thread = self.io.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
@@ -144,8 +168,18 @@ impl Drop for Gate {
 }
 
 impl Shared {
-    pub(crate) fn served(&self) -> MutexGuard<'_, Vec<Served>> {
-        self.served.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The services as they are now. A copy: no other lock is taken under this one.
+    pub(crate) fn served(&self) -> Vec<Served> {
+        self.served.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_served(&self, served: Vec<Served>) {
+        *self.served.lock().unwrap_or_else(PoisonError::into_inner) = served;
+    }
+
+    /// How long ago the I/O loop last turned; at most one tick while it is well.
+    pub(crate) fn loop_age(&self) -> Duration {
+        clock::duration(clock::now().since(self.shard.last_turn()))
     }
 
     /// The services named, or all of them.

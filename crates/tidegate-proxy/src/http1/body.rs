@@ -192,8 +192,23 @@ mod tests {
 
     #[test]
     fn broken_chunks_are_refused() {
-        for bad in [&b"\r\n"[..], b"5\nhello", b"x\r\n", b"-1\r\n", b"0x5\r\n", b"5 \r\n", b"5\r\nhelloX", b"5\r\nhello\n",
-            b"1000000000000000\r\n", b"0\r\n\n", b"0\r\n a: b\r\n\r\n", b"5;a\nb\r\n", b"5\r\r\n", b"+5\r\n", b";a\r\n"] {
+        for bad in [
+            &b"\r\n"[..],
+            b"5\nhello",
+            b"x\r\n",
+            b"-1\r\n",
+            b"0x5\r\n",
+            b"5 \r\n",
+            b"5\r\nhelloX",
+            b"5\r\nhello\n",
+            b"1000000000000000\r\n",
+            b"0\r\n\n",
+            b"0\r\n a: b\r\n\r\n",
+            b"5;a\nb\r\n",
+            b"5\r\r\n",
+            b"+5\r\n",
+            b";a\r\n",
+        ] {
             assert_eq!(decode_in_steps(bad, bad.len()), Err(Broken), "{bad:?}");
         }
     }

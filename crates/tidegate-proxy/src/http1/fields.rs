@@ -106,9 +106,12 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
     if digits.is_empty() || digits.len() > 18 {
         return Err(wrong);
     }
-    digits.iter().try_fold(0u64, |sum, b| {
-        if b.is_ascii_digit() { Ok(sum * 10 + u64::from(b - b'0')) } else { Err(wrong) }
-    })
+    digits.iter().try_fold(
+        0u64,
+        |sum, b| {
+            if b.is_ascii_digit() { Ok(sum * 10 + u64::from(b - b'0')) } else { Err(wrong) }
+        },
+    )
 }
 
 /// `Content_Length` is `Content-Length` to servers that map names to variables.
@@ -137,7 +140,8 @@ pub(crate) fn ends_here(name: &str) -> bool {
 /// Whether one of the Connection fields names this field. Never true for those that carry trust or framing
 /// (CVE-2022-31813: a client must not be able to strip them).
 pub(crate) fn nominated(headers: &[Header<'_>], name: &str) -> bool {
-    let kept = ["host", "content-length", "transfer-encoding", "authorization", "cookie", "x-forwarded-for", "forwarded"];
+    let kept =
+        ["host", "content-length", "transfer-encoding", "authorization", "cookie", "x-forwarded-for", "forwarded"];
     if kept.iter().any(|k| is(name, k)) || name.len() > 2 && name[..2].eq_ignore_ascii_case("x-") {
         return false;
     }

@@ -84,10 +84,11 @@ impl<'h, 'b> Request<'h, 'b> {
         to.extend_from_slice(&self.head[..first - 3]);
         to.extend_from_slice(b"1\r\n");
         fields::copy_lines(self.head, self.headers, (first, self.head.len() - 2), to, |h| {
-            !fields::ends_here(h.name)
-                && (trusted || !is_forwarded(h.name))
-                && !(others && fields::nominated(self.headers, h.name))
-                && (self.facts.modern || !is(h.name, "expect"))
+            let dropped = fields::ends_here(h.name)
+                || !trusted && is_forwarded(h.name)
+                || others && fields::nominated(self.headers, h.name)
+                || !self.facts.modern && is(h.name, "expect");
+            !dropped
         });
         if self.minor == 0 && self.header("host").is_none() {
             to.extend_from_slice(b"Host:\r\n");
@@ -104,7 +105,9 @@ impl<'h, 'b> Request<'h, 'b> {
 
     fn names_others(&self) -> bool {
         let mut connection = Framed::default();
-        self.headers.iter().any(|h| is(h.name, "connection") && connection.see(h).is_ok() && connection.connection.names_others)
+        self.headers
+            .iter()
+            .any(|h| is(h.name, "connection") && connection.see(h).is_ok() && connection.connection.names_others)
     }
 }
 

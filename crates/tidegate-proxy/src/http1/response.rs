@@ -43,7 +43,11 @@ impl<'h, 'b> Response<'h, 'b> {
     ///
     /// # Errors
     /// Whatever two parsers could read in two ways.
-    pub(crate) fn parse(head: &'b [u8], room: &'h mut FieldRoom<'b>, method: Method) -> Result<Response<'h, 'b>, Refusal> {
+    pub(crate) fn parse(
+        head: &'b [u8],
+        room: &'h mut FieldRoom<'b>,
+        method: Method,
+    ) -> Result<Response<'h, 'b>, Refusal> {
         const BAD: Refusal = Refusal::with(502, "an answer that is none");
         let mut parsed = httparse::Response::new(&mut []);
         let config = httparse::ParserConfig::default();

@@ -63,8 +63,13 @@ mod tests {
 
     #[test]
     fn refuses_line_ends_that_parsers_disagree_about() {
-        for bad in [&b"GET / HTTP/1.1\nHost: a\r\n\r\n"[..], b"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", b"GET /\0",
-            b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", b"GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n"] {
+        for bad in [
+            &b"GET / HTTP/1.1\nHost: a\r\n\r\n"[..],
+            b"GET / HTTP/1.1\r\nA: b\rc\r\n\r\n",
+            b"GET /\0",
+            b"GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n",
+            b"GET / HTTP/1.1\r\nA: b\r\n\tc\r\n\r\n",
+        ] {
             assert!(whole(bad).is_err(), "{bad:?}");
         }
     }

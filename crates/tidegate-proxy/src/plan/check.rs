@@ -43,7 +43,8 @@ fn ensure(holds: bool, field: impl std::fmt::Display, message: impl std::fmt::Di
 }
 
 fn check_name(field: &str, name: &str) -> Checked {
-    let fine = !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let fine =
+        !name.is_empty() && name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     ensure(fine, field, "must be 1 to 64 letters, digits, '-', '_' or '.'")
 }
 
@@ -72,7 +73,11 @@ fn check_service(at: &str, service: &ServicePlan) -> Checked {
     if let TlsPlan::Passthrough { names, .. } = &service.tls {
         ensure(names.iter().all(|n| !n.is_empty()), format!("{at}.tls.names"), "has an empty name")?;
         let plain = service.servers.iter().all(|s| s.tls.is_none());
-        ensure(plain, format!("{at}.servers"), "must have tls = null behind passthrough: the client's TLS goes through")?;
+        ensure(
+            plain,
+            format!("{at}.servers"),
+            "must have tls = null behind passthrough: the client's TLS goes through",
+        )?;
     }
     tidegate_core::admission::Machine::new(service.admission.clone(), tidegate_core::time::Nanos(0))
         .map(drop)
@@ -156,7 +161,8 @@ fn check_cost(at: &str, cost: u32) -> Checked {
 }
 
 fn check_token(field: &str, text: Option<&str>) -> Checked {
-    let fine = text.is_none_or(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)));
+    let fine =
+        text.is_none_or(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)));
     ensure(fine, field, "must be letters, digits, '-', '_' or '.'")
 }
 

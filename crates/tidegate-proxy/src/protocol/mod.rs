@@ -38,7 +38,12 @@ impl Protocol {
         match plan {
             ProtocolPlan::Http(http) => Protocol::Http(http::Http::new(http)),
             ProtocolPlan::Vasa(_) => Protocol::Http(http::Http::new(&crate::plan::HttpPlan {
-                rules: Vec::new(), session_cookie: None, user_header: None, status: 503, probe_paths: Vec::new() })),
+                rules: Vec::new(),
+                session_cookie: None,
+                user_header: None,
+                status: 503,
+                probe_paths: Vec::new(),
+            })),
         }
     }
 

@@ -77,7 +77,12 @@ impl Burst {
     }
 
     /// Writes what goes; ready with how much that was. All is written when [`Burst::is_sent`].
-    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, to: &mut Stream, buf: Option<&mut Buf>) -> Poll<io::Result<usize>> {
+    pub(crate) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        to: &mut Stream,
+        buf: Option<&mut Buf>,
+    ) -> Poll<io::Result<usize>> {
         let mut sent = 0;
         while self.lead_at < self.lead.len() || self.data_at < self.data || !self.tail.is_empty() {
             let data = buf.as_deref().map_or(&[][..], |b| &b.filled()[self.data_at..self.data]);

@@ -2,12 +2,12 @@
 
 use super::pump::{Fail, Pump, Wait};
 use crate::buffer::Buf;
+use crate::home::Home;
 use crate::http1::body::Decoder;
 use crate::http1::request::{Facts, FieldRoom, Method};
 use crate::http1::response::{self, Manner, Response};
 use crate::http1::scan::Scan;
 use crate::http1::{Framing, Refusal};
-use crate::home::Home;
 use crate::pool::ServerConn;
 use crate::service::{Decision, Ticket};
 use crate::setup::Setup;
@@ -180,7 +180,7 @@ impl<'a> Exchange<'a> {
         self.up_over = true;
         Poll::Ready(match result {
             Ok(()) => Ok(()),
-            Err(Fail::Write(_)) => {
+            Err(Fail::Write) => {
                 // The server may have answered already without reading on; its answer still counts.
                 self.up_broken = true;
                 self.close_client |= !self.up.is_over();
@@ -188,7 +188,7 @@ impl<'a> Exchange<'a> {
             }
             Err(Fail::Garbage) => Err(Ended::Client(ClientFault::Garbage)),
             Err(Fail::Memory | Fail::TooMuch) => Err(Ended::Memory),
-            Err(Fail::Eof | Fail::Read(_)) => Err(Ended::Client(ClientFault::Left)),
+            Err(Fail::Eof | Fail::Read) => Err(Ended::Client(ClientFault::Left)),
         })
     }
 
@@ -230,9 +230,11 @@ impl<'a> Exchange<'a> {
                     }
                     match ready!(pump.poll(cx, server, client, &mut self.sbuf, buffers)) {
                         Ok(()) => return Poll::Ready(self.whole()),
-                        Err(Fail::Write(_)) => self.leave(),
+                        Err(Fail::Write) => self.leave(),
                         Err(Fail::Memory) => return Poll::Ready(Ended::Memory),
-                        Err(Fail::TooMuch) => return Poll::Ready(Ended::Whole { reuse_server: false, keep_client: false }),
+                        Err(Fail::TooMuch) => {
+                            return Poll::Ready(Ended::Whole { reuse_server: false, keep_client: false });
+                        }
                         Err(_) => return Poll::Ready(Ended::Cut),
                     }
                 }

@@ -4,7 +4,6 @@ use super::burst::Burst;
 use crate::buffer::{Buf, Buffers};
 use crate::http1::body::Decoder;
 use crate::stream::Stream;
-use std::io;
 use std::io::Write;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
@@ -15,9 +14,9 @@ pub(crate) enum Fail {
     /// The reading side ended before its body did.
     Eof,
     /// The reading side broke.
-    Read(io::Error),
+    Read,
     /// The writing side broke.
-    Write(io::Error),
+    Write,
     /// The body breaks its framing.
     Garbage,
     /// No buffer was free.
@@ -108,7 +107,7 @@ impl Pump {
             self.take_up(buf)?;
             while !self.burst.is_sent() {
                 self.wait = Wait::Write;
-                let sent = ready!(self.burst.poll_send(cx, to, buf.as_mut())).map_err(Fail::Write)?;
+                let sent = ready!(self.burst.poll_send(cx, to, buf.as_mut())).map_err(|_| Fail::Write)?;
                 self.written += sent as u64;
                 self.moved = true;
             }
@@ -181,7 +180,7 @@ impl Pump {
                 *buf = None;
                 Poll::Pending
             }
-            Poll::Ready(Err(error)) => Poll::Ready(Err(Fail::Read(error))),
+            Poll::Ready(Err(_)) => Poll::Ready(Err(Fail::Read)),
             Poll::Ready(Ok(0)) => {
                 *buf = None;
                 Poll::Ready(self.end_of_stream())

@@ -21,7 +21,13 @@ impl Half {
     }
 
     /// Ready when this direction has ended and the other side was told; an error ends both.
-    fn poll(&mut self, cx: &mut Context<'_>, from: &mut Stream, to: &mut Stream, home: &Home) -> Poll<Result<(), Fail>> {
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        to: &mut Stream,
+        home: &Home,
+    ) -> Poll<Result<(), Fail>> {
         if !self.over {
             ready!(self.pump.poll(cx, from, to, &mut self.buf, &home.buffers))?;
             self.over = true;
@@ -45,7 +51,9 @@ pub(crate) async fn run(
         let first = up.poll(cx, client, server, home);
         let second = down.poll(cx, server, client, home);
         match (first, second) {
-            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) | (Poll::Ready(_), Poll::Ready(_)) => return Poll::Ready(()),
+            (Poll::Ready(Err(_)), _) | (_, Poll::Ready(Err(_))) | (Poll::Ready(_), Poll::Ready(_)) => {
+                return Poll::Ready(());
+            }
             _ => {}
         }
         if up.pump.moved() | down.pump.moved() {

@@ -1,5 +1,6 @@
 //! What the socket tests share: a plan, a gate, and servers and clients that do exactly what they are told.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -187,17 +188,17 @@ pub fn length(head: &str) -> usize {
 /// A server whose connections are handed to the test one by one.
 pub struct Origin {
     pub address: SocketAddr,
-    accepted: mpsc::UnboundedReceiver<TcpStream>,
+    accepted: mpsc::Receiver<TcpStream>,
 }
 
 impl Origin {
     pub async fn start() -> Origin {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("address");
-        let (send, accepted) = mpsc::unbounded_channel();
+        let (send, accepted) = mpsc::channel(1024);
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
-                if send.send(tcp).is_err() {
+                if send.send(tcp).await.is_err() {
                     return;
                 }
             }
@@ -206,7 +207,8 @@ impl Origin {
     }
 
     pub async fn accept(&mut self) -> Peer {
-        let tcp = tokio::time::timeout(Duration::from_secs(20), self.accepted.recv()).await.expect("in time").expect("one");
+        let tcp =
+            tokio::time::timeout(Duration::from_secs(20), self.accepted.recv()).await.expect("in time").expect("one");
         Peer { tcp, buf: Vec::new() }
     }
 

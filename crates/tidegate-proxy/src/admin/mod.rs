@@ -1,0 +1,193 @@
+//! The gate tells about itself: a tiny HTTP server on a Unix socket, and on TCP with a token, in a thread of its own.
+//!
+//! It shares nothing with Python and little with the I/O thread, so it answers while either is busy.
+
+mod routes;
+mod socket;
+
+use crate::error::GateError;
+use crate::gate::Shared;
+use crate::http1::reply::Reply;
+use crate::http1::request::{FieldRoom, Request};
+use crate::http1::scan::Scan;
+use crate::http1::{Framing, Refusal};
+use crate::plan::AdminPlan;
+use routes::Answer;
+use socket::Sockets;
+use std::mem::MaybeUninit;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::Notify;
+
+/// Longest request, head and body together.
+const REQUEST_MAX: usize = 64 * 1024;
+/// How long a request and its answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// Most connections at once; more wait in the backlog.
+const CONNECTIONS_MAX: usize = 64;
+
+/// What is bound but not served yet.
+pub(crate) struct Bound(Sockets);
+
+/// The running admin thread.
+pub(crate) struct Admin {
+    stop: Arc<Notify>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Binds what the plan asks for.
+///
+/// # Errors
+/// A socket cannot be bound, or the token cannot be read.
+pub(crate) fn bind(plan: &AdminPlan) -> Result<Bound, GateError> {
+    socket::bind(plan).map(Bound)
+}
+
+/// Starts to answer.
+///
+/// # Errors
+/// The thread cannot be started.
+pub(crate) fn start(bound: Bound, shared: Arc<Shared>) -> Result<Admin, GateError> {
+    let stop = Arc::new(Notify::new());
+    let stopped = stop.clone();
+    let body = move || {
+        let runtime = Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
+        // Without a runtime nothing is answered; the sockets close, so whoever asks sees it at once.
+        if let Ok(runtime) = runtime {
+            runtime.block_on(serve(bound.0, shared, stopped));
+        }
+    };
+    let thread = std::thread::Builder::new().name("tidegate-admin".into()).spawn(body).map_err(|error| {
+        GateError::new("runtime", format!("the admin thread cannot start: {error}"), "check the limits on threads")
+    })?;
+    Ok(Admin { stop, thread: Some(thread) })
+}
+
+impl Drop for Admin {
+    fn drop(&mut self) {
+        self.stop.notify_one();
+        if let Some(thread) = self.thread.take() {
+            let _panicked = thread.join();
+        }
+    }
+}
+
+async fn serve(sockets: Sockets, shared: Arc<Shared>, stop: Arc<Notify>) {
+    let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+    let token = sockets.token.clone();
+    let unix = sockets.unix.as_ref().and_then(|s| tokio::net::UnixListener::from_std(s.try_clone().ok()?).ok());
+    let tcp = sockets.tcp.as_ref().and_then(|s| tokio::net::TcpListener::from_std(s.try_clone().ok()?).ok());
+    loop {
+        let place = tokio::select! {
+            () = stop.notified() => return,
+            place = places.clone().acquire_owned() => place,
+        };
+        tokio::select! {
+            () = stop.notified() => return,
+            Some(accepted) = accept_unix(unix.as_ref()) => {
+                let shared = shared.clone();
+                tokio::task::spawn_local(async move {
+                    answer(accepted, &shared, None).await;
+                    drop(place);
+                });
+            }
+            Some(accepted) = accept_tcp(tcp.as_ref()) => {
+                let (shared, token) = (shared.clone(), token.clone());
+                tokio::task::spawn_local(async move {
+                    answer(accepted, &shared, token.as_deref()).await;
+                    drop(place);
+                });
+            }
+            else => tokio::time::sleep(Duration::from_millis(50)).await, // out of file descriptors
+        }
+    }
+}
+
+async fn accept_unix(listener: Option<&tokio::net::UnixListener>) -> Option<tokio::net::UnixStream> {
+    match listener {
+        Some(listener) => listener.accept().await.ok().map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+async fn accept_tcp(listener: Option<&tokio::net::TcpListener>) -> Option<tokio::net::TcpStream> {
+    match listener {
+        Some(listener) => listener.accept().await.ok().map(|(stream, _)| stream),
+        None => std::future::pending().await,
+    }
+}
+
+/// Reads one request, answers it, closes.
+async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared, token: Option<&[u8]>) {
+    let _too_slow = tokio::time::timeout(TIMEOUT, async {
+        let answer = match read(&mut stream).await {
+            Ok(Some((head, body))) => decide(shared, &head, &body, token),
+            Ok(None) => return,
+            Err(refusal) => Answer::text(refusal.status, refusal.why),
+        };
+        let mut bytes = Vec::new();
+        let reply = Reply {
+            status: answer.status,
+            kind: answer.kind,
+            body: answer.body.as_bytes(),
+            retry_after: None,
+            close: true,
+            head_only: false,
+        };
+        reply.write_to(&mut bytes);
+        let _client_left = stream.write_all(&bytes).await;
+        let _client_left = stream.shutdown().await;
+    })
+    .await;
+}
+
+fn decide(shared: &Shared, head: &[u8], body: &[u8], token: Option<&[u8]>) -> Answer {
+    let mut room: FieldRoom<'_> = [MaybeUninit::uninit(); _];
+    match Request::parse(head, &mut room) {
+        Err(refusal) => Answer::text(refusal.status, refusal.why),
+        Ok(request) if !authorized(&request, token) => {
+            Answer::text(401, "a bearer token is needed: see admin.token_file")
+        }
+        Ok(request) => routes::route(shared, request.method, request.target, body),
+    }
+}
+
+fn authorized(request: &Request<'_, '_>, token: Option<&[u8]>) -> bool {
+    let Some(token) = token else { return true };
+    let given = request.header("authorization").and_then(|value| value.strip_prefix(b"Bearer "));
+    // Every byte is compared whatever the others are, so that the time tells nothing.
+    given.is_some_and(|given| {
+        given.len() == token.len() && given.iter().zip(token).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
+    })
+}
+
+async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Result<Option<(Vec<u8>, Vec<u8>)>, Refusal> {
+    let mut bytes = Vec::new();
+    let mut scan = Scan::default();
+    let end = loop {
+        if let Some(end) = scan.look(&bytes)? {
+            break end;
+        }
+        if bytes.len() > REQUEST_MAX {
+            return Err(Refusal::with(431, "a head of more than 64 KiB"));
+        }
+        if !matches!(stream.read_buf(&mut bytes).await, Ok(n) if n > 0) {
+            return Ok(None);
+        }
+    };
+    let mut body = bytes.split_off(end);
+    let mut room: FieldRoom<'_> = [MaybeUninit::uninit(); _];
+    let length = match Request::parse(&bytes, &mut room)?.facts.framing {
+        Framing::None => 0,
+        Framing::Length(n) if n <= REQUEST_MAX as u64 => n as usize,
+        _ => return Err(Refusal::with(413, "a body that is chunked, or of more than 64 KiB")),
+    };
+    while body.len() < length {
+        if !matches!(stream.read_buf(&mut body).await, Ok(n) if n > 0) {
+            return Ok(None);
+        }
+    }
+    Ok(Some((bytes, body)))
+}

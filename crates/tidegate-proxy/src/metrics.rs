@@ -1,0 +1,227 @@
+//! Prometheus metrics, put together from the same snapshots as status at each scrape, so that they cannot disagree.
+//!
+//! Names are `tidegate_<area>_<noun>_<unit>[_total]`; labels come from closed lists, or are names of services and servers.
+
+use crate::gate::{Served, Shared};
+use crate::status;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use tidegate_core::admission::{Class, Phase};
+use tidegate_core::time::Span;
+
+type Labels = Vec<(&'static str, String)>;
+type Counters = Family<Labels, Counter>;
+type Gauges = Family<Labels, Gauge<f64, AtomicU64>>;
+
+/// Metrics of one scrape, registered as they are first set.
+#[derive(Default)]
+struct Scrape {
+    counters: BTreeMap<&'static str, (&'static str, Counters)>,
+    gauges: BTreeMap<&'static str, (&'static str, Gauges)>,
+}
+
+impl Scrape {
+    fn count(&mut self, name: &'static str, help: &'static str, labels: &Labels, value: u64) {
+        let family = &self.counters.entry(name).or_insert_with(|| (help, Family::default())).1;
+        family.get_or_create(labels).inc_by(value);
+    }
+
+    fn gauge(&mut self, name: &'static str, help: &'static str, labels: &Labels, value: f64) {
+        let family = &self.gauges.entry(name).or_insert_with(|| (help, Family::default())).1;
+        family.get_or_create(labels).set(value);
+    }
+}
+
+/// The metrics as OpenMetrics text.
+pub(crate) fn text(shared: &Shared) -> String {
+    let mut scrape = Scrape::default();
+    let none = Labels::new();
+    scrape.gauge(
+        "tidegate_gate_uptime_seconds",
+        "Time since the gate started",
+        &none,
+        shared.started.elapsed().as_secs_f64(),
+    );
+    scrape.gauge(
+        "tidegate_gate_loop_age_seconds",
+        "Time since the I/O loop last turned",
+        &none,
+        shared.loop_age().as_secs_f64(),
+    );
+    for served in shared.served() {
+        admission(&mut scrape, &served);
+        connections(&mut scrape, &served);
+        servers(&mut scrape, &served);
+    }
+    let mut registry = Registry::default();
+    for (name, (help, family)) in scrape.counters {
+        registry.register(name, help, family);
+    }
+    for (name, (help, family)) in scrape.gauges {
+        registry.register(name, help, family);
+    }
+    let mut text = String::new();
+    let _writing_to_a_string_cannot_fail = encode(&mut text, &registry);
+    text
+}
+
+fn with(labels: &Labels, name: &'static str, value: impl ToString) -> Labels {
+    let mut labels = labels.clone();
+    labels.push((name, value.to_string()));
+    labels
+}
+
+fn of(service: &str) -> Labels {
+    vec![("service", service.to_string())]
+}
+
+fn admission(scrape: &mut Scrape, served: &Served) {
+    let service = &served.service;
+    let snapshot = service.snapshot();
+    let counters = &snapshot.counters;
+    let labels = of(&service.name);
+    let arrived = status::arrived(service, counters);
+    scrape.count("tidegate_admission_arrived_calls", "Calls that arrived", &labels, arrived);
+    for (name, help, value) in [
+        ("tidegate_admission_admitted_calls", "Calls that reached a server", counters.admitted),
+        ("tidegate_admission_client_gone_calls", "Calls whose client left while they were held", counters.client_gone),
+        ("tidegate_admission_held_at_least_once_calls", "Calls that were held at least once", counters.held),
+        ("tidegate_admission_orphaned_calls", "Calls whose client left after they were admitted", counters.orphaned),
+        ("tidegate_admission_expired_calls", "Calls that the server did not answer in time", counters.expired),
+        ("tidegate_admission_overload_answers", "Answers that said that the server cannot", counters.overload),
+        (
+            "tidegate_admission_broken_calls",
+            "Calls whose connection broke, or whose answer was garbage",
+            counters.broken,
+        ),
+        ("tidegate_admission_connect_failures", "Connects to servers that failed", counters.connect_failed),
+        (
+            "tidegate_admission_would_hold_calls",
+            "In observe mode: calls that would have been held",
+            counters.would_hold,
+        ),
+        (
+            "tidegate_admission_would_turn_away_calls",
+            "In observe mode: calls that would have been turned away",
+            counters.would_turn_away,
+        ),
+        ("tidegate_admission_opened_sessions", "Sessions opened through the gate", counters.sessions_opened),
+    ] {
+        scrape.count(name, help, &labels, value);
+    }
+    for (reason, n) in status::turned_away(service, counters) {
+        let labels = with(&labels, "reason", reason);
+        scrape.count("tidegate_admission_turned_away_calls", "Calls turned away, by reason", &labels, n);
+    }
+    for class in Class::ALL {
+        let held = f64::from(snapshot.held[*class as usize]);
+        scrape.gauge("tidegate_admission_held_calls", "Calls held now, by class", &with(&labels, "class", class), held);
+    }
+    let rate = snapshot.rate_milli as f64 / 1000.0;
+    scrape.gauge("tidegate_admission_rate_units_per_second", "Measured rate of completed work", &labels, rate);
+    let oldest = snapshot.oldest.as_secs_f64();
+    scrape.gauge("tidegate_admission_oldest_wait_seconds", "Longest wait of a call now held", &labels, oldest);
+    if let Some(all_in) = snapshot.all_in.map(Span::as_secs_f64) {
+        scrape.gauge("tidegate_admission_all_in_seconds", "Time until all that is held now is in", &labels, all_in);
+    }
+    for (state, n) in [("unsettled", snapshot.sessions_unsettled), ("settled", snapshot.sessions_settled)] {
+        scrape.gauge(
+            "tidegate_admission_sessions",
+            "Sessions now, by state",
+            &with(&labels, "state", state),
+            f64::from(n),
+        );
+    }
+    for (switch, on) in
+        [("maintenance", snapshot.maintenance), ("bypass", snapshot.bypass), ("draining", snapshot.draining)]
+    {
+        scrape.gauge(
+            "tidegate_gate_switch",
+            "Whether a switch is on",
+            &with(&labels, "switch", switch),
+            f64::from(u8::from(on)),
+        );
+    }
+}
+
+fn connections(scrape: &mut Scrape, served: &Served) {
+    let service = &served.service;
+    let stats = &service.stats;
+    let labels = of(&service.name);
+    for (name, help, value) in [
+        ("tidegate_client_accepted_connections", "Client connections accepted", stats.accepted.get()),
+        (
+            "tidegate_client_dropped_connections",
+            "Client connections closed for lack of room",
+            stats.connections_dropped.get(),
+        ),
+        ("tidegate_client_silent_connections", "Client connections that said nothing in time", stats.silent.get()),
+        ("tidegate_gate_panics", "Connections ended by a defect of the gate", stats.panics.get()),
+        ("tidegate_relay_retried_requests", "Requests sent again because a connection was stale", stats.retries.get()),
+    ] {
+        scrape.count(name, help, &labels, value);
+    }
+    for (direction, bytes) in [("to-server", stats.bytes_in.get()), ("to-client", stats.bytes_out.get())] {
+        scrape.count(
+            "tidegate_relay_bytes",
+            "Bytes relayed, by direction",
+            &with(&labels, "direction", direction),
+            bytes,
+        );
+    }
+    for (name, help, value) in [
+        ("tidegate_client_open_connections", "Client connections open now", stats.open_conns.get()),
+        ("tidegate_client_open_requests", "Requests being handled now, held ones included", stats.open_requests.get()),
+        ("tidegate_gate_buffers_bytes", "Buffers lent now", stats.buffer_bytes.get()),
+    ] {
+        scrape.gauge(name, help, &labels, value as f64);
+    }
+}
+
+fn servers(scrape: &mut Scrape, served: &Served) {
+    let service = &served.service;
+    let snapshot = service.snapshot();
+    for (index, server) in service.setup().servers.iter().enumerate() {
+        let labels = with(&of(&service.name), "server", &server.name);
+        let stats = &server.stats;
+        for (name, help, value) in [
+            (
+                "tidegate_server_dropped_connections",
+                "Connections that broke or could not be made",
+                stats.connections_dropped.get(),
+            ),
+            ("tidegate_server_connects", "Connections made", stats.connects.get()),
+            (
+                "tidegate_server_reused_requests",
+                "Requests over a connection that had served before",
+                stats.reuses.get(),
+            ),
+        ] {
+            scrape.count(name, help, &labels, value);
+        }
+        let open = stats.open_conns.get() as f64;
+        scrape.gauge("tidegate_server_open_connections", "Connections open now, idle ones included", &labels, open);
+        let Some(seen) = snapshot.servers.get(index) else { continue };
+        for (name, help, value) in [
+            ("tidegate_server_limit_calls", "How many calls may be in flight", seen.limit),
+            ("tidegate_server_in_flight_calls", "Calls in flight", seen.in_flight),
+            ("tidegate_server_orphan_calls", "Calls in flight whose client has left", seen.orphans),
+        ] {
+            scrape.gauge(name, help, &labels, f64::from(value));
+        }
+        for phase in Phase::ALL {
+            let is = f64::from(u8::from(*phase == seen.phase));
+            scrape.gauge(
+                "tidegate_server_phase",
+                "Whether the server is in this phase",
+                &with(&labels, "phase", phase),
+                is,
+            );
+        }
+    }
+}
