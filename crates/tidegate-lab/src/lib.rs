@@ -3,10 +3,13 @@
 //! - [`provider`]: a server that collapses past its knee, works on for clients that have left, restarts and crashes.
 //! - [`storm`]: hosts that reconnect, each over a connection of its own from a source address of its own.
 //! - [`spec`]: what the two are told, as JSON; all spans are seconds of *world* time, divided by `speed` on the wall.
+//! - [`certificates`]: a certificate authority for a test, and what it signs; [`tls`] uses them.
 //! - [`protocol`]: the two protocols that they speak, `vasa` and `http`.
 #![forbid(unsafe_code)]
 
+pub mod certificates;
 mod clock;
+mod link;
 pub mod process;
 pub mod protocol;
 pub mod provider;
@@ -14,6 +17,7 @@ mod rest;
 mod soap;
 pub mod spec;
 pub mod storm;
+pub mod tls;
 mod wire;
 
 /// Why a lab process could not do what it was told: one sentence with a hint.

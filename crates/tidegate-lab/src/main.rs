@@ -2,9 +2,10 @@
 #![forbid(unsafe_code)]
 
 use clap::{Parser, Subcommand};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use tidegate_lab::spec::{self, FloorSpec};
-use tidegate_lab::{LabError, process, provider, storm};
+use tidegate_lab::{LabError, certificates, process, provider, storm};
 
 /// Simulated servers and hosts on real sockets.
 #[derive(Parser)]
@@ -25,6 +26,14 @@ enum Task {
     Storm {
         /// JSON, or @FILE
         spec: String,
+    },
+    /// Certificates for a provider, a gate and hosts, and some that nobody trusts
+    Certificates {
+        /// Where to write them
+        dir: PathBuf,
+        /// How many hosts
+        #[arg(long, default_value_t = 300)]
+        hosts: u32,
     },
     /// The least time in which such a storm can be over, in seconds of world time
     Floor {
@@ -53,6 +62,10 @@ fn run(task: Task) -> Result<(), LabError> {
     match task {
         Task::Provider { spec } => local.block_on(&runtime, provider::run(spec::parse(&spec)?)),
         Task::Storm { spec } => local.block_on(&runtime, storm::run(spec::parse(&spec)?)),
+        Task::Certificates { dir, hosts } => {
+            process::say(&certificates::write(&dir, hosts)?);
+            Ok(())
+        }
         Task::Floor { spec } => {
             process::say(&spec::parse::<FloorSpec>(&spec)?.answer()?);
             Ok(())

@@ -5,6 +5,7 @@ use crate::protocol::{POLL_UNITS, ProtocolKind, SESSION_UNITS};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use tidegate_core::time::Span;
 use tidegate_sim::floor::{Work, floor_s};
 use tidegate_sim::law::{Law, LawKind};
@@ -69,10 +70,10 @@ pub struct ProviderSpec {
     /// How long it is away after a crash.
     #[serde(default = "crash_down_s")]
     pub crash_down_s: f64,
-    /// Must be null: cleartext.
+    /// TLS with client certificates; null: cleartext.
     #[serde(default)]
-    pub tls: Option<()>,
-    /// Must be false: there are no certificates in cleartext.
+    pub tls: Option<ProviderTls>,
+    /// A session is of no use to another certificate than the one that opened it.
     #[serde(default)]
     pub bind_session_to_certificate: bool,
 }
@@ -83,7 +84,7 @@ impl ProviderSpec {
         positive("speed", self.speed)?;
         positive("sample_s", self.sample_s)?;
         positive("session_idle_s", self.session_idle_s)?;
-        if self.bind_session_to_certificate {
+        if self.bind_session_to_certificate && self.tls.is_none() {
             return Err(LabError(
                 "bind_session_to_certificate needs tls: there are no certificates in cleartext".into(),
             ));
@@ -140,9 +141,9 @@ pub struct StormSpec {
     /// First two bytes of the hosts' source addresses, which must be loopback's: `"127.1"`.
     #[serde(default = "source_prefix")]
     pub source_prefix: String,
-    /// Must be null: cleartext.
+    /// TLS, each host with a certificate of its own; null: cleartext.
     #[serde(default)]
-    pub tls: Option<()>,
+    pub tls: Option<StormTls>,
 }
 
 impl StormSpec {
@@ -162,6 +163,59 @@ impl StormSpec {
         }
         Ok(())
     }
+}
+
+/// How the server speaks TLS; files as `tidegate-lab certificates` writes them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderTls {
+    /// Where the certificates are.
+    pub dir: PathBuf,
+    /// The versions that it offers.
+    #[serde(default)]
+    pub versions: Versions,
+    /// Whether it hands out tickets.
+    #[serde(default = "yes")]
+    pub tickets: bool,
+}
+
+/// How the hosts speak TLS.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StormTls {
+    /// Where the certificates are.
+    pub dir: PathBuf,
+    /// The name that they connect to (SNI) and check.
+    #[serde(default = "server_name")]
+    pub name: String,
+    /// The versions that they offer.
+    #[serde(default)]
+    pub versions: Versions,
+    /// Whether they come back with a ticket; if not, each reconnect is a full handshake.
+    #[serde(default)]
+    pub tickets: bool,
+}
+
+/// TLS versions: both unless said.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Versions(pub Vec<Version>);
+
+impl Default for Versions {
+    fn default() -> Versions {
+        Versions(vec![Version::Tls12, Version::Tls13])
+    }
+}
+
+/// A TLS version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum Version {
+    /// TLS 1.2.
+    #[serde(rename = "1.2")]
+    Tls12,
+    /// TLS 1.3.
+    #[serde(rename = "1.3")]
+    Tls13,
 }
 
 /// A retry policy; see [`Retry`].
@@ -352,4 +406,12 @@ fn retry_max_s() -> f64 {
 
 fn source_prefix() -> String {
     "127.1".to_owned()
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn server_name() -> String {
+    crate::certificates::PROVIDER.to_owned()
 }

@@ -1,8 +1,11 @@
 //! The model behind the sockets: takes jobs, tells their clients when they end, keeps the sessions.
 
+use crate::LabError;
 use crate::clock::WorldClock;
+use crate::link::Link;
 use crate::protocol::{ProtocolKind, Verdict, Want};
-use crate::spec::ProviderSpec;
+use crate::spec::{ProviderSpec, ProviderTls};
+use crate::tls;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -11,8 +14,13 @@ use tidegate_core::time::{Nanos, Span};
 use tidegate_sim::law::Law;
 use tidegate_sim::provider::{Done, JobId, Offer, Provider, ProviderModel, Tally};
 use tidegate_sim::session::Sessions;
+use tokio::net::TcpStream;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
+/// How long a handshake may take, in world time.
+const HANDSHAKE: Span = Span::secs(10);
 /// Sessions that it keeps at once.
 const SESSIONS_MAX: usize = 100_000;
 
@@ -22,12 +30,18 @@ pub struct Desk {
     pub protocol: ProtocolKind,
     /// Its own URL.
     pub base: String,
+    /// Whether a session is of no use to another certificate.
+    pub binds_sessions: bool,
+    tls: Option<ProviderTls>,
+    acceptor: RefCell<Option<TlsAcceptor>>,
     inner: RefCell<Inner>,
     rearm: Notify,
     crashed: Notify,
     falls: watch::Sender<u64>,
     connections: Cell<u64>,
     connections_open: Cell<u64>,
+    handshakes: Cell<u64>,
+    handshakes_failed: Cell<u64>,
 }
 
 struct Inner {
@@ -46,18 +60,23 @@ pub struct State {
     pub connections: u64,
     pub connections_open: u64,
     pub handshakes: u64,
+    pub handshakes_failed: u64,
     pub tally: Tally,
 }
 
 impl Desk {
-    pub fn new(spec: &ProviderSpec, law: Law, base: String) -> Desk {
+    pub fn new(spec: &ProviderSpec, law: Law, base: String) -> Result<Desk, LabError> {
         let clock = WorldClock::start(spec.speed);
         let model = ProviderModel { law, threads: spec.threads, backlog: spec.backlog, crash_at: spec.crash_at };
         let sessions = Sessions::new(Span::from_secs_f64(spec.session_idle_s), SESSIONS_MAX, spec.seed);
-        Desk {
+        let acceptor = spec.tls.as_ref().map(tls::acceptor).transpose()?;
+        Ok(Desk {
             clock,
             protocol: spec.protocol,
             base,
+            binds_sessions: spec.bind_session_to_certificate,
+            tls: spec.tls.clone(),
+            acceptor: RefCell::new(acceptor),
             inner: RefCell::new(Inner {
                 model: Provider::new(model, clock.now()),
                 sessions,
@@ -69,6 +88,23 @@ impl Desk {
             falls: watch::Sender::new(0),
             connections: Cell::new(0),
             connections_open: Cell::new(0),
+            handshakes: Cell::new(0),
+            handshakes_failed: Cell::new(0),
+        })
+    }
+
+    /// The TLS handshake with a client, or nothing to do; `None` when it failed, which is counted.
+    pub async fn greet(&self, stream: TcpStream) -> Option<Link> {
+        let Some(acceptor) = self.acceptor.borrow().clone() else { return Some(Link::Plain(stream)) };
+        match timeout(self.wall_span(HANDSHAKE), acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                self.handshakes.set(self.handshakes.get() + 1);
+                Some(Link::Tls(Box::new(stream.into())))
+            }
+            _ => {
+                self.handshakes_failed.set(self.handshakes_failed.get() + 1);
+                None
+            }
         }
     }
 
@@ -133,14 +169,16 @@ impl Desk {
         }
     }
 
-    /// Loses all jobs, sessions and connections.
-    pub fn fall(&self) {
+    /// Loses all jobs, sessions, tickets and connections.
+    pub fn fall(&self) -> Result<(), LabError> {
+        *self.acceptor.borrow_mut() = self.tls.as_ref().map(tls::acceptor).transpose()?;
         self.with(|inner, now| {
             inner.model.crash(now, &mut inner.done);
             inner.sessions.clear();
         });
         self.inner.borrow_mut().waiting.clear();
         self.falls.send_modify(|falls| *falls += 1);
+        Ok(())
     }
 
     /// Returns when the model has broken down under its load.
@@ -180,7 +218,8 @@ impl Desk {
             sessions_made: inner.sessions.made(),
             connections: self.connections.get(),
             connections_open: self.connections_open.get(),
-            handshakes: 0,
+            handshakes: self.handshakes.get(),
+            handshakes_failed: self.handshakes_failed.get(),
             tally: inner.model.tally(),
         }
     }

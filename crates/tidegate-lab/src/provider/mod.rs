@@ -52,6 +52,8 @@ struct Final {
     sessions_made: u64,
     connections: u64,
     handshakes: u64,
+    handshakes_failed: u64,
+    requests: u64,
     refused: u64,
     best_rate: f64,
     #[serde(flatten)]
@@ -65,8 +67,8 @@ pub async fn run(spec: ProviderSpec) -> Result<(), LabError> {
     if !spec.start_down {
         door.open()?;
     }
-    let base = format!("http://{}", door.address());
-    let desk = Rc::new(Desk::new(&spec, law, base));
+    let scheme = if spec.tls.is_some() { "https" } else { "http" };
+    let desk = Rc::new(Desk::new(&spec, law, format!("{scheme}://{}", door.address()))?);
     tokio::task::spawn_local(Rc::clone(&desk).keep_time());
     let ready = Ready {
         kind: "ready",
@@ -104,7 +106,7 @@ pub async fn run(spec: ProviderSpec) -> Result<(), LabError> {
         }
         if let Some(seconds) = down_s {
             door.close()?;
-            desk.fall();
+            desk.fall()?;
             reopen = Some(Instant::now() + desk.wall_span(Span::from_secs_f64(seconds)));
         }
     }
@@ -145,6 +147,8 @@ fn last_words(desk: &Desk, best_rate: f64, watch: &SelfWatch) -> Final {
         sessions_made: state.sessions_made,
         connections: state.connections,
         handshakes: state.handshakes,
+        handshakes_failed: state.handshakes_failed,
+        requests: state.tally.taken,
         refused: state.tally.refused,
         best_rate,
         itself: watch.report(),

@@ -3,7 +3,9 @@
 use super::tally::Standing;
 use super::{Stage, Storm};
 use crate::LabError;
+use crate::link::Link;
 use crate::spec::StormSpec;
+use crate::tls::ClientTls;
 use crate::wire::read_response;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -15,7 +17,7 @@ use tidegate_sim::host::{Call, Host, HostScript, Next, Outcome};
 use tidegate_sim::retry::Retry;
 use tidegate_sim::rng::SplitMix64;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::time::{sleep_until, timeout_at};
 
 /// Hosts per third byte of their addresses.
@@ -25,12 +27,12 @@ const GREEDY: Retry = Retry::Greedy { wait: Span::millis(500) };
 
 /// A connection and what came beyond the last answer.
 struct Line {
-    stream: TcpStream,
+    stream: Link,
     buffer: Vec<u8>,
 }
 
 /// The life of host `index`, until the storm is over.
-pub async fn live(index: u32, storm: Rc<Storm>) {
+pub async fn live(index: u32, storm: Rc<Storm>, tls: Option<ClientTls>) {
     let mut stage = storm.stage.subscribe();
     let (mut host, spread) = (model(index, &storm.spec), Span::from_secs_f64(storm.spec.spread_s));
     let mut next = host.start(Nanos(0), spread);
@@ -48,7 +50,7 @@ pub async fn live(index: u32, storm: Rc<Storm>) {
             storm.tally.stand(index, Standing::Connecting);
         }
         let outcome = tokio::select! {
-            ended = timeout_at(storm.clock.wall(next.deadline), call(index, &storm, next, &mut line, &mut session)) => {
+            ended = timeout_at(storm.clock.wall(next.deadline), call(index, &storm, tls.as_ref(), next, &mut line, &mut session)) => {
                 ended.map_or(Outcome::TimedOut, |ended| ended.unwrap_or(Outcome::Broken))
             }
             _ = stage.wait_for(|&stage| stage == Stage::Over) => return,
@@ -78,6 +80,7 @@ fn model(index: u32, spec: &StormSpec) -> Host {
 async fn call(
     index: u32,
     storm: &Storm,
+    tls: Option<&ClientTls>,
     next: Next,
     line: &mut Option<Line>,
     session: &mut Option<String>,
@@ -88,11 +91,12 @@ async fn call(
     // Taken out, so that a connection on which something went wrong is dropped.
     let mut open = match still_open(line.take()).await {
         Some(open) => open,
-        None => connect(index, &storm.spec).await?,
+        None => connect(index, &storm.spec, tls).await?,
     };
     let authority = storm.spec.target.to_string();
     let protocol = storm.spec.protocol;
     open.stream.write_all(&protocol.request(next.call, index, session.as_deref(), &authority)).await?;
+    open.stream.flush().await?;
     let response = read_response(&mut open.stream, &mut open.buffer).await?;
     if response.headers.keep_alive() {
         *line = Some(open);
@@ -113,13 +117,17 @@ async fn still_open(line: Option<Line>) -> Option<Line> {
     quiet.await.then_some(line)
 }
 
-async fn connect(index: u32, spec: &StormSpec) -> io::Result<Line> {
+async fn connect(index: u32, spec: &StormSpec, tls: Option<&ClientTls>) -> io::Result<Line> {
     let socket = TcpSocket::new_v4()?;
     if spec.target.ip().is_loopback() {
         socket.bind(SocketAddr::new(source(index, &spec.source_prefix)?, 0))?;
     }
     let stream = socket.connect(spec.target).await?;
     stream.set_nodelay(true)?;
+    let stream = match tls {
+        None => Link::Plain(stream),
+        Some(tls) => Link::Tls(Box::new(tls.connector.connect(tls.name.clone(), stream).await?.into())),
+    };
     Ok(Line { stream, buffer: Vec::new() })
 }
 

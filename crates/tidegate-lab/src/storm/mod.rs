@@ -7,6 +7,7 @@ use crate::LabError;
 use crate::clock::WorldClock;
 use crate::process::{Command, SelfReport, SelfWatch, commands, say};
 use crate::spec::StormSpec;
+use crate::tls;
 use serde::Serialize;
 use std::rc::Rc;
 use std::time::Duration;
@@ -80,6 +81,10 @@ struct Final {
 pub async fn run(spec: StormSpec) -> Result<(), LabError> {
     spec.check()?;
     host::check_source(&spec)?;
+    let tls = match &spec.tls {
+        Some(tls) => tls::clients(tls, spec.hosts)?,
+        None => Vec::new(),
+    };
     let mut commands = commands();
     say(&Ready { kind: "ready", pid: std::process::id(), hosts: spec.hosts });
     while let Some(command) = commands.recv().await {
@@ -97,9 +102,9 @@ pub async fn run(spec: StormSpec) -> Result<(), LabError> {
         stage: watch::Sender::new(Stage::Blowing),
         spec,
     });
-    let mut hosts = JoinSet::new();
+    let (mut hosts, mut tls) = (JoinSet::new(), tls.into_iter());
     for index in 0..storm.spec.hosts {
-        hosts.spawn_local(host::live(index, Rc::clone(&storm)));
+        hosts.spawn_local(host::live(index, Rc::clone(&storm), tls.next()));
     }
     let calm = storm.blow(&mut commands).await;
     storm.stage.send_replace(if calm { Stage::Ebbing } else { Stage::Over });
