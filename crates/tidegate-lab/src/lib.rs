@@ -2,6 +2,7 @@
 //!
 //! - [`provider`]: a server that collapses past its knee, works on for clients that have left, restarts and crashes.
 //! - [`storm`]: hosts that reconnect, each over a connection of its own from a source address of its own.
+//! - [`origin`] and [`load`]: a server that always answers, and a client that offers a constant rate or idles.
 //! - [`spec`]: what the two are told, as JSON; all spans are seconds of *world* time, divided by `speed` on the wall.
 //! - [`certificates`]: a certificate authority for a test, and what it signs; [`tls`] uses them.
 //! - [`protocol`]: the two protocols that they speak, `vasa` and `http`.
@@ -9,7 +10,10 @@
 
 pub mod certificates;
 mod clock;
+mod dial;
 mod link;
+pub mod load;
+pub mod origin;
 pub mod process;
 pub mod protocol;
 pub mod provider;

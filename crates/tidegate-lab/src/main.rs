@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tidegate_lab::spec::{self, FloorSpec};
-use tidegate_lab::{LabError, certificates, process, provider, storm};
+use tidegate_lab::{LabError, certificates, load, origin, process, provider, storm};
 
 /// Simulated servers and hosts on real sockets.
 #[derive(Parser)]
@@ -24,6 +24,16 @@ enum Task {
     },
     /// Hosts that all reconnect at once
     Storm {
+        /// JSON, or @FILE
+        spec: String,
+    },
+    /// A server that answers everything at once
+    Origin {
+        /// JSON, or @FILE
+        spec: String,
+    },
+    /// A client that offers requests at a constant rate, or that holds idle connections
+    Load {
         /// JSON, or @FILE
         spec: String,
     },
@@ -62,6 +72,8 @@ fn run(task: Task) -> Result<(), LabError> {
     match task {
         Task::Provider { spec } => local.block_on(&runtime, provider::run(spec::parse(&spec)?)),
         Task::Storm { spec } => local.block_on(&runtime, storm::run(spec::parse(&spec)?)),
+        Task::Origin { spec } => local.block_on(&runtime, origin::run(spec::parse(&spec)?)),
+        Task::Load { spec } => local.block_on(&runtime, load::run(spec::parse(&spec)?)),
         Task::Certificates { dir, hosts } => {
             process::say(&certificates::write(&dir, hosts)?);
             Ok(())

@@ -3,33 +3,19 @@
 use super::tally::Standing;
 use super::{Stage, Storm};
 use crate::LabError;
-use crate::link::Link;
+use crate::dial::{Line, dial, source};
 use crate::spec::StormSpec;
 use crate::tls::ClientTls;
-use crate::wire::read_response;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
 use tidegate_core::time::{Nanos, Span};
 use tidegate_sim::host::{Call, Host, HostScript, Next, Outcome};
 use tidegate_sim::retry::Retry;
 use tidegate_sim::rng::SplitMix64;
-use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
-use tokio::net::TcpSocket;
 use tokio::time::{sleep_until, timeout_at};
 
-/// Hosts per third byte of their addresses.
-const PER_BYTE: u32 = 250;
 /// How a greedy host retries.
 const GREEDY: Retry = Retry::Greedy { wait: Span::millis(500) };
-
-/// A connection and what came beyond the last answer.
-struct Line {
-    stream: Link,
-    buffer: Vec<u8>,
-}
 
 /// The life of host `index`, until the storm is over.
 pub async fn live(index: u32, storm: Rc<Storm>, tls: Option<ClientTls>) {
@@ -89,15 +75,16 @@ async fn call(
         *session = None;
     }
     // Taken out, so that a connection on which something went wrong is dropped.
-    let mut open = match still_open(line.take()).await {
-        Some(open) => open,
-        None => connect(index, &storm.spec, tls).await?,
+    let standing = match line.take() {
+        Some(line) => line.still_open().await,
+        None => None,
     };
-    let authority = storm.spec.target.to_string();
-    let protocol = storm.spec.protocol;
-    open.stream.write_all(&protocol.request(next.call, index, session.as_deref(), &authority)).await?;
-    open.stream.flush().await?;
-    let response = read_response(&mut open.stream, &mut open.buffer).await?;
+    let mut open = match standing {
+        Some(open) => open,
+        None => dial(storm.spec.target, source(index, &storm.spec.source_prefix)?, tls).await?,
+    };
+    let (authority, protocol) = (storm.spec.target.to_string(), storm.spec.protocol);
+    let response = open.ask(&protocol.request(next.call, index, session.as_deref(), &authority)).await?;
     if response.headers.keep_alive() {
         *line = Some(open);
     }
@@ -105,37 +92,6 @@ async fn call(
         *session = protocol.opened(&response);
     }
     Ok(protocol.outcome(&response, |wall_s| storm.clock.world_span(wall_s)))
-}
-
-/// The connection, if its peer has not closed it meanwhile (any HTTP client then makes a new one).
-async fn still_open(line: Option<Line>) -> Option<Line> {
-    let mut line = line?;
-    let mut byte = [0; 1];
-    let quiet = std::future::poll_fn(|cx| {
-        Poll::Ready(Pin::new(&mut line.stream).poll_read(cx, &mut ReadBuf::new(&mut byte)).is_pending())
-    });
-    quiet.await.then_some(line)
-}
-
-async fn connect(index: u32, spec: &StormSpec, tls: Option<&ClientTls>) -> io::Result<Line> {
-    let socket = TcpSocket::new_v4()?;
-    if spec.target.ip().is_loopback() {
-        socket.bind(SocketAddr::new(source(index, &spec.source_prefix)?, 0))?;
-    }
-    let stream = socket.connect(spec.target).await?;
-    stream.set_nodelay(true)?;
-    let stream = match tls {
-        None => Link::Plain(stream),
-        Some(tls) => Link::Tls(Box::new(tls.connector.connect(tls.name.clone(), stream).await?.into())),
-    };
-    Ok(Line { stream, buffer: Vec::new() })
-}
-
-fn source(index: u32, prefix: &str) -> io::Result<IpAddr> {
-    let (first, second) = prefix.split_once('.').ok_or(io::ErrorKind::InvalidInput)?;
-    let byte = |text: &str| text.parse::<u8>().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput));
-    let (third, fourth) = (1 + index / PER_BYTE, 1 + index % PER_BYTE);
-    Ok(IpAddr::V4(Ipv4Addr::new(byte(first)?, byte(second)?, third as u8, fourth as u8)))
 }
 
 /// Refuses a prefix that makes no loopback address.
