@@ -67,7 +67,6 @@ pub fn source(index: u32, prefix: &str) -> io::Result<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used, reason = "tests")]
     use super::*;
 
     #[test]
