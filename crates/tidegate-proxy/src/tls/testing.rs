@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
-use rustls::{ClientConnection, ServerConnection};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SupportedProtocolVersion};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A CA, and PEM files of certificates that it signed.
 pub(crate) struct Authority {
@@ -33,6 +37,12 @@ impl Authority {
         self.dir.path()
     }
 
+    pub(crate) fn roots(&self) -> RootCertStore {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(self.ca()).unwrap()).unwrap();
+        roots
+    }
+
     pub(crate) fn ca(&self) -> PathBuf {
         self.path().join("ca.pem")
     }
@@ -59,6 +69,50 @@ impl Authority {
         std::fs::write(&pair.certificate, certificate).unwrap();
         std::fs::write(&pair.key, key.serialize_pem()).unwrap();
         pair
+    }
+}
+
+impl Pair {
+    fn load(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let chain = vec![CertificateDer::from_pem_file(&self.certificate).unwrap()];
+        (chain, PrivateKeyDer::from_pem_file(&self.key).unwrap())
+    }
+}
+
+/// A server such as stands behind passthrough: one version, so many tickets (TLS 1.2: any or none), clients'
+/// certificates required or not.
+pub(crate) fn plain_server(
+    authority: &Authority,
+    version: &'static SupportedProtocolVersion,
+    tickets: usize,
+    client_certificates: bool,
+) -> ServerConfig {
+    let builder = ServerConfig::builder_with_provider(super::provider()).with_protocol_versions(&[version]).unwrap();
+    let builder = if client_certificates {
+        let roots = Arc::new(authority.roots());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots, super::provider()).build().unwrap();
+        builder.with_client_cert_verifier(verifier)
+    } else {
+        builder.with_no_client_auth()
+    };
+    let (chain, key) = authority.sign(&["vp.lab"]).load();
+    let mut config = builder.with_single_cert(chain, key).unwrap();
+    config.send_tls13_tickets = tickets;
+    if tickets > 0 {
+        config.ticketer = rustls::crypto::ring::Ticketer::new().unwrap();
+    }
+    config
+}
+
+/// A client of such a server.
+pub(crate) fn plain_client(authority: &Authority, certificate: bool) -> ClientConfig {
+    let builder = ClientConfig::builder_with_provider(super::provider()).with_safe_default_protocol_versions().unwrap();
+    let builder = builder.with_root_certificates(authority.roots());
+    if certificate {
+        let (chain, key) = authority.sign(&["esx-17.lab"]).load();
+        builder.with_client_auth_cert(chain, key).unwrap()
+    } else {
+        builder.with_no_client_auth()
     }
 }
 

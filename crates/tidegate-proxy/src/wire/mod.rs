@@ -3,6 +3,12 @@
 //!
 //! - [`proxy_header`]: PROXY protocol v1 and v2, in and out.
 //! - [`forwarded`]: the client's address from X-Forwarded-For, over trusted hops only.
+//! - [`hello`]: ClientHello and ServerHello, which are in clear.
+//! - [`record`]: the headers of TLS records.
+//! - [`turns`]: when a call is in progress on an encrypted connection, from those headers alone.
 
 pub mod forwarded;
+pub mod hello;
 pub mod proxy_header;
+pub mod record;
+pub mod turns;
