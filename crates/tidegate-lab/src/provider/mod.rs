@@ -1,4 +1,4 @@
-//! The server: [`desk`] holds the model and its clock, [`connection`] speaks with one client, [`door`] listens, or not.
+//! The server: `desk` holds the model and its clock, `connection` speaks with one client, `door` listens, or not.
 
 mod connection;
 mod desk;

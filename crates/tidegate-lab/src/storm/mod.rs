@@ -1,4 +1,4 @@
-//! The storm: hosts that reconnect, each in a task of its own ([`host`]), counted together ([`tally`]).
+//! The storm: hosts that reconnect, each in a task of its own (`host`), counted together (`tally`).
 
 mod host;
 mod tally;
