@@ -45,7 +45,7 @@ enum Task {
         #[arg(long, default_value_t = 300)]
         hosts: u32,
     },
-    /// The least time in which such a storm can be over, in seconds of world time
+    /// The time that a storm takes when all work is done at the best rate, in seconds of world time
     Floor {
         /// JSON, or @FILE
         spec: String,

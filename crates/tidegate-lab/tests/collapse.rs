@@ -130,3 +130,13 @@ fn a_spec_with_an_unknown_key_is_refused() {
         assert!(out.stdout.is_empty() && !out.stderr.is_empty());
     }
 }
+
+#[test]
+fn a_reader_who_reads_only_at_the_end_stops_nothing() {
+    let (mut chatty, mut few) = (provider("usl"), hosts(10, 60.0));
+    // Several hundred kB of samples, far more than a pipe holds.
+    (chatty["sample_s"], few["sample_s"], few["linger_s"]) = (0.02.into(), 0.02.into(), 30.into());
+    let (server, hosts) = storm(chatty, few);
+    assert_eq!((count(&hosts, "connected"), count(&hosts, "failed_attempts")), (10, 0));
+    assert_eq!(count(&server, "sessions_made"), 10, "{server}");
+}

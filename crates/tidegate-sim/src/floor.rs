@@ -1,4 +1,4 @@
-//! The least time in which a storm can be over, however it is admitted: all the work, polls included, at the best rate.
+//! The time that a storm takes when it is admitted evenly and all the work, polls included, is done at the best rate.
 
 /// The work of a storm.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,7 +15,9 @@ pub struct Work {
 
 /// Seconds until the last host is connected when the server works at `best_rate` (units per second) throughout.
 ///
-/// Hosts come in evenly, so over that time half of them poll on average. Infinite when the polls alone are too much.
+/// Hosts come in evenly, so over that time half of them poll on average. An order that leaves all hosts half-connected until
+/// the end has fewer polls to serve and can be faster by just that (1 % with 300 hosts, 7 % with 3000). Infinite when the
+/// polls alone are too much.
 pub fn floor_s(work: Work, best_rate: f64) -> f64 {
     let hosts = f64::from(work.hosts);
     let polls = hosts / 2.0 * work.poll_units / work.poll_s;

@@ -6,7 +6,7 @@
 //! - [`provider`]: a server under such a law: threads, backlog, work for clients that have left.
 //! - [`session`]: its session table, with idle expiry.
 //! - [`host`] and [`retry`]: a host that connects, follows up and polls, and what it does after a failure.
-//! - [`floor`]: the least time in which all hosts can be in.
+//! - [`floor`]: the time that all hosts need when all work is done at the best rate.
 //! - [`rng`]: the seeded random numbers that all of them use.
 #![forbid(unsafe_code)]
 

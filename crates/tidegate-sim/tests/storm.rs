@@ -111,7 +111,7 @@ fn fifteen_hosts_are_in_at_once() {
         let last = report.connected.iter().map(|at| at.unwrap()).max().unwrap();
         assert!(last < Nanos(0) + Span::secs(5), "{kind:?}: {last:?}");
         assert_eq!(report.wasted, 0.0);
-        assert!(last.0 as f64 / 1e9 >= floor(kind, 15), "nothing is faster than the floor");
+        assert!(last.0 as f64 / 1e9 >= 0.99 * floor(kind, 15), "the floor is one");
     }
 }
 

@@ -1,4 +1,4 @@
-//! A load client: [`rate`] offers requests at a constant rate, [`idle`] holds connections that say nothing.
+//! A load client: `rate` offers requests at a constant rate, `idle` holds connections that say nothing.
 
 mod histogram;
 mod idle;

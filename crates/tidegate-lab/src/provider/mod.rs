@@ -1,11 +1,11 @@
-//! The server: [`desk`] holds the model and its clock, [`connection`] speaks with one client, [`door`] listens, or not.
+//! The server: `desk` holds the model and its clock, `connection` speaks with one client, `door` listens, or not.
 
 mod connection;
 mod desk;
 mod door;
 
 use crate::LabError;
-use crate::process::{Command, SelfReport, SelfWatch, commands, say};
+use crate::process::{Command, Samples, SelfReport, SelfWatch, commands, say};
 use crate::spec::ProviderSpec;
 use desk::Desk;
 use door::Door;
@@ -80,6 +80,7 @@ pub async fn run(spec: ProviderSpec) -> Result<(), LabError> {
     say(&ready);
     let tolerated = Duration::from_secs_f64((LAG_SHARE * spec.unit_s / spec.speed).max(LAG_LEAST_S));
     let mut watch = SelfWatch::begin(tolerated);
+    let voice = Samples::begin();
     let (mut commands, mut began, mut reopen) = (commands(), None, None);
     let mut samples = interval(Duration::from_secs_f64(spec.sample_s / spec.speed));
     samples.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -102,7 +103,7 @@ pub async fn run(spec: ProviderSpec) -> Result<(), LabError> {
                 reopen = None;
                 door.open()?;
             }
-            _ = samples.tick() => if let Some(began) = began { say(&sample(&desk, began)) },
+            _ = samples.tick() => if let Some(began) = began { voice.say(&sample(&desk, began)) },
         }
         if let Some(seconds) = down_s {
             door.close()?;
@@ -110,7 +111,9 @@ pub async fn run(spec: ProviderSpec) -> Result<(), LabError> {
             reopen = Some(Instant::now() + desk.wall_span(Span::from_secs_f64(seconds)));
         }
     }
-    say(&last_words(&desk, law.best_rate(), &watch));
+    let last = last_words(&desk, law.best_rate(), &watch);
+    voice.end();
+    say(&last);
     Ok(())
 }
 

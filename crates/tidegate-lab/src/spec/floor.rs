@@ -44,7 +44,7 @@ impl FloorSpec {
 /// The answer, in world time.
 #[derive(Clone, Debug, Serialize)]
 pub struct FloorAnswer {
-    /// Seconds until the last host is connected at best.
+    /// Seconds until the last host is connected when all work is done at the best rate.
     pub floor_s: f64,
     /// The server's best rate, in units per second.
     pub best_rate: f64,

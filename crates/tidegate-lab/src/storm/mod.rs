@@ -1,11 +1,11 @@
-//! The storm: hosts that reconnect, each in a task of its own ([`host`]), counted together ([`tally`]).
+//! The storm: hosts that reconnect, each in a task of its own (`host`), counted together (`tally`).
 
 mod host;
 mod tally;
 
 use crate::LabError;
 use crate::clock::WorldClock;
-use crate::process::{Command, SelfReport, SelfWatch, commands, say};
+use crate::process::{Command, Samples, SelfReport, SelfWatch, commands, say};
 use crate::spec::StormSpec;
 use crate::tls;
 use serde::Serialize;
@@ -13,7 +13,7 @@ use std::rc::Rc;
 use std::time::Duration;
 use tally::{Counts, Tally};
 use tidegate_core::time::{Nanos, Span};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
@@ -106,18 +106,21 @@ pub async fn run(spec: StormSpec) -> Result<(), LabError> {
     for index in 0..storm.spec.hosts {
         hosts.spawn_local(host::live(index, Rc::clone(&storm), tls.next()));
     }
-    let calm = storm.blow(&mut commands).await;
+    let voice = Samples::begin();
+    let calm = storm.blow(&mut commands, &voice).await;
     storm.stage.send_replace(if calm { Stage::Ebbing } else { Stage::Over });
     let all_home = async { while hosts.join_next().await.is_some() {} };
     // A host ends with its call, which its own timeout bounds.
     let _ = timeout(storm.wall(storm.spec.timeout_s), all_home).await;
-    say(&storm.last_words(&watch));
+    let last = storm.last_words(&watch);
+    voice.end();
+    say(&last);
     Ok(())
 }
 
 impl Storm {
     /// Until its end; true when that is because all are connected.
-    async fn blow(&self, commands: &mut tokio::sync::mpsc::Receiver<Command>) -> bool {
+    async fn blow(&self, commands: &mut mpsc::Receiver<Command>, voice: &Samples) -> bool {
         let mut samples = interval(self.wall(self.spec.sample_s));
         samples.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let over = self.clock.wall(Nanos(0) + Span::from_secs_f64(self.spec.window_s));
@@ -125,7 +128,7 @@ impl Storm {
         let mut calm_since: Option<Instant> = None;
         loop {
             tokio::select! {
-                _ = samples.tick() => say(&self.sample()),
+                _ = samples.tick() => voice.say(&self.sample()),
                 () = self.tally.changed() => {
                     let all = self.tally.connected() == self.spec.hosts;
                     calm_since = all.then(|| calm_since.unwrap_or_else(Instant::now));
