@@ -115,6 +115,8 @@ class _Run:
         self._world, self._watch, self._moment = world, watch, Moment()
         self._result = Result(gate=gate)
         lab, folder = lab_binary(), world.folder
+        if scenario.passthrough:
+            world.run([lab, "certificates", folder, "--hosts", str(scenario.hosts)])
         spec = world.write("provider.json", json.dumps(scenario.provider(folder)))
         self._provider, ready = world.start("provider", [lab, "provider", f"@{spec}"])
         floor = scenario.floor_s(float(ready["best_rate"]))

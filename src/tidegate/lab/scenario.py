@@ -78,9 +78,7 @@ class Scenario:
             "speed": self.speed,
             "seed": self.seed,
             "protocol": "vasa",
-            "tls": {"dir": str(folder), "name": "vp.lab", "versions": ["1.2", "1.3"], "tickets": True}
-            if self.passthrough
-            else None,
+            "tls": {"dir": str(folder), "name": "vp.lab"} if self.passthrough else None,
             "sample_s": 0.25 * self.speed,
             "source_prefix": "127.1",
         }

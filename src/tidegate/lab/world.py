@@ -176,6 +176,24 @@ class World:
         self._waiting.register(child.output, selectors.EVENT_READ, child)
         return child, heard[0]
 
+    def run(self, command: Sequence[str | Path], *, within_s: float = 30.0) -> None:
+        """Run a program to its end.
+
+        Raises
+        ------
+        LabError
+            When it fails, or is not done within ``within_s`` seconds.
+        """
+        name = " ".join(map(str, command[:2]))
+        try:
+            ended = subprocess.run(
+                [str(part) for part in command], cwd=self.folder, capture_output=True, timeout=within_s, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise LabError(f"{name} failed: {error}") from None
+        if ended.returncode:
+            raise LabError(f"{name} failed: {ended.stderr.decode(errors='replace').strip()[-400:]}")
+
     def hear(self, within_s: float) -> Iterator[tuple[str, Message]]:
         """Yield ``(name, message)`` as children say it within ``within_s`` seconds; an end is of kind ``ended``."""
         deadline = time.monotonic() + within_s
