@@ -100,6 +100,11 @@ impl Buf {
         }
     }
 
+    /// No room is left, even after [`Buf::compact`].
+    pub(crate) fn is_full(&self) -> bool {
+        self.end - self.start == self.data.len()
+    }
+
     /// Nothing is filled.
     pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end

@@ -313,6 +313,23 @@ impl Ticket {
         self.service.event(Event::ClientGone(self.call));
     }
 
+    /// The client left while the call was held. If it was admitted in that very moment, nothing was sent, so the slot is
+    /// free again.
+    pub(crate) fn leave(mut self, end: End) {
+        self.over = true;
+        let mut core = self.service.core();
+        let now = clock::now();
+        let mail = core.take_mail(self.call);
+        if !matches!(mail, Some(Decision::TurnAway { .. })) {
+            core.event(now, Event::ClientGone(self.call));
+        }
+        if matches!(mail, Some(Decision::Admit(_) | Decision::Expire)) {
+            core.event(now, Event::Done(self.call, Outcome::Incomplete));
+        }
+        core.close(self.call, end, 0);
+        self.service.rearm(&core);
+    }
+
     /// The server could not be reached and nothing was sent: what now?
     pub(crate) fn connect_failed(&self) -> Decision {
         let mut core = self.service.core();
@@ -349,7 +366,9 @@ impl Drop for Ticket {
             return;
         }
         let mut core = self.service.core();
-        core.event(clock::now(), Event::ClientGone(self.call));
+        if !matches!(core.take_mail(self.call), Some(Decision::TurnAway { .. })) {
+            core.event(clock::now(), Event::ClientGone(self.call));
+        }
         core.close(self.call, End { who: Who::Gate, step: Step::Wait }, 0);
         self.service.rearm(&core);
     }

@@ -1,6 +1,7 @@
 //! The part of a plan that connections use, compiled once per plan.
 
-use crate::plan::{IdentityPlan, IoPlan, MatchPlan, ServicePlan};
+use crate::error::GateError;
+use crate::plan::{IdentityPlan, IoPlan, MatchPlan, ServicePlan, TlsPlan};
 use crate::pool::{Key, Server};
 use crate::protocol::Protocol;
 use ipnet::IpNet;
@@ -22,19 +23,23 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// Compiles a plan. Servers that `before` knows by name and address are taken over with their connections.
-    pub(crate) fn new(plan: &ServicePlan, before: Option<&Setup>) -> Setup {
+    ///
+    /// # Errors
+    /// A file that the plan names cannot be used.
+    pub(crate) fn new(plan: &ServicePlan, before: Option<&Setup>) -> Result<Setup, GateError> {
         let servers = plan.servers.iter().map(|server| {
             let known =
                 before.iter().flat_map(|b| &b.servers).find(|s| *s.name == server.name && *s.address == server.address);
             known.cloned().unwrap_or_else(|| Server::new(&server.name, &server.address))
         });
-        Setup {
+        let scheme = if matches!(plan.tls, TlsPlan::None {}) { "http" } else { "https" };
+        Ok(Setup {
             io: plan.io.clone(),
-            protocol: Protocol::new(&plan.protocol),
+            protocol: Protocol::new(&plan.protocol, scheme)?,
             servers: servers.collect(),
             seed: plan.admission.seed,
             plan: plan.clone(),
-        }
+        })
     }
 
     /// The key of connections to `server` for a client at `peer`.
@@ -53,11 +58,6 @@ impl Setup {
         let mut hasher = DefaultHasher::new();
         (self.seed, kind, bytes).hash(&mut hasher);
         hasher.finish()
-    }
-
-    /// The session that an answer opens.
-    pub(crate) fn session_opened(&self, headers: &[httparse::Header<'_>]) -> Option<SessionKey> {
-        self.protocol.opened(headers).map(|token| self.session(token))
     }
 
     /// The session with this token.

@@ -1,6 +1,7 @@
 //! One call: ask the machine, wait if held, get a connection, relay, and tell the machine how it ended.
 
 use super::connect::{self, Connected};
+use super::body;
 use super::prepare::{Prepared, prepare};
 use super::refuse;
 use crate::buffer::Buf;
@@ -33,6 +34,13 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
         Err(refusal) => return refuse::bad_request(conn, refusal).await,
     };
     block.consume(head_end);
+    let prepared = match prepared.in_body {
+        Some(_) => match body::look(conn, &setup, buf, prepared).await {
+            Ok(prepared) => prepared,
+            Err(next) => return next,
+        },
+        None => prepared,
+    };
     conn.home.service.stats.open_requests.add(1);
     let home = conn.home.clone();
     let next = admit(conn, &setup, buf, prepared).await;
@@ -40,41 +48,36 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
     next
 }
 
+/// Asks the machine.
+async fn arrive(conn: &Conn, prepared: &Prepared) -> (Ticket, Decision) {
+    let record = |call, at| Record {
+        call,
+        at,
+        client: prepared.client.clone(),
+        operation: prepared.operation,
+        role: prepared.arrival.role,
+        class: None,
+        ahead: None,
+        predicted: None,
+        decided: None,
+        reason: None,
+        retry_after: None,
+        server: None,
+        observed: None,
+        end: None,
+        status: 0,
+    };
+    poll_fn(|cx| Poll::Ready(conn.home.service.arrive(prepared.arrival, record, cx))).await
+}
+
 async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: Prepared) -> Next {
-    let Prepared { facts, arrival, head, client, operation } = prepared;
-    let service = conn.home.service.clone();
-    let mut record = Some((client, operation));
-    let mut asked = None;
-    poll_fn(|cx| {
-        if let Some((client, operation)) = record.take() {
-            let make = |call, at| Record {
-                call,
-                at,
-                client,
-                operation,
-                role: arrival.role,
-                class: None,
-                ahead: None,
-                predicted: None,
-                decided: None,
-                reason: None,
-                retry_after: None,
-                server: None,
-                observed: None,
-                end: None,
-                status: 0,
-            };
-            asked = Some(service.arrive(arrival, make, cx));
-        }
-        Poll::Ready(())
-    })
-    .await;
-    let Some((ticket, mut decision)) = asked else { return Next::Close };
+    let (ticket, mut decision) = arrive(conn, &prepared).await;
+    let facts = prepared.facts;
     loop {
         match decision {
             Decision::Admit(server) => match reach(conn, setup, &server, &ticket).await {
                 Connected::Yes(server_conn) => {
-                    return exchange(conn, setup, buf, facts, head, ticket, server_conn).await;
+                    return exchange(conn, setup, buf, prepared, ticket, server_conn).await;
                 }
                 Connected::Failed => decision = ticket.connect_failed(),
                 Connected::ClientLeft => {
@@ -86,13 +89,12 @@ async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: 
             Decision::Hold => match held(conn, buf, &ticket).await {
                 Some(next) => decision = next,
                 None => {
-                    ticket.client_gone();
-                    ticket.close(end(Who::Client, Step::Queue), 0);
+                    ticket.leave(end(Who::Client, Step::Queue));
                     return Next::Close;
                 }
             },
             Decision::TurnAway { reason, retry_after } => {
-                let (status, next) = refuse::turn_away(conn, setup, &facts, buf, (reason, retry_after)).await;
+                let (status, next) = refuse::turn_away(conn, setup, &facts, buf, (reason, retry_after), prepared.soap.as_ref()).await;
                 let who =
                     if matches!(reason, Reason::Draining | Reason::Maintenance) { Who::Operator } else { Who::Gate };
                 ticket.close(end(who, Step::Queue), status);
@@ -100,7 +102,7 @@ async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: 
             }
             Decision::Expire => {
                 let (status, next) =
-                    refuse::turn_away(conn, setup, &facts, buf, (Reason::Deadline, Span::secs(1))).await;
+                    refuse::turn_away(conn, setup, &facts, buf, (Reason::Deadline, Span::secs(1)), prepared.soap.as_ref()).await;
                 ticket.abandon(end(Who::Server, Step::Connect), status);
                 return next;
             }
@@ -141,8 +143,7 @@ async fn exchange(
     conn: &mut Conn,
     setup: &Setup,
     buf: &mut Option<Buf>,
-    facts: Facts,
-    head: Vec<u8>,
+    prepared: Prepared,
     ticket: Ticket,
     mut server: ServerConn,
 ) -> Next {
@@ -150,7 +151,8 @@ async fn exchange(
     if buf.as_ref().is_some_and(Buf::is_empty) {
         *buf = None;
     }
-    let mut state = Exchange::new(&home, setup, &ticket, facts, head);
+    let facts = prepared.facts;
+    let mut state = Exchange::new(&home, setup, &ticket, facts, prepared.head, prepared.rewrite);
     let ended = loop {
         let ended = poll_fn(|cx| state.poll(cx, conn.slot, &mut conn.stream, buf, &mut server)).await;
         if ended != (Ended::NoAnswer { again: true }) {
@@ -174,14 +176,15 @@ async fn exchange(
     home.service.stats.bytes_in.add(state.up.written);
     home.service.stats.bytes_out.add(state.sent_down());
     let status = state.answer.map_or(0, |answer| answer.status);
-    let opened = state.opened;
+    let told = state.told;
+    let (opened, closed) = state.session;
     let rest = state.take_rest();
     let lead = state.finish();
     home.buffers.unscratch(lead);
-    let answered = if setup.protocol.is_overload(status) {
+    let answered = if told.overload {
         Outcome::Overload
     } else {
-        Outcome::Answered { opened, closed: false }
+        Outcome::Answered { opened, closed: closed || told.closed }
     };
     let broken = |conn: &ServerConn| conn.server().stats.connections_dropped.add(1);
     match ended {

@@ -1,5 +1,6 @@
 //! One call after another on a client's connection: read the head, ask the machine, relay, tell how it ended.
 
+mod body;
 mod connect;
 mod dispatch;
 mod prepare;

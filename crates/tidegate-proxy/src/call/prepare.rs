@@ -2,10 +2,11 @@
 
 use crate::connection::Conn;
 use crate::explain::{ClientName, Label};
-use crate::http1::request::{Facts, FieldRoom, Request};
+use crate::http1::request::{Facts, FieldRoom, Outgoing, Request};
 use crate::http1::{Refusal, fields};
-use crate::protocol::Call;
+use crate::protocol::{Call, Soap};
 use crate::setup::Setup;
+use crate::vasa::version::Origin;
 use crate::wire::forwarded;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
@@ -19,6 +20,32 @@ pub(super) struct Prepared {
     pub(super) head: Vec<u8>,
     pub(super) client: ClientName,
     pub(super) operation: Label,
+    /// What the call is stands in its body, of this Content-Type.
+    pub(super) in_body: Option<Box<[u8]>>,
+    /// The plan gives this client a role of its own.
+    known_role: Option<Role>,
+    /// For a fault that the client can read.
+    pub(super) soap: Option<Soap>,
+    /// Addresses in the answer are replaced by this one.
+    pub(super) rewrite: Option<Origin>,
+}
+
+impl Prepared {
+    /// Takes in what the body told.
+    pub(super) fn tell(&mut self, role: Role, cost_milli: u32, operation: Label, soap: Option<Soap>) {
+        self.arrival.role = role_of(role, self.known_role);
+        self.arrival.cost_milli = cost_milli;
+        self.operation = operation;
+        self.soap = soap;
+    }
+}
+
+/// A client's own role stands over the protocol's, except for probes, renewals and what opens a session.
+fn role_of(role: Role, known: Option<Role>) -> Role {
+    match (role, known) {
+        (Role::Call | Role::Poll | Role::Bulk, Some(known)) => known,
+        (role, _) => role,
+    }
 }
 
 /// Parses `head` and classifies the call.
@@ -35,13 +62,10 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
     let address = if trusted { forwarded::client(hop, lines, &setup.plan.forwarded_from) } else { hop };
     let (key, client) = client(conn, setup, &call, address, trusted);
     let known = setup.identity(conn.subject.as_deref(), address, |name| request.header(name));
-    let role = match (call.role, known.and_then(|k| k.role)) {
-        (Role::Call | Role::Poll, Some(role)) => role,
-        (role, _) => role,
-    };
+    let known_role = known.and_then(|k| k.role);
     let arrival = Arrival {
         client: key,
-        role,
+        role: role_of(call.role, known_role),
         session: call.session.map(|token| setup.session(token)),
         cost_milli: call.cost_milli,
         deadline: None,
@@ -50,8 +74,19 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
         reserved: known.is_some_and(|k| k.reserved),
     };
     let mut lead = conn.home.buffers.scratch();
-    request.write_to(hop, trusted, &mut lead);
-    Ok(Prepared { facts: request.facts, arrival, head: lead, client, operation: call.operation })
+    let outgoing = Outgoing { trusted, keep_expect: !call.in_body, plain: call.rewrite.is_some() };
+    request.write_to(hop, outgoing, &mut lead);
+    Ok(Prepared {
+        facts: request.facts,
+        arrival,
+        head: lead,
+        client,
+        operation: call.operation,
+        in_body: call.in_body.then(|| request.header("content-type").unwrap_or_default().into()),
+        known_role,
+        soap: None,
+        rewrite: call.rewrite,
+    })
 }
 
 /// The identity: certificate subject, else session, else user (from trusted hops), else address.

@@ -3,9 +3,10 @@
 use crate::buffer::Buf;
 use crate::connection::{Conn, Next};
 use crate::http1::body::Decoder;
-use crate::http1::reply::{self, Reply};
+use crate::http1::reply::Reply;
 use crate::http1::request::{Facts, Method};
 use crate::http1::{Framing, Refusal};
+use crate::protocol::Soap;
 use crate::setup::Setup;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::Span;
@@ -51,8 +52,9 @@ pub(super) async fn turn_away(
     facts: &Facts,
     buf: &mut Option<Buf>,
     (reason, retry_after): (Reason, Span),
+    soap: Option<&Soap>,
 ) -> (u16, Next) {
-    let words = setup.protocol.refuse(reason, retry_after);
+    let words = setup.protocol.refuse(reason, retry_after, soap);
     let stopping = conn.home.service.stopping();
     let skippable = match facts.framing {
         Framing::None => true,
@@ -64,7 +66,7 @@ pub(super) async fn turn_away(
         status: words.status,
         kind: words.kind,
         body: &words.body,
-        retry_after: Some(reply::seconds(retry_after)),
+        retry_after: words.retry_after_s,
         close,
         head_only: facts.method == Method::Head,
     };

@@ -96,7 +96,7 @@ pub(super) fn swap(
 }
 
 fn added(plan: &ServicePlan) -> Result<(Arc<Service>, ServiceChange), GateError> {
-    let setup = Setup::new(plan, None);
+    let setup = Setup::new(plan, None)?;
     let machine = Machine::new(plan.admission.clone(), clock::now())
         .map_err(|error| GateError::plan(format_args!("services[{}].admission", plan.name), error))?;
     let change = ServiceChange {
@@ -112,7 +112,7 @@ fn added(plan: &ServicePlan) -> Result<(Arc<Service>, ServiceChange), GateError>
 
 fn update(service: &Service, plan: &ServicePlan, moved: bool) -> Result<ServiceChange, GateError> {
     let before = service.snapshot();
-    let setup = Setup::new(plan, Some(&service.setup()));
+    let setup = Setup::new(plan, Some(&service.setup()))?;
     service
         .apply(setup, plan.admission.clone())
         .map_err(|error| GateError::plan(format_args!("services[{}].admission", plan.name), error))?;

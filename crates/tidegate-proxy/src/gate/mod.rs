@@ -16,6 +16,7 @@ use crate::explain::ExplainQuery;
 use crate::metrics;
 use crate::plan::{self, Plan};
 use crate::service::Service;
+use crate::setup::Setup;
 use crate::status;
 use io::{Command, Shard};
 use serde::Serialize;
@@ -65,6 +66,7 @@ impl Gate {
     /// The plan is wrong, an address cannot be bound, a thread cannot be started.
     pub fn start(plan_json: &[u8]) -> Result<Gate, GateError> {
         let plan = plan::parse(plan_json)?;
+        check_files(&plan)?;
         let bound = apply::bind_all(&plan, &[])?;
         let admin = admin::bind(&plan.admin)?;
         let (shard, thread) = io::start()?;
@@ -91,6 +93,7 @@ impl Gate {
         if plan.admin != *admin {
             return Err(GateError::new("plan", "admin cannot change while the gate runs", "restart the gate"));
         }
+        check_files(&plan)?;
         let kept: Vec<(String, SocketAddr)> = self.configured();
         let bound = apply::bind_all(&plan, &kept)?;
         apply::swap(&self.shared, &plan, bound)
@@ -219,5 +222,10 @@ impl Shared {
 /// # Errors
 /// The first thing that is wrong, with the path of its field.
 pub fn check_plan(plan_json: &[u8]) -> Result<(), GateError> {
-    plan::parse(plan_json).map(drop)
+    check_files(&plan::parse(plan_json)?)
+}
+
+/// Loads what the plan names (certificates, keys) once to see that all of it can be used.
+fn check_files(plan: &Plan) -> Result<(), GateError> {
+    plan.services.iter().try_for_each(|service| Setup::new(service, None).map(drop))
 }

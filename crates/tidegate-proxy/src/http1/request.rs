@@ -30,6 +30,17 @@ pub(crate) struct Request<'h, 'b> {
     head: &'b [u8],
 }
 
+/// How a head is put together for the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outgoing {
+    /// The peer's own word on who is behind it is passed on.
+    pub(crate) trusted: bool,
+    /// Expect is passed on; else the gate has answered it.
+    pub(crate) keep_expect: bool,
+    /// The answer must not be compressed.
+    pub(crate) plain: bool,
+}
+
 /// What must be known of a request after its head is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts {
@@ -77,8 +88,9 @@ impl<'h, 'b> Request<'h, 'b> {
     }
 
     /// Puts the head together for the server: hop-by-hop fields gone, `peer` appended to X-Forwarded-For (which begins
-    /// anew unless the peer is `trusted`).
-    pub(crate) fn write_to(&self, peer: IpAddr, trusted: bool, to: &mut Vec<u8>) {
+    /// anew unless the peer is trusted).
+    pub(crate) fn write_to(&self, peer: IpAddr, outgoing: Outgoing, to: &mut Vec<u8>) {
+        let Outgoing { trusted, keep_expect, plain } = outgoing;
         let others = self.names_others();
         let first = self.method.len() + self.target.len() + " HTTP/1.1\r\n".len() + 1;
         to.extend_from_slice(&self.head[..first - 3]);
@@ -87,7 +99,8 @@ impl<'h, 'b> Request<'h, 'b> {
             let dropped = fields::ends_here(h.name)
                 || !trusted && is_forwarded(h.name)
                 || others && fields::nominated(self.headers, h.name)
-                || !self.facts.modern && is(h.name, "expect");
+                || !(self.facts.modern && keep_expect) && is(h.name, "expect")
+                || plain && is(h.name, "accept-encoding");
             !dropped
         });
         if self.minor == 0 && self.header("host").is_none() {

@@ -78,6 +78,21 @@ impl<'h, 'b> Response<'h, 'b> {
         Ok(Response { headers, facts, others: connection.names_others, head, first })
     }
 
+    /// Status line and fields without anything about framing, the connection or the exact bytes of the body, and without
+    /// the empty line: a head for another body.
+    pub(crate) fn plain_head(&self) -> Vec<u8> {
+        let mut head = b"HTTP/1.1".to_vec();
+        head.extend_from_slice(&self.head["HTTP/1.1".len()..self.first]);
+        fields::copy_lines(self.head, self.headers, (self.first, self.head.len() - 2), &mut head, |h| {
+            let about_bytes = ["content-length", "transfer-encoding", "etag", "content-md5", "digest", "accept-ranges"];
+            let dropped = fields::ends_here(h.name)
+                || about_bytes.iter().any(|name| is(h.name, name))
+                || self.others && fields::nominated(self.headers, h.name);
+            !dropped
+        });
+        head
+    }
+
     /// Puts the head together for the client.
     pub(crate) fn write_to(&self, manner: Manner, to: &mut Vec<u8>) {
         to.extend_from_slice(b"HTTP/1.1");

@@ -2,10 +2,11 @@
 
 use super::{Call, Refused};
 use crate::explain::Label;
-use crate::http1::fields::{is, trim};
-use crate::http1::reply::turned_away_json;
+use crate::http1::fields::is;
+use crate::http1::reply::{seconds, turned_away_json};
 use crate::http1::request::Request;
 use crate::plan::HttpPlan;
+use crate::vasa::cookie::{self, SetSession};
 use std::borrow::Cow;
 use tidegate_core::admission::Role;
 use tidegate_core::reason::Reason;
@@ -36,38 +37,36 @@ impl Http {
         Call {
             role: if probe { Role::Probe } else { role },
             cost_milli,
-            session: self.plan.session_cookie.as_deref().and_then(|name| cookie(request, name)),
+            session: self.plan.session_cookie.as_deref().and_then(|name| request_session(request, name)),
             user: self.plan.user_header.as_deref().and_then(|name| request.header(name)),
             operation: Label::new(&[request.method.as_bytes(), b" ", path.as_bytes()]),
+            in_body: false,
+            rewrite: None,
         }
     }
 
-    pub(crate) fn opened<'b>(&self, headers: &[httparse::Header<'b>]) -> Option<&'b [u8]> {
-        let name = self.plan.session_cookie.as_deref()?;
-        set_cookie(headers, name)
+    pub(crate) fn session<'b>(&self, headers: &[httparse::Header<'b>]) -> Option<SetSession<'b>> {
+        answer_session(headers, self.plan.session_cookie.as_deref()?)
     }
 
     pub(crate) fn refuse(&self, reason: Reason, retry_after: Span) -> Refused {
-        let status = if reason == Reason::ClientCap { 429 } else { self.plan.status };
-        let body = Cow::Owned(turned_away_json(reason, retry_after).into_bytes());
-        Refused { status, kind: "application/json", body }
+        refuse(self.plan.status, reason, retry_after)
     }
 }
 
-/// The value of cookie `name` in a request, if it is sent.
-pub(crate) fn cookie<'b>(request: &Request<'_, 'b>, name: &str) -> Option<&'b [u8]> {
-    let lines = request.headers.iter().filter(|h| is(h.name, "cookie"));
-    lines.flat_map(|h| h.value.split(|b| *b == b';')).find_map(|pair| pair_of(pair, name))
+/// 429 for what one client did, else `status`; a small JSON body.
+pub(super) fn refuse(status: u16, reason: Reason, retry_after: Span) -> Refused {
+    let status = if reason == Reason::ClientCap { 429 } else { status };
+    let body = Cow::Owned(turned_away_json(reason, retry_after).into_bytes());
+    Refused { status, kind: "application/json", retry_after_s: Some(seconds(retry_after)), body }
 }
 
-/// The value that an answer sets cookie `name` to; none when it deletes it.
-pub(crate) fn set_cookie<'b>(headers: &[httparse::Header<'b>], name: &str) -> Option<&'b [u8]> {
-    let lines = headers.iter().filter(|h| is(h.name, "set-cookie"));
-    lines.filter_map(|h| h.value.split(|b| *b == b';').next()).find_map(|pair| pair_of(pair, name))
+/// The session in the Cookie fields of a request.
+pub(super) fn request_session<'b>(request: &Request<'_, 'b>, name: &str) -> Option<&'b [u8]> {
+    cookie::requested(request.headers.iter().filter(|h| is(h.name, "cookie")).map(|h| h.value), name)
 }
 
-fn pair_of<'b>(pair: &'b [u8], name: &str) -> Option<&'b [u8]> {
-    let pair = trim(pair);
-    let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
-    (!value.is_empty()).then_some(value)
+/// What the Set-Cookie fields of an answer say about it.
+pub(super) fn answer_session<'b>(headers: &[httparse::Header<'b>], name: &str) -> Option<SetSession<'b>> {
+    cookie::set(headers.iter().filter(|h| is(h.name, "set-cookie")).map(|h| h.value), name)
 }

@@ -1,14 +1,19 @@
 //! What a service speaks: which call means what, and how the gate says no in its words. A closed list.
 
 mod http;
+mod vasa;
 
+use crate::error::GateError;
 use crate::explain::Label;
 use crate::http1::request::Request;
 use crate::plan::ProtocolPlan;
+use crate::vasa::cookie::SetSession;
+use crate::vasa::version::Origin;
 use std::borrow::Cow;
 use tidegate_core::admission::Role;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::Span;
+pub(crate) use vasa::Soap;
 
 /// What the protocol tells of a call.
 pub(crate) struct Call<'b> {
@@ -19,57 +24,94 @@ pub(crate) struct Call<'b> {
     /// The user that it names; only believed from trusted hops.
     pub(crate) user: Option<&'b [u8]>,
     pub(crate) operation: Label,
+    /// What the call is stands in its body: look at the first bytes of it before deciding.
+    pub(crate) in_body: bool,
+    /// The answer is to be looked at whole, and the addresses in it replaced by this one.
+    pub(crate) rewrite: Option<Origin>,
+}
+
+/// What the first bytes of a body tell.
+pub(crate) enum InBody {
+    /// Not enough yet.
+    NeedMore,
+    /// What the call is.
+    Told { role: Role, cost_milli: u32, operation: Label, soap: Option<Soap> },
+    /// It must not be forwarded.
+    Refused(&'static str),
 }
 
 /// How a call is turned away.
 pub(crate) struct Refused {
     pub(crate) status: u16,
     pub(crate) kind: &'static str,
+    pub(crate) retry_after_s: Option<u64>,
     pub(crate) body: Cow<'static, [u8]>,
+}
+
+/// What an answer's head and first bytes say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    /// The server cannot: this was no completed work.
+    pub(crate) overload: bool,
+    /// The session of the call is over.
+    pub(crate) closed: bool,
 }
 
 /// A protocol, ready to use.
 pub(crate) enum Protocol {
     Http(http::Http),
+    Vasa(vasa::Vasa),
 }
 
 impl Protocol {
-    pub(crate) fn new(plan: &ProtocolPlan) -> Protocol {
-        match plan {
+    /// Compiles the plan's part. `scheme` is what clients speak to the gate.
+    pub(crate) fn new(plan: &ProtocolPlan, scheme: &'static str) -> Result<Protocol, GateError> {
+        Ok(match plan {
             ProtocolPlan::Http(http) => Protocol::Http(http::Http::new(http)),
-            ProtocolPlan::Vasa(_) => Protocol::Http(http::Http::new(&crate::plan::HttpPlan {
-                rules: Vec::new(),
-                session_cookie: None,
-                user_header: None,
-                status: 503,
-                probe_paths: Vec::new(),
-            })),
-        }
+            ProtocolPlan::Vasa(vasa) => Protocol::Vasa(vasa::Vasa::new(vasa, scheme)?),
+        })
     }
 
-    /// What this call is.
+    /// What this call is, by its head.
     pub(crate) fn classify<'b>(&self, request: &Request<'_, 'b>) -> Call<'b> {
         match self {
             Protocol::Http(http) => http.classify(request),
+            Protocol::Vasa(vasa) => vasa.classify(request),
         }
     }
 
-    /// The session that an answer's Set-Cookie opens.
-    pub(crate) fn opened<'b>(&self, headers: &[httparse::Header<'b>]) -> Option<&'b [u8]> {
+    /// What this call is, by the first bytes of its body; `whole`: there are no more.
+    pub(crate) fn look(&self, content_type: Option<&[u8]>, body: &[u8], whole: bool) -> InBody {
         match self {
-            Protocol::Http(http) => http.opened(headers),
+            Protocol::Http(_) => InBody::Refused("a body that nobody asked for"),
+            Protocol::Vasa(vasa) => vasa.look(content_type, body, whole),
         }
     }
 
-    /// Whether an answer with this status says that the server cannot: it is no completed work.
-    pub(crate) fn is_overload(&self, status: u16) -> bool {
-        status == 503 || status == 429
+    /// What the Set-Cookie fields of an answer say about the session.
+    pub(crate) fn session<'b>(&self, headers: &[httparse::Header<'b>]) -> Option<SetSession<'b>> {
+        match self {
+            Protocol::Http(http) => http.session(headers),
+            Protocol::Vasa(vasa) => vasa.session(headers),
+        }
+    }
+
+    /// What an answer with this status, and these first bytes of its body, says.
+    pub(crate) fn told(&self, status: u16, first: &[u8]) -> Told {
+        let busy = status == 503 || status == 429;
+        match self {
+            Protocol::Http(_) => Told { overload: busy, closed: false },
+            Protocol::Vasa(_) if status == 500 => vasa::told(first),
+            Protocol::Vasa(_) => Told { overload: busy, closed: false },
+        }
     }
 
     /// The words for "not now".
-    pub(crate) fn refuse(&self, reason: Reason, retry_after: Span) -> Refused {
-        match self {
-            Protocol::Http(http) => http.refuse(reason, retry_after),
+    pub(crate) fn refuse(&self, reason: Reason, retry_after: Span, soap: Option<&Soap>) -> Refused {
+        match (self, soap) {
+            (Protocol::Vasa(_), Some(soap)) => soap.refuse(reason, retry_after),
+            (Protocol::Vasa(_), None) => http::refuse(503, reason, retry_after),
+            (Protocol::Http(http), _) => http.refuse(reason, retry_after),
         }
     }
 }

@@ -1,17 +1,22 @@
 //! One exchange with one server connection: the request up, the answer down, both polled by one task.
 
 use super::pump::{Fail, Pump, Wait};
+use super::whole::Whole;
 use crate::buffer::Buf;
 use crate::home::Home;
+use crate::http1::fields::is;
 use crate::http1::body::Decoder;
 use crate::http1::request::{Facts, FieldRoom, Method};
 use crate::http1::response::{self, Manner, Response};
 use crate::http1::scan::Scan;
 use crate::http1::{Framing, Refusal};
 use crate::pool::ServerConn;
+use crate::protocol::Told;
 use crate::service::{Decision, Ticket};
 use crate::setup::Setup;
 use crate::stream::Stream;
+use crate::vasa::cookie::SetSession;
+use crate::vasa::version::Origin;
 use std::mem::MaybeUninit;
 use std::task::{Context, Poll, ready};
 use tidegate_core::admission::SessionKey;
@@ -61,6 +66,8 @@ enum Down {
     Interim(Pump),
     /// Passing on the answer, or the switch.
     Body(Pump),
+    /// Reading an answer that is rewritten before it is passed on.
+    Whole(Whole),
 }
 
 /// The state of one exchange.
@@ -77,8 +84,12 @@ pub(crate) struct Exchange<'a> {
     interims: u8,
     /// The final answer's facts, once its head is read.
     pub(crate) answer: Option<response::Facts>,
-    /// The session that the answer opened, as the protocol reads it.
-    pub(crate) opened: Option<SessionKey>,
+    /// The session that the answer opens, and whether it ends the call's own.
+    pub(crate) session: (Option<SessionKey>, bool),
+    /// What else the answer says.
+    pub(crate) told: Told,
+    /// Addresses in the answer are replaced by this one.
+    rewrite: Option<Origin>,
     close_client: bool,
     /// Writing to the client is of no use any more.
     client_left: bool,
@@ -95,6 +106,7 @@ impl<'a> Exchange<'a> {
         ticket: &'a Ticket,
         request: Facts,
         head: Vec<u8>,
+        rewrite: Option<Origin>,
     ) -> Exchange<'a> {
         let up = Pump::new(head, Decoder::new(request.framing), request.framing == Framing::Chunked);
         let now = home.timers.now();
@@ -110,7 +122,9 @@ impl<'a> Exchange<'a> {
             sbuf: None,
             interims: 0,
             answer: None,
-            opened: None,
+            session: (None, false),
+            told: Told::default(),
+            rewrite,
             close_client: !request.keep_alive,
             client_left: false,
             gone_told: false,
@@ -142,7 +156,7 @@ impl<'a> Exchange<'a> {
     pub(crate) fn sent_down(&self) -> u64 {
         match &self.down {
             Down::Body(pump) | Down::Interim(pump) => pump.written,
-            Down::Head(_) => 0,
+            Down::Head(_) | Down::Whole(_) => 0,
         }
     }
 
@@ -224,6 +238,14 @@ impl<'a> Exchange<'a> {
                         self.down = Down::Head(Scan::default());
                     }
                 },
+                Down::Whole(whole) => match ready!(whole.poll(cx, server, &mut self.sbuf, buffers)) {
+                    Ok(()) => match whole.render(self.close_client) {
+                        Some(lead) => self.down = Down::Body(Pump::new(lead, Decoder::Done, false)),
+                        None => return Poll::Ready(self.unreadable()),
+                    },
+                    Err(Fail::Memory) => return Poll::Ready(Ended::Memory),
+                    Err(_) => return Poll::Ready(self.unreadable()),
+                },
                 Down::Body(pump) => {
                     if self.client_left {
                         pump.discard(DISCARD_MAX, &mut self.sbuf);
@@ -291,7 +313,22 @@ impl<'a> Exchange<'a> {
             let unfinished = !self.up_over || self.up_broken;
             let endless = facts.framing == Framing::UntilClose || unchunk;
             self.close_client |= unfinished || endless || self.home.service.stopping();
-            self.opened = self.setup.session_opened(answer.headers);
+            self.session = match self.setup.protocol.session(answer.headers) {
+                Some(SetSession::Opened(token)) => (Some(self.setup.session(token)), false),
+                Some(SetSession::Closed) => (None, true),
+                None => (None, false),
+            };
+            self.told = self.setup.protocol.told(facts.status, &buf.filled()[end..]);
+            if facts.status == 200
+                && let Some(origin) = self.rewrite.take()
+            {
+                let plain = answer.headers.iter().all(|h| !is(h.name, "content-encoding"));
+                let whole = Whole::new(origin, facts.framing, answer.plain_head()).filter(|_| plain);
+                buf.consume(end);
+                self.answer = Some(facts);
+                self.down = Down::Whole(whole.ok_or(Refusal::bad("an answer that cannot be looked into"))?);
+                return Ok(());
+            }
         }
         let close = self.close_client && !interim;
         answer.write_to(Manner { close, modern: self.request.modern || interim, unchunk, switch }, &mut lead);
@@ -312,6 +349,12 @@ impl<'a> Exchange<'a> {
         let chunked = facts.framing == Framing::Chunked && !unchunk;
         self.down = Down::Body(Pump::new(lead, decoder, chunked));
         Ok(())
+    }
+
+    /// An answer that could not be looked into is not passed on as it is.
+    fn unreadable(&mut self) -> Ended {
+        self.answer = None;
+        Ended::Garbage
     }
 
     fn whole(&mut self) -> Ended {
@@ -350,6 +393,12 @@ impl<'a> Exchange<'a> {
         }
         let down_wait = match &mut self.down {
             Down::Head(_) => Wait::Nothing,
+            Down::Whole(whole) => {
+                if whole.moved() {
+                    self.down_moved = timers.now();
+                }
+                Wait::Read
+            }
             Down::Interim(pump) | Down::Body(pump) => {
                 if pump.moved() {
                     self.down_moved = timers.now();

@@ -4,3 +4,4 @@ pub(crate) mod burst;
 pub(crate) mod exchange;
 pub(crate) mod pump;
 pub(crate) mod tunnel;
+pub(crate) mod whole;

@@ -1,4 +1,4 @@
-//! One side of a conversation: a TCP socket, later also TLS over one, polled without a buffer until bytes are there.
+//! A TCP socket that can be watched without being read, and that can take bytes back.
 
 use std::future::Future;
 use std::io::{self, Read};
@@ -14,16 +14,30 @@ use tokio::net::TcpStream;
 pub(crate) struct Sock {
     tcp: TcpStream,
     unread: bool,
+    /// Bytes that were read too far (behind a PROXY header, of a hello): they come first. Boxed twice to cost a word.
+    #[expect(clippy::box_collection, reason = "an idle connection pays for one word instead of three")]
+    back: Option<Box<Vec<u8>>>,
 }
 
 impl Sock {
     pub(crate) fn new(tcp: TcpStream) -> Sock {
-        Sock { tcp, unread: false }
+        Sock { tcp, unread: false, back: None }
+    }
+
+    pub(crate) fn tcp(&self) -> &TcpStream {
+        &self.tcp
+    }
+
+    /// Puts bytes back: the next read gives them again.
+    pub(crate) fn put_back(&mut self, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.back = Some(Box::new(bytes.to_vec()));
+        }
     }
 
     /// Ready when a read would not wait.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.unread {
+        if self.unread || self.back.is_some() {
             return Poll::Ready(());
         }
         self.tcp.poll_read_ready(cx).map(|_| ())
@@ -91,6 +105,13 @@ fn readiness_now(tcp: &TcpStream) -> Option<tokio::io::Ready> {
 
 impl AsyncRead for Sock {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if let Some(mut back) = self.back.take() {
+            let n = back.len().min(buf.remaining());
+            buf.put_slice(&back[..n]);
+            back.drain(..n);
+            self.back = Some(back).filter(|back| !back.is_empty());
+            return Poll::Ready(Ok(()));
+        }
         if self.unread
             && let Some(result) = self.read_past_readiness(buf)
         {
@@ -123,96 +144,5 @@ impl AsyncWrite for Sock {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.tcp).poll_shutdown(cx)
-    }
-}
-
-/// What a relay reads from and writes to.
-pub(crate) enum Stream {
-    /// Cleartext.
-    Plain(Sock),
-}
-
-impl Stream {
-    pub(crate) fn plain(tcp: TcpStream) -> Stream {
-        Stream::Plain(Sock::new(tcp))
-    }
-
-    fn sock(&self) -> &Sock {
-        match self {
-            Stream::Plain(sock) => sock,
-        }
-    }
-
-    /// Ready when a read is worth attaching a buffer.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        self.sock().poll_readable(cx)
-    }
-
-    /// Ready when the other side has left; reads nothing.
-    pub(crate) fn poll_gone(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Stream::Plain(sock) => sock.poll_gone(cx),
-        }
-    }
-
-    /// Whether this idle connection may be used again: open, and not one byte has come.
-    pub(crate) fn is_quiet(&self) -> bool {
-        self.sock().is_quiet()
-    }
-
-    /// As [`Stream::is_quiet`], by what the reactor last saw only: no system call.
-    pub(crate) fn seems_quiet(&self) -> bool {
-        self.sock().seems_quiet()
-    }
-
-    /// Reads into `room`; 0 is the end.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut buf = ReadBuf::new(room);
-        let result = match self {
-            Stream::Plain(sock) => Pin::new(sock).poll_read(cx, &mut buf),
-        };
-        result.map_ok(|()| buf.filled().len())
-    }
-
-    /// Writes one slice.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        match self {
-            Stream::Plain(sock) => Pin::new(sock).poll_write(cx, data),
-        }
-    }
-
-    /// Writes several slices in one call.
-    pub(crate) fn poll_write_vectored(
-        &mut self,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        match self {
-            Stream::Plain(sock) => Pin::new(sock).poll_write_vectored(cx, slices),
-        }
-    }
-
-    /// Whether written bytes may stay in a layer below until [`Stream::poll_flush`].
-    pub(crate) fn needs_flush(&self) -> bool {
-        match self {
-            Stream::Plain(_) => false,
-        }
-    }
-
-    /// Pushes out what a layer below keeps (TLS records).
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Stream::Plain(_) => {
-                let _ = cx;
-                Poll::Ready(Ok(()))
-            }
-        }
-    }
-
-    /// Says that nothing more will be written.
-    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self {
-            Stream::Plain(sock) => Pin::new(sock).poll_shutdown(cx),
-        }
     }
 }

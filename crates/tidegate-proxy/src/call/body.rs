@@ -1,0 +1,74 @@
+//! Looks at the first bytes of a body, where a protocol says there what the call is. They stay where they are.
+
+use super::prepare::Prepared;
+use super::refuse;
+use crate::buffer::{Buf, Buffers};
+use crate::connection::{Conn, Next};
+use crate::http1::body::Decoder;
+use crate::http1::{Framing, Refusal};
+use crate::protocol::InBody;
+use crate::setup::Setup;
+use std::rc::Rc;
+use tidegate_core::reason::Reason;
+
+/// Reads until the protocol knows what the call is; at most one block. `Err`: the client was answered, or has left.
+pub(super) async fn look(
+    conn: &mut Conn,
+    setup: &Setup,
+    buf: &mut Option<Buf>,
+    mut prepared: Prepared,
+) -> Result<Prepared, Next> {
+    let content_type = prepared.in_body.take();
+    if prepared.facts.expects_continue {
+        prepared.facts.expects_continue = false;
+        if !conn.write_all(b"HTTP/1.1 100 Continue\r\n\r\n", setup.io.write_timeout).await {
+            return Err(Next::Close);
+        }
+    }
+    conn.deadline(setup.io.body_rate_timeout).await;
+    loop {
+        let Some(block) = buf.as_mut() else { return Err(Next::Close) };
+        let seen = see(prepared.facts.framing, block, &conn.home.buffers, |body, whole| {
+            setup.protocol.look(content_type.as_deref(), body, whole)
+        });
+        match seen {
+            None => return Err(refuse::bad_request(conn, Refusal::bad("a body that breaks its framing")).await),
+            Some(InBody::Refused(why)) => return Err(refuse::bad_request(conn, Refusal::bad(why)).await),
+            Some(InBody::Told { role, cost_milli, operation, soap }) => {
+                prepared.tell(role, cost_milli, operation, soap);
+                return Ok(prepared);
+            }
+            Some(InBody::NeedMore) => {}
+        }
+        block.compact();
+        match conn.read(block).await {
+            Some(Ok(n)) if n > 0 => conn.deadline(setup.io.body_rate_timeout).await,
+            Some(_) => {
+                conn.home.service.stats.refuse(Reason::BadRequest);
+                return Err(Next::Close);
+            }
+            None => {
+                conn.home.service.stats.silent.add(1);
+                return Err(refuse::bad_request(conn, Refusal::with(408, "a body that did not end in time")).await);
+            }
+        }
+    }
+}
+
+/// Shows `f` the body's bytes in `block`, chunks taken off; `None` when their framing is broken. When the block is full
+/// nothing more can come, so what is there counts as all there is.
+fn see(framing: Framing, block: &mut Buf, buffers: &Rc<Buffers>, f: impl Fn(&[u8], bool) -> InBody) -> Option<InBody> {
+    let raw = block.filled();
+    let mut decoder = Decoder::new(framing);
+    if let Framing::Length(n) = framing {
+        let here = usize::try_from(n).unwrap_or(usize::MAX).min(raw.len());
+        let whole = here as u64 == n;
+        return Some(f(&raw[..here], whole || block.is_full()));
+    }
+    let mut copy = buffers.scratch();
+    copy.extend_from_slice(raw);
+    let full = block.is_full();
+    let seen = decoder.decode(&mut copy).ok().map(|decoded| f(&copy[..decoded.data], decoder.is_done() || full));
+    buffers.unscratch(copy);
+    seen
+}
