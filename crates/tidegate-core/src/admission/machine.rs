@@ -96,7 +96,7 @@ impl Machine {
                 self.arrive(now, arrival, out);
             }
             Event::ClientGone(call) => self.client_gone(now, call, out),
-            Event::Connected(call) => self.connected(call),
+            Event::Connected(call) => self.connected(now, call, out),
             Event::Done(call, outcome) => self.done(now, call, outcome, out),
             Event::Wake => self.wake(now, out),
             Event::Maintenance(on) => {
