@@ -1,7 +1,7 @@
 //! World time on the wall: the world runs `speed` times as fast.
 
 use std::time::Duration;
-use tidegate_core::time::{Nanos, Span};
+use tidegate_sim::time::{Nanos, Span};
 use tokio::time::Instant;
 
 /// Time since an origin, in the world and on the wall.

@@ -101,7 +101,7 @@ impl ProtocolKind {
     }
 
     /// What an answer means: turned away is whoever gets a 503, a 429 or any error with `Retry-After` (wall seconds).
-    pub(crate) fn outcome(self, response: &Response, world: impl Fn(f64) -> tidegate_core::time::Span) -> Outcome {
+    pub(crate) fn outcome(self, response: &Response, world: impl Fn(f64) -> tidegate_sim::time::Span) -> Outcome {
         let retry_after = response.headers.get("retry-after").and_then(|value| value.trim().parse().ok());
         match response.status {
             200 => Outcome::Answered,

@@ -9,6 +9,7 @@
 //! - [`floor`]: the time that all hosts need when all work is done at the best rate.
 //! - [`rng`]: the seeded random numbers that all of them use.
 #![forbid(unsafe_code)]
+#![warn(clippy::iter_over_hash_type)]
 
 pub mod floor;
 pub mod host;
@@ -18,3 +19,6 @@ pub mod provider;
 pub mod retry;
 pub mod rng;
 pub mod session;
+
+/// The core's time types, for those who drive these models.
+pub use tidegate_core::time;

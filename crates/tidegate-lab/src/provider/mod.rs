@@ -12,7 +12,7 @@ use door::Door;
 use serde::Serialize;
 use std::rc::Rc;
 use std::time::Duration;
-use tidegate_core::time::Span;
+use tidegate_sim::time::Span;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 /// A lag of the event loop above this share of a unit's time counts.

@@ -15,8 +15,8 @@ pub use tls::{ProviderTls, StormTls, Version, Versions};
 use crate::LabError;
 use serde::de::DeserializeOwned;
 use std::net::SocketAddr;
-use tidegate_core::time::Span;
 use tidegate_sim::law::{Law, LawKind};
+use tidegate_sim::time::Span;
 
 /// Reads a spec: JSON text, or `@FILE`.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, LabError> {

@@ -5,8 +5,8 @@ use crate::LabError;
 use crate::protocol::ProtocolKind;
 use serde::Deserialize;
 use std::net::SocketAddr;
-use tidegate_core::time::Span;
 use tidegate_sim::retry::Retry;
+use tidegate_sim::time::Span;
 
 /// A storm of hosts.
 #[derive(Clone, Debug, Deserialize)]

@@ -8,10 +8,10 @@ use crate::spec::StormSpec;
 use crate::tls::ClientTls;
 use std::io;
 use std::rc::Rc;
-use tidegate_core::time::{Nanos, Span};
 use tidegate_sim::host::{Call, Host, HostScript, Next, Outcome};
 use tidegate_sim::retry::Retry;
 use tidegate_sim::rng::SplitMix64;
+use tidegate_sim::time::{Nanos, Span};
 use tokio::time::{sleep_until, timeout_at};
 
 /// How a greedy host retries.

@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::rc::Rc;
 use std::time::Duration;
 use tally::{Counts, Tally};
-use tidegate_core::time::{Nanos, Span};
+use tidegate_sim::time::{Nanos, Span};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
-use tidegate_core::time::Nanos;
 use tidegate_sim::host::{Call, Outcome};
+use tidegate_sim::time::Nanos;
 use tokio::sync::Notify;
 
 /// Sums over all hosts.
