@@ -294,17 +294,15 @@ impl Machine {
         }
     }
 
-    fn connected(&mut self, id: CallId) {
-        let Some(index) = self.calls.find(id) else {
-            return;
-        };
-        let Some(in_flight) = self.calls.get(index).and_then(Call::in_flight) else {
-            return;
-        };
-        if let Some(server) = self.servers.get_mut(usize::from(in_flight.server.0)) {
-            server.down = None;
-        }
+    fn connected(&mut self, now: Nanos, id: CallId, out: &mut Vec<Action>) {
+        let Some(index) = self.calls.find(id) else { return };
+        let Some(in_flight) = self.calls.get(index).and_then(Call::in_flight) else { return };
+        let server = self.servers.get_mut(usize::from(in_flight.server.0));
+        let was_down = server.is_some_and(|server| server.down.take().is_some());
         self.count(index);
+        if was_down {
+            self.dispatch(now, out);
+        }
     }
 
     fn done(&mut self, now: Nanos, id: CallId, outcome: Outcome, out: &mut Vec<Action>) {
