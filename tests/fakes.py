@@ -78,12 +78,11 @@ class FakeAdmin:
     calls: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
 
-    def answer(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any]]:
+    def answer(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any] | str]:
         """Return status and body of the answer."""
         self.asked.append((method, path, body))
         if isinstance(body, dict) and body.get("service") == "nosuch":
-            refused = {"slug": "no-service", "message": 'there is no service "nosuch"', "hint": "there is vasa"}
-            return 404, {"format": 1, **refused}
+            return 404, 'there is no service "nosuch"; there is vasa'
         if path.startswith("/explain"):
             return 200, {"format": 1, "calls": self.calls}
         return (200, self.status) if path == "/status" else (200, {"format": 1})
@@ -103,7 +102,7 @@ def fake_admin(path: Path) -> Iterator[FakeAdmin]:
 
         def _reply(self, body: Any) -> None:
             status, answer = fake.answer(self.command, self.path, body)
-            data = json.dumps(answer).encode()
+            data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()

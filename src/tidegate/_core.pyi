@@ -43,7 +43,7 @@ class Gate:
         """Return the state as JSON."""
 
     def explain(self, query: bytes) -> str:
-        """Return the newest decisions as JSON; ``query`` is JSON: ``client``, ``call`` (text or null), ``limit``."""
+        """Return the newest decisions as JSON; ``query``: ``client``, ``service``, ``call``, ``limit`` or null."""
 
     def metrics(self) -> str:
         """Return the metrics in Prometheus' text format."""

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Protocol
 
-from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -92,7 +91,11 @@ class _Panels:
         return tell
 
     def __rich__(self) -> RenderableType:
-        return Columns([self._panel(gate) for gate in (False, True)], equal=True, expand=True)
+        both = Table.grid(expand=True, padding=(0, 1))
+        both.add_column(ratio=1)
+        both.add_column(ratio=1)
+        both.add_row(self._panel(False), self._panel(True))
+        return both
 
     def _panel(self, gate: bool) -> Panel:
         now = self._moments[gate]

@@ -71,7 +71,8 @@ def _verdict(answer: dict[str, Any]) -> int:
 def explain(
     *,
     client: Annotated[str | None, Parameter(help="Only this client: an address or a certificate's subject.")] = None,
-    call: Annotated[str | None, Parameter(help="Only this operation or path.")] = None,
+    service: Service = None,
+    call: Annotated[int | None, Parameter(help="Only the call with this number.")] = None,
     limit: Annotated[int, Parameter(help="At most so many, 1 to 2048.")] = 50,
     admin: Admin = ADMIN_DEFAULT,
     output: Follow = "text",
@@ -83,7 +84,7 @@ def explain(
     ``tidegate gate explain --client 10.20.0.17 --limit 5``
     """
     printer = Printer(output)
-    answer = AdminClient(admin).explain(client=client, call=call, limit=max(1, min(limit, 2048)))
+    answer = AdminClient(admin).explain(client=client, service=service, call=call, limit=max(1, min(limit, 2048)))
     if output == "jsonl":
         for entry in answer["calls"]:
             printer.data(entry)

@@ -54,9 +54,11 @@ class AdminClient:
         """Return the state of every service and server."""
         return self._json("GET", "/status")
 
-    def explain(self, *, client: str | None = None, call: str | None = None, limit: int = 50) -> dict[str, Any]:
+    def explain(
+        self, *, client: str | None = None, service: str | None = None, call: int | None = None, limit: int = 50
+    ) -> dict[str, Any]:
         """Return the newest decisions, newest first."""
-        query = {"client": client, "call": call, "limit": str(limit)}
+        query = {"client": client, "service": service, "call": call, "limit": limit}
         return self._json("GET", "/explain?" + urlencode({k: v for k, v in query.items() if v is not None}))
 
     def switch(self, name: str, *, on: bool, service: str | None = None) -> dict[str, Any]:
@@ -90,11 +92,10 @@ class AdminClient:
 
     def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         status, text = self._ask(method, path, body)
-        answer = self._object(text) if text.strip() else {}
-        if status >= 400:
-            message = str(answer.get("message") or f"the gate answered {status}")
-            raise UsageError(message, hint=str(answer.get("hint", "")), slug=str(answer.get("slug", "refused")))
-        return answer
+        if status >= 400:  # one line: the sentence, then the hint
+            message, _, hint = text.strip().partition("; ")
+            raise UsageError(message or f"the gate answered {status}", hint=hint, slug="refused")
+        return self._object(text)
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, str]:
         connection = _UnixConnection(self.path, self._timeout_s)

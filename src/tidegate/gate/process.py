@@ -64,18 +64,21 @@ def run_gate(file: Path, *, ready: Callable[[dict[str, str]], None], until_eof: 
     except OSError as error:
         hint = "let systemd make it (RuntimeDirectory=tidegate), or name another socket as gate.admin"
         raise GateError(f"the folder {admin.parent} cannot be made: {error.strerror}", hint=hint) from None
-    with _blocked_signals():
-        gate = Gate(config)
-    with gate, closing(_Talk(reload_path(admin))) as talk:
-        ready(gate.addresses())
-        _notify("READY=1")
-        _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
-        _serve(gate, file, config, talk, until_eof=until_eof)
+    with _wakeups() as signals:
+        with _blocked_signals():
+            gate = Gate(config)
+        with gate, closing(_Talk(reload_path(admin))) as talk:
+            _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
+            ready(gate.addresses())
+            _notify("READY=1")
+            _serve(gate, file, config, talk, signals, until_eof=until_eof)
 
 
-def _serve(gate: Gate, file: Path, config: Config, talk: _Talk, *, until_eof: bool) -> None:
+def _serve(  # noqa: PLR0913 (what a process is made of)
+    gate: Gate, file: Path, config: Config, talk: _Talk, signals: socket.socket, *, until_eof: bool
+) -> None:
     """Wait for signals and for reloads until the gate has ended."""
-    with _wakeups() as signals, selectors.DefaultSelector() as waiting:
+    with selectors.DefaultSelector() as waiting:
         waiting.register(signals, selectors.EVENT_READ)
         waiting.register(talk.socket, selectors.EVENT_READ)
         if until_eof:

@@ -89,9 +89,11 @@ class Gate:
         """Return the state of every service and server, format 1 (docs/guides)."""
         return _object(self._core.status())
 
-    def explain(self, *, client: str | None = None, call: str | None = None, limit: int = 50) -> list[dict[str, Any]]:
+    def explain(
+        self, *, client: str | None = None, service: str | None = None, call: int | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
         """Return the newest decisions, newest first, at most ``limit`` (1 to 2048)."""
-        query = {"client": client, "call": call, "limit": limit}
+        query = {"client": client, "service": service, "call": call, "limit": limit}
         answer = _object(self._core.explain(json.dumps(query).encode()))
         return list(answer["calls"])
 

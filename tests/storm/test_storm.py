@@ -1,0 +1,50 @@
+"""A reconnect storm end to end: the lab's provider and hosts, a real gate between them, its promises."""
+
+import pytest
+
+from tidegate.lab.play import Result, play
+from tidegate.lab.scenario import Law, Scenario
+
+pytestmark = [pytest.mark.storm, pytest.mark.timeout(120)]
+
+SMALL = Scenario(hosts=60, knee=8, speed=10)
+
+
+def through_the_gate(scenario: Scenario) -> Result:
+    return play(scenario, gate=True, watch=lambda _: None)
+
+
+def check(scenario: Scenario, result: Result, *, wasted: float) -> None:
+    seen = result.numbers()
+    assert seen["connected"] == scenario.hosts
+    assert seen["last_connected_s"] is not None
+    assert seen["timeouts"] == 0
+    assert seen["wasted_work"] <= wasted
+    assert seen["max_in_flight"] <= scenario.limit + 1
+    assert seen["arrived"] == seen["admitted"] + seen["turned_away"] + seen["client_gone"]
+
+
+@pytest.mark.parametrize("law", ["usl", "cliff", "convoy"])
+def test_every_host_gets_in(law: Law) -> None:
+    scenario = Scenario(hosts=60, law=law, knee=8, speed=10)
+    check(scenario, through_the_gate(scenario), wasted=0)
+
+
+def test_every_host_gets_in_through_passthrough() -> None:
+    scenario = Scenario(hosts=60, knee=8, speed=10, passthrough=True)
+    check(scenario, through_the_gate(scenario), wasted=0.05)
+
+
+def test_no_call_is_without_a_fate() -> None:
+    result = through_the_gate(SMALL)
+    counters = result.counters
+    assert counters is not None
+    assert counters["unknown_call"] == 0
+    assert result.provider["requests"] == counters["admitted"]
+
+
+def test_without_the_gate_the_provider_takes_more_than_it_can_serve() -> None:
+    seen = play(Scenario(hosts=150, knee=8, speed=20), gate=False, watch=lambda _: None).numbers()
+    assert seen["max_in_flight"] > 100
+    assert seen["timeouts"] > 0
+    assert seen["arrived"] == seen["admitted"] + seen["turned_away"]
