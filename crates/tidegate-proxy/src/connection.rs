@@ -4,6 +4,7 @@
 
 use crate::buffer::Buf;
 use crate::call;
+use crate::handshake::Subject;
 use crate::home::Home;
 use crate::stream::Stream;
 use std::future::poll_fn;
@@ -24,8 +25,8 @@ pub(crate) struct Conn {
     pub(crate) home: Rc<Home>,
     /// Who is at the other end: the TCP peer, or whom a PROXY header named.
     pub(crate) peer: SocketAddr,
-    /// Subject of the client's certificate.
-    pub(crate) subject: Option<Arc<str>>,
+    /// Who it is by its certificate.
+    pub(crate) subject: Option<Arc<Subject>>,
     pub(crate) slot: u32,
     /// No call has come yet.
     fresh: bool,
@@ -34,6 +35,8 @@ pub(crate) struct Conn {
 /// What follows after the calls that had come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
+    /// Nothing had come after all: go on waiting.
+    Nothing,
     /// Wait for another.
     Idle,
     /// The connection is over.
@@ -43,7 +46,7 @@ pub(crate) enum Next {
 }
 
 impl Conn {
-    pub(crate) fn new(stream: Stream, home: Rc<Home>, peer: SocketAddr, subject: Option<Arc<str>>) -> Conn {
+    pub(crate) fn new(stream: Stream, home: Rc<Home>, peer: SocketAddr, subject: Option<Arc<Subject>>) -> Conn {
         home.service.stats.open_conns.add(1);
         let slot = home.timers.add();
         Conn { stream, home, peer, subject, slot, fresh: true }
@@ -131,10 +134,8 @@ impl Drop for Conn {
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(mut conn: Conn) {
+    let mut after = Some(conn.home.service.setup().io.head_timeout);
     loop {
-        let setup = conn.home.service.setup();
-        let mut after = Some(if conn.fresh { setup.io.head_timeout } else { setup.io.idle_timeout });
-        drop(setup);
         if !poll_fn(|cx| conn.poll_idle(cx, &mut after)).await {
             if conn.fresh {
                 conn.home.service.stats.silent.add(1);
@@ -142,7 +143,11 @@ pub(crate) async fn serve(mut conn: Conn) {
             return;
         }
         match Box::pin(call::calls(&mut conn)).await {
-            Next::Idle => conn.fresh = false,
+            Next::Nothing => {}
+            Next::Idle => {
+                conn.fresh = false;
+                after = Some(conn.home.service.setup().io.idle_timeout);
+            }
             Next::Close => return,
             Next::Linger => return Box::pin(conn.linger()).await,
         }

@@ -13,6 +13,7 @@ mod connection;
 mod error;
 mod explain;
 mod gate;
+mod handshake;
 mod home;
 mod http1;
 mod listener;

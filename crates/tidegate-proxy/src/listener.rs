@@ -1,10 +1,13 @@
 //! Accepts clients of one service and gives each a task of its own.
 
 use crate::connection::{Conn, serve};
+use crate::handshake;
 use crate::home::Home;
-use crate::stream::Stream;
+use crate::stream::{Sock, Stream};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
+use tidegate_core::reason::Reason;
 use tokio::net::TcpListener;
 
 /// How long accepting rests when the process has no file descriptors left.
@@ -22,8 +25,7 @@ pub(crate) async fn accept(listener: TcpListener, home: Rc<Home>) {
                     continue;
                 }
                 if tcp.set_nodelay(true).is_ok() {
-                    let conn = Conn::new(Stream::plain(tcp), home.clone(), peer, None);
-                    tokio::task::spawn_local(serve(conn));
+                    begin(Sock::new(tcp), &home, peer);
                 }
             }
             Err(error) if would_last(&error) => {
@@ -32,6 +34,25 @@ pub(crate) async fn accept(listener: TcpListener, home: Rc<Home>) {
             }
             Err(_) => stats.connections_dropped.add(1),
         }
+    }
+}
+
+/// Gives a connection its task. What comes before the first call is boxed: it is gone when the connection idles.
+fn begin(sock: Sock, home: &Rc<Home>, peer: SocketAddr) {
+    let setup = home.service.setup();
+    if !handshake::is_needed(&setup) {
+        tokio::task::spawn_local(serve(Conn::new(Stream::plain(sock), home.clone(), peer, None)));
+        return;
+    }
+    let id = home.pending.number();
+    let opening = handshake::open(sock, home.clone(), peer, id);
+    let task = tokio::task::spawn_local(async move {
+        if let Some(conn) = Box::pin(opening).await {
+            tokio::task::spawn_local(serve(conn));
+        }
+    });
+    if home.pending.add(id, task.abort_handle(), setup.io.handshakes_max) {
+        home.service.stats.refuse(Reason::Handshake);
     }
 }
 

@@ -2,7 +2,10 @@
 
 use crate::stats::ServerStats;
 use crate::stream::Stream;
+use crate::tls::client::Upstream;
+use crate::wire::proxy_header::Version;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_core::time::{Nanos, Span};
 
@@ -24,9 +27,17 @@ pub(crate) struct Key {
 pub(crate) struct Server {
     pub(crate) name: Arc<str>,
     pub(crate) address: Arc<str>,
-    pub(crate) stats: ServerStats,
+    pub(crate) stats: Arc<ServerStats>,
+    /// How it is encrypted.
+    pub(crate) tls: Option<Upstream>,
+    /// Which PROXY header each connection begins with.
+    pub(crate) send_proxy: Option<Version>,
+    tls_profile: u64,
     idle: Mutex<Vec<Idle>>,
 }
+
+/// Numbers of TLS profiles: each loaded configuration has its own.
+static PROFILES: AtomicU64 = AtomicU64::new(1);
 
 struct Idle {
     key: Key,
@@ -35,13 +46,22 @@ struct Idle {
 }
 
 impl Server {
-    pub(crate) fn new(name: &str, address: &str) -> Arc<Server> {
-        Arc::new(Server {
-            name: name.into(),
-            address: address.into(),
-            stats: ServerStats::default(),
-            idle: Mutex::new(Vec::new()),
-        })
+    /// A server as the plan says; counters go on from `stats`.
+    pub(crate) fn new(
+        (name, address): (&str, &str),
+        tls: Option<Upstream>,
+        send_proxy: Option<Version>,
+        stats: Arc<ServerStats>,
+    ) -> Arc<Server> {
+        let tls_profile = if tls.is_some() { PROFILES.fetch_add(1, Ordering::Relaxed) } else { 0 };
+        let (name, address) = (name.into(), address.into());
+        Arc::new(Server { name, address, stats, tls, send_proxy, tls_profile, idle: Mutex::new(Vec::new()) })
+    }
+
+    /// The key of connections for a client at `peer`.
+    pub(crate) fn key(&self, peer: SocketAddr) -> Key {
+        let proxied_for = self.send_proxy.is_some().then_some(peer);
+        Key { address: self.address.clone(), tls_profile: self.tls_profile, proxied_for }
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Idle>> {

@@ -144,15 +144,26 @@ impl Service {
     }
 
     /// Begins the drain: nothing more is admitted, held calls are turned away, connections close with their next answer.
-    pub(crate) fn stop(&self) {
+    /// The machine's numbers before and after.
+    pub(crate) fn stop(&self) -> (Snapshot, Snapshot) {
         self.stopping.store(true, Ordering::Relaxed);
-        self.event(Event::Drain);
-    }
-
-    /// Swaps the plan. Held calls stay in line; servers are matched by name.
-    pub(crate) fn apply(&self, setup: Setup, plan: tidegate_core::admission::Plan) -> Result<(), String> {
         let now = clock::now();
         let mut core = self.core();
+        let before = core.machine.snapshot(now);
+        core.event(now, Event::Drain);
+        self.rearm(&core);
+        (before, core.machine.snapshot(now))
+    }
+
+    /// Swaps the plan. Held calls stay in line; servers are matched by name. The machine's numbers before and after.
+    pub(crate) fn apply(
+        &self,
+        setup: Setup,
+        plan: tidegate_core::admission::Plan,
+    ) -> Result<(Snapshot, Snapshot), String> {
+        let now = clock::now();
+        let mut core = self.core();
+        let before = core.machine.snapshot(now);
         let mut actions = std::mem::take(&mut core.actions);
         let servers = setup.servers.clone();
         let result = core.machine.apply(now, plan, &mut actions).map_err(|error| error.to_string());
@@ -163,7 +174,7 @@ impl Service {
         core.deliver(now, &mut actions);
         core.actions = actions;
         self.rearm(&core);
-        result
+        result.map(|()| (before, core.machine.snapshot(now)))
     }
 
     /// The machine's own numbers.

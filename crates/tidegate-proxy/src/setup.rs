@@ -1,21 +1,31 @@
 //! The part of a plan that connections use, compiled once per plan.
 
 use crate::error::GateError;
-use crate::plan::{IdentityPlan, IoPlan, MatchPlan, ServicePlan, TlsPlan};
-use crate::pool::{Key, Server};
+use crate::plan::{
+    IdentityPlan, IoPlan, MatchPlan, ProxyVersion, ServerPlan, ServerTlsPlan, ServicePlan, TlsPlan, VerifyPlan,
+};
+use crate::pool::Server;
 use crate::protocol::Protocol;
+use crate::tls::TlsError;
+use crate::tls::client::{self, OwnCertificate, Thumbprint, Upstream, Verify};
+use crate::tls::identity::Identity;
+use crate::tls::server::{self, ClientAuth};
+use crate::wire::proxy_header::Version;
 use ipnet::IpNet;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use tidegate_core::admission::SessionKey;
+use tokio_rustls::TlsAcceptor;
 
 /// What connections of one service go by.
 pub(crate) struct Setup {
     pub(crate) io: IoPlan,
     pub(crate) protocol: Protocol,
     pub(crate) servers: Vec<Arc<Server>>,
+    /// Opens clients' TLS, where the plan says so.
+    pub(crate) tls: Option<TlsAcceptor>,
     /// The plan as it was given, for status.
     pub(crate) plan: ServicePlan,
     seed: u64,
@@ -27,25 +37,17 @@ impl Setup {
     /// # Errors
     /// A file that the plan names cannot be used.
     pub(crate) fn new(plan: &ServicePlan, before: Option<&Setup>) -> Result<Setup, GateError> {
-        let servers = plan.servers.iter().map(|server| {
-            let known =
-                before.iter().flat_map(|b| &b.servers).find(|s| *s.name == server.name && *s.address == server.address);
-            known.cloned().unwrap_or_else(|| Server::new(&server.name, &server.address))
-        });
+        let servers = plan.servers.iter().map(|server| load_server(server, before));
+        let servers = servers.collect::<Result<Vec<_>, _>>()?;
         let scheme = if matches!(plan.tls, TlsPlan::None {}) { "http" } else { "https" };
         Ok(Setup {
             io: plan.io.clone(),
             protocol: Protocol::new(&plan.protocol, scheme)?,
-            servers: servers.collect(),
+            servers,
+            tls: load_acceptor(&plan.tls)?,
             seed: plan.admission.seed,
             plan: plan.clone(),
         })
-    }
-
-    /// The key of connections to `server` for a client at `peer`.
-    pub(crate) fn key(&self, server: &Server, peer: SocketAddr) -> Key {
-        let proxied = self.plan.servers.iter().any(|s| *s.name == *server.name && s.send_proxy.is_some());
-        Key { address: server.address.clone(), tls_profile: 0, proxied_for: proxied.then_some(peer) }
     }
 
     /// Whether what `hop` says about who is behind it is believed.
@@ -68,18 +70,63 @@ impl Setup {
     /// What the plan knows of this client: the first entry that matches.
     pub(crate) fn identity<'a>(
         &self,
-        subject: Option<&str>,
+        subject: Option<&Identity>,
         address: IpAddr,
         header: impl Fn(&str) -> Option<&'a [u8]>,
     ) -> Option<&IdentityPlan> {
         self.plan.identities.iter().find(|identity| match &identity.matches {
-            MatchPlan::Subject(wanted) => subject == Some(wanted),
+            MatchPlan::Subject(wanted) => subject.is_some_and(|subject| subject.is(wanted)),
             MatchPlan::Address(net) => net.contains(&address),
             MatchPlan::Header(name, start) => header(&name.to_ascii_lowercase()).is_some_and(|value| {
                 value.len() >= start.len() && value[..start.len()].eq_ignore_ascii_case(start.as_bytes())
             }),
         })
     }
+}
+
+/// A server that `before` knows just as it is goes on with its connections. One with TLS is loaded anew, for its files
+/// may have changed; only its counters go on.
+fn load_server(plan: &ServerPlan, before: Option<&Setup>) -> Result<Arc<Server>, GateError> {
+    let known = before.and_then(|b| {
+        let at = b.plan.servers.iter().position(|s| s.name == plan.name)?;
+        Some((b.plan.servers.get(at)?, b.servers.get(at)?))
+    });
+    match known {
+        Some((same, server)) if same == plan && plan.tls.is_none() => return Ok(server.clone()),
+        _ => {}
+    }
+    let stats = known.map(|(_, server)| server.stats.clone()).unwrap_or_default();
+    let tls = plan.tls.as_ref().map(|tls| load_upstream(&plan.address, tls)).transpose()?;
+    let send_proxy = plan.send_proxy.map(|version| match version {
+        ProxyVersion::V1 => Version::V1,
+        ProxyVersion::V2 => Version::V2,
+    });
+    Ok(Server::new((&plan.name, &plan.address), tls, send_proxy, stats))
+}
+
+fn load_upstream(address: &str, tls: &ServerTlsPlan) -> Result<Upstream, GateError> {
+    let verify = match &tls.verify {
+        VerifyPlan::Ca(path) => Verify::Ca(path),
+        VerifyPlan::Sha256(text) => Verify::Thumbprint(
+            Thumbprint::parse(text).ok_or_else(|| GateError::plan("tls.verify.sha256", "is not a thumbprint"))?,
+        ),
+        VerifyPlan::None(_) => Verify::Nothing,
+    };
+    let own = match (&tls.certificate, &tls.key) {
+        (Some(certificate), Some(key)) => Some(OwnCertificate { certificate, key }),
+        _ => None,
+    };
+    client::upstream(address, tls.name.as_deref(), verify, own).map_err(tls_error)
+}
+
+fn load_acceptor(plan: &TlsPlan) -> Result<Option<TlsAcceptor>, GateError> {
+    let TlsPlan::Terminate { certificate, key, client_ca, client_required } = plan else { return Ok(None) };
+    let clients = client_ca.as_deref().map(|ca| ClientAuth { ca, required: *client_required });
+    server::config(certificate, key, clients).map(|config| Some(config.into())).map_err(tls_error)
+}
+
+fn tls_error(error: TlsError) -> GateError {
+    GateError::new("tls", error.message, error.hint)
 }
 
 fn trusted(nets: &[IpNet], hop: IpAddr) -> bool {

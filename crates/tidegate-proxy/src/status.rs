@@ -67,6 +67,7 @@ fn service(served: &Served) -> Value {
                 "connections_dropped": stats.connections_dropped.get(),
                 "connects": stats.connects.get(),
                 "reuses": stats.reuses.get(),
+                "tls": server.tls.as_ref().map(|tls| if tls.unverified { "unverified" } else { "verified" }),
             })
         })
         .collect();
@@ -92,6 +93,7 @@ fn service(served: &Served) -> Value {
         "open_conns": service.stats.open_conns.get(),
         "open_requests": service.stats.open_requests.get(),
         "connections_dropped": service.stats.connections_dropped.get(),
+        "buffer_bytes": service.stats.buffer_bytes.get(),
         "connections_silent": service.stats.silent.get(),
         "estimated": matches!(plan.tls, TlsPlan::Passthrough { .. }),
         "servers": servers,

@@ -1,15 +1,19 @@
 //! A connection to the server that the machine chose: an idle one, else a new one.
 
 use crate::connection::Conn;
-use crate::pool::{Key, Server, ServerConn};
+use crate::handshake::header_for;
+use crate::pool::{Server, ServerConn};
 use crate::setup::Setup;
-use crate::stream::Stream;
+use crate::stream::{Sock, Stream};
 use std::future::{Future, poll_fn};
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, TlsStream};
 
 /// What came of it.
 pub(super) enum Connected {
@@ -22,15 +26,14 @@ pub(super) enum Connected {
 }
 
 /// An idle connection to `server` for this client, if there is one.
-pub(super) fn idle(conn: &Conn, setup: &Setup, server: &Arc<Server>) -> Option<ServerConn> {
-    server.check_out(&setup.key(server, conn.peer))
+pub(super) fn idle(conn: &Conn, server: &Arc<Server>) -> Option<ServerConn> {
+    server.check_out(&server.key(conn.peer))
 }
 
 /// A new connection to `server`.
 pub(super) async fn fresh(conn: &mut Conn, setup: &Setup, server: &Arc<Server>) -> Connected {
     conn.deadline(setup.io.connect_timeout).await;
-    let key = setup.key(server, conn.peer);
-    let mut making = pin!(make(server.clone(), key));
+    let mut making = pin!(make(server.clone(), conn.peer, conn.stream.local_addr().ok()));
     let made = poll_fn(|cx| {
         if let Poll::Ready(result) = making.as_mut().poll(cx) {
             return Poll::Ready(Some(result.ok()));
@@ -51,8 +54,20 @@ pub(super) async fn fresh(conn: &mut Conn, setup: &Setup, server: &Arc<Server>) 
     }
 }
 
-async fn make(server: Arc<Server>, key: Key) -> io::Result<ServerConn> {
-    let tcp = TcpStream::connect(&*server.address).await?;
+/// Connects: TCP, the PROXY header if one is to be sent, TLS if it is to be spoken.
+async fn make(server: Arc<Server>, client: SocketAddr, here: Option<SocketAddr>) -> io::Result<ServerConn> {
+    let mut tcp = TcpStream::connect(&*server.address).await?;
     tcp.set_nodelay(true)?;
-    Ok(ServerConn::new(&server, key, Stream::plain(tcp)))
+    if let (Some(version), Some(here)) = (server.send_proxy, here) {
+        tcp.write_all(&header_for(version, client, here)).await?;
+    }
+    let sock = Sock::new(tcp);
+    let stream = match &server.tls {
+        None => Stream::plain(sock),
+        Some(tls) => {
+            let connecting = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), sock);
+            Stream::tls(TlsStream::Client(connecting.await?))
+        }
+    };
+    Ok(ServerConn::new(&server, server.key(client), stream))
 }

@@ -1,7 +1,7 @@
 //! One call: ask the machine, wait if held, get a connection, relay, and tell the machine how it ended.
 
-use super::connect::{self, Connected};
 use super::body;
+use super::connect::{self, Connected};
 use super::prepare::{Prepared, prepare};
 use super::refuse;
 use crate::buffer::Buf;
@@ -94,15 +94,23 @@ async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: 
                 }
             },
             Decision::TurnAway { reason, retry_after } => {
-                let (status, next) = refuse::turn_away(conn, setup, &facts, buf, (reason, retry_after), prepared.soap.as_ref()).await;
+                let (status, next) =
+                    refuse::turn_away(conn, setup, &facts, buf, (reason, retry_after), prepared.soap.as_ref()).await;
                 let who =
                     if matches!(reason, Reason::Draining | Reason::Maintenance) { Who::Operator } else { Who::Gate };
                 ticket.close(end(who, Step::Queue), status);
                 return next;
             }
             Decision::Expire => {
-                let (status, next) =
-                    refuse::turn_away(conn, setup, &facts, buf, (Reason::Deadline, Span::secs(1)), prepared.soap.as_ref()).await;
+                let (status, next) = refuse::turn_away(
+                    conn,
+                    setup,
+                    &facts,
+                    buf,
+                    (Reason::Deadline, Span::secs(1)),
+                    prepared.soap.as_ref(),
+                )
+                .await;
                 ticket.abandon(end(Who::Server, Step::Connect), status);
                 return next;
             }
@@ -129,7 +137,7 @@ async fn held(conn: &mut Conn, buf: &mut Option<Buf>, ticket: &Ticket) -> Option
 }
 
 async fn reach(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, ticket: &Ticket) -> Connected {
-    if let Some(idle) = connect::idle(conn, setup, server) {
+    if let Some(idle) = connect::idle(conn, server) {
         return Connected::Yes(idle);
     }
     let connected = connect::fresh(conn, setup, server).await;
@@ -181,11 +189,8 @@ async fn exchange(
     let rest = state.take_rest();
     let lead = state.finish();
     home.buffers.unscratch(lead);
-    let answered = if told.overload {
-        Outcome::Overload
-    } else {
-        Outcome::Answered { opened, closed: closed || told.closed }
-    };
+    let answered =
+        if told.overload { Outcome::Overload } else { Outcome::Answered { opened, closed: closed || told.closed } };
     let broken = |conn: &ServerConn| conn.server().stats.connections_dropped.add(1);
     match ended {
         Ended::Whole { reuse_server, keep_client } => {

@@ -30,13 +30,15 @@ enum Head {
 pub(crate) async fn calls(conn: &mut Conn) -> Next {
     let Some(buf) = conn.home.buffers.lend() else { return refuse::no_memory(conn).await };
     let mut buf = Some(buf);
+    let mut served = false;
     loop {
         let head = match &mut buf {
             Some(block) => read_head(conn, block).await,
             None => return Next::Idle,
         };
+        let nothing = if served { Next::Idle } else { Next::Nothing };
         let next = match head {
-            Head::Nothing => return Next::Idle,
+            Head::Nothing => return nothing,
             Head::Over => return Next::Close,
             Head::Bad(refusal) => return refuse::bad_request(conn, refusal).await,
             Head::Whole(end) => dispatch::call(conn, &mut buf, end).await,
@@ -44,6 +46,7 @@ pub(crate) async fn calls(conn: &mut Conn) -> Next {
         if next != Next::Idle {
             return next;
         }
+        served = true;
         // Pipelined bytes are the next call; nothing there: give the block back and wait without one.
         match &mut buf {
             Some(block) if !block.is_empty() => {

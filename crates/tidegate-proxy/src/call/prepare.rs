@@ -61,7 +61,7 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
     let lines = request.headers.iter().filter(|h| fields::is(h.name, "x-forwarded-for")).map(|h| h.value);
     let address = if trusted { forwarded::client(hop, lines, &setup.plan.forwarded_from) } else { hop };
     let (key, client) = client(conn, setup, &call, address, trusted);
-    let known = setup.identity(conn.subject.as_deref(), address, |name| request.header(name));
+    let known = setup.identity(conn.subject.as_ref().map(|s| &s.identity), address, |name| request.header(name));
     let known_role = known.and_then(|k| k.role);
     let arrival = Arrival {
         client: key,
@@ -92,7 +92,7 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
 /// The identity: certificate subject, else session, else user (from trusted hops), else address.
 fn client(conn: &Conn, setup: &Setup, call: &Call<'_>, address: IpAddr, trusted: bool) -> (ClientKey, ClientName) {
     if let Some(subject) = &conn.subject {
-        return (ClientKey(setup.hash(b'c', subject.as_bytes())), ClientName::Text(subject.clone()));
+        return (ClientKey(setup.hash(b'c', subject.text.as_bytes())), ClientName::Text(subject.text.clone()));
     }
     let name = ClientName::Addr(address);
     if let Some(token) = call.session {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use tidegate_core::admission::Machine;
+use tidegate_core::admission::{Machine, Snapshot};
 
 /// What a change of plan did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -111,29 +111,28 @@ fn added(plan: &ServicePlan) -> Result<(Arc<Service>, ServiceChange), GateError>
 }
 
 fn update(service: &Service, plan: &ServicePlan, moved: bool) -> Result<ServiceChange, GateError> {
-    let before = service.snapshot();
     let setup = Setup::new(plan, Some(&service.setup()))?;
-    service
+    let (before, after) = service
         .apply(setup, plan.admission.clone())
         .map_err(|error| GateError::plan(format_args!("services[{}].admission", plan.name), error))?;
-    Ok(compare(service, &before, if moved { "moved" } else { "kept" }))
+    Ok(compare(service, &before, &after, if moved { "moved" } else { "kept" }))
 }
 
 fn removed(shared: &Shared, service: &Arc<Service>) -> ServiceChange {
-    let before = service.snapshot();
     shared.shard.send(Command::Unlisten(service.clone()));
-    service.stop();
-    compare(service, &before, "removed")
+    let (before, after) = service.stop();
+    compare(service, &before, &after, "removed")
 }
 
-fn compare(service: &Service, before: &tidegate_core::admission::Snapshot, change: &'static str) -> ServiceChange {
-    let after = service.snapshot();
+fn compare(service: &Service, before: &Snapshot, after: &Snapshot, change: &'static str) -> ServiceChange {
+    let (held_before, held_after) = (before.held.iter().sum::<u32>(), after.held.iter().sum::<u32>());
+    let turned_away = after.counters.turned_away_total() - before.counters.turned_away_total();
     ServiceChange {
         name: service.name.to_string(),
         change,
-        held_before: before.held.iter().sum(),
-        held_after: after.held.iter().sum(),
-        turned_away: after.counters.turned_away_total() - before.counters.turned_away_total(),
-        admitted: after.counters.admitted - before.counters.admitted,
+        held_before,
+        held_after,
+        turned_away,
+        admitted: u64::from(held_before).saturating_sub(u64::from(held_after) + turned_away),
     }
 }

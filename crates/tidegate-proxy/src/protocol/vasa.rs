@@ -48,7 +48,11 @@ impl Vasa {
         };
         let faults = Faults {
             default: plan.default.fault.as_str().into(),
-            known: plan.operations.iter().map(|(name, operation)| (name.clone(), operation.fault.as_str().into())).collect(),
+            known: plan
+                .operations
+                .iter()
+                .map(|(name, operation)| (name.clone(), operation.fault.as_str().into()))
+                .collect(),
         };
         Ok(Vasa { plan: plan.clone(), public, scheme, faults })
     }

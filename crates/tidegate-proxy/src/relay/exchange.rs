@@ -4,8 +4,8 @@ use super::pump::{Fail, Pump, Wait};
 use super::whole::Whole;
 use crate::buffer::Buf;
 use crate::home::Home;
-use crate::http1::fields::is;
 use crate::http1::body::Decoder;
+use crate::http1::fields::is;
 use crate::http1::request::{Facts, FieldRoom, Method};
 use crate::http1::response::{self, Manner, Response};
 use crate::http1::scan::Scan;
@@ -257,6 +257,7 @@ impl<'a> Exchange<'a> {
                         Err(Fail::TooMuch) => {
                             return Poll::Ready(Ended::Whole { reuse_server: false, keep_client: false });
                         }
+                        Err(_) if pump.written == 0 => return Poll::Ready(self.unreadable()),
                         Err(_) => return Poll::Ready(Ended::Cut),
                     }
                 }

@@ -14,13 +14,7 @@ pub(crate) enum Stream {
     /// Cleartext.
     Plain(Sock),
     /// TLS, as client or as server.
-    Tls(Box<Tls>),
-}
-
-/// A TLS stream, and whether it may hold decrypted bytes that the socket's readiness does not show.
-pub(crate) struct Tls {
-    stream: TlsStream<Sock>,
-    more: bool,
+    Tls(Box<TlsStream<Sock>>),
 }
 
 impl Stream {
@@ -28,27 +22,28 @@ impl Stream {
         Stream::Plain(sock)
     }
 
-    /// After the handshake, whose last flight may have brought data along.
+    /// After the handshake.
     pub(crate) fn tls(stream: TlsStream<Sock>) -> Stream {
-        Stream::Tls(Box::new(Tls { stream, more: true }))
+        Stream::Tls(Box::new(stream))
     }
 
     fn sock(&self) -> &Sock {
         match self {
             Stream::Plain(sock) => sock,
-            Stream::Tls(tls) => tls.stream.get_ref().0,
+            Stream::Tls(tls) => tls.get_ref().0,
         }
     }
 
     fn sock_mut(&mut self) -> &mut Sock {
         match self {
             Stream::Plain(sock) => sock,
-            Stream::Tls(tls) => tls.stream.get_mut().0,
+            Stream::Tls(tls) => tls.get_mut().0,
         }
     }
 
-    fn may_hold(&self) -> bool {
-        matches!(self, Stream::Tls(tls) if tls.more)
+    /// Whether decrypted bytes, or the end, are there that the socket's readiness does not show.
+    fn holds(&self) -> bool {
+        matches!(self, Stream::Tls(tls) if !tls.get_ref().1.wants_read())
     }
 
     /// The address of this end.
@@ -58,7 +53,7 @@ impl Stream {
 
     /// Ready when a read is worth attaching a buffer.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.may_hold() { Poll::Ready(()) } else { self.sock().poll_readable(cx) }
+        if self.holds() { Poll::Ready(()) } else { self.sock().poll_readable(cx) }
     }
 
     /// Ready when the other side has left; reads nothing.
@@ -68,25 +63,20 @@ impl Stream {
 
     /// Whether this idle connection may be used again: open, and not one byte has come.
     pub(crate) fn is_quiet(&self) -> bool {
-        !self.may_hold() && self.sock().is_quiet()
+        !self.holds() && self.sock().is_quiet()
     }
 
     /// As [`Stream::is_quiet`], by what the reactor last saw only: no system call.
     pub(crate) fn seems_quiet(&self) -> bool {
-        !self.may_hold() && self.sock().seems_quiet()
+        !self.holds() && self.sock().seems_quiet()
     }
 
     /// Reads into `room`; 0 is the end.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
-        let size = room.len();
         let mut buf = ReadBuf::new(room);
         let result = match self {
             Stream::Plain(sock) => Pin::new(sock).poll_read(cx, &mut buf),
-            Stream::Tls(tls) => {
-                let result = Pin::new(&mut tls.stream).poll_read(cx, &mut buf);
-                tls.more = result.is_ready() && buf.filled().len() == size;
-                result
-            }
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_read(cx, &mut buf),
         };
         result.map_ok(|()| buf.filled().len())
     }
@@ -95,7 +85,7 @@ impl Stream {
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         match self {
             Stream::Plain(sock) => Pin::new(sock).poll_write(cx, data),
-            Stream::Tls(tls) => Pin::new(&mut tls.stream).poll_write(cx, data),
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_write(cx, data),
         }
     }
 
@@ -107,7 +97,7 @@ impl Stream {
     ) -> Poll<io::Result<usize>> {
         match self {
             Stream::Plain(sock) => Pin::new(sock).poll_write_vectored(cx, slices),
-            Stream::Tls(tls) => Pin::new(&mut tls.stream).poll_write_vectored(cx, slices),
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_write_vectored(cx, slices),
         }
     }
 
@@ -120,7 +110,7 @@ impl Stream {
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Plain(sock) => Pin::new(sock).poll_flush(cx),
-            Stream::Tls(tls) => Pin::new(&mut tls.stream).poll_flush(cx),
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_flush(cx),
         }
     }
 
@@ -128,7 +118,7 @@ impl Stream {
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Stream::Plain(sock) => Pin::new(sock).poll_shutdown(cx),
-            Stream::Tls(tls) => Pin::new(&mut tls.stream).poll_shutdown(cx),
+            Stream::Tls(tls) => Pin::new(&mut **tls).poll_shutdown(cx),
         }
     }
 }

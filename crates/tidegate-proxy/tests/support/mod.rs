@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tidegate_proxy::Gate;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -54,7 +55,7 @@ pub fn plan(server: SocketAddr, limit: u32) -> Value {
 
 /// A gate that ends with the test.
 pub struct Gated {
-    pub gate: Gate,
+    pub gate: Arc<Gate>,
     pub address: SocketAddr,
 }
 
@@ -62,7 +63,7 @@ pub struct Gated {
 pub fn start(plan: &Value) -> Gated {
     let gate = Gate::start(plan.to_string().as_bytes()).expect("the gate starts");
     let address = gate.addresses()[0].1;
-    Gated { gate, address }
+    Gated { gate: Arc::new(gate), address }
 }
 
 impl Gated {
