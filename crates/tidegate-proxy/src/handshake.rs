@@ -48,7 +48,8 @@ impl Pending {
         if all.len() <= max as usize {
             return false;
         }
-        let victim = all.iter().find(|(_, entry)| !entry.spoke).or_else(|| all.iter().next()).map(|(id, _)| *id);
+        let silent = all.range(..id).find(|(_, entry)| !entry.spoke);
+        let victim = silent.or_else(|| all.iter().next()).map(|(id, _)| *id);
         if let Some(entry) = victim.and_then(|id| all.remove(&id)) {
             entry.task.abort();
         }
@@ -158,12 +159,12 @@ impl Opening<'_> {
             if !self.readable(&accepting).await {
                 return self.fail();
             }
-            self.home.pending.spoke(self.id);
             let Ok(_turn) = self.home.crypto.acquire().await else { return self.fail() };
             tokio::task::yield_now().await;
             match poll_fn(|cx| Poll::Ready(Pin::new(&mut accepting).poll(cx))).await {
                 Poll::Ready(Ok(stream)) => break stream,
                 Poll::Ready(Err(_)) => return self.fail(),
+                Poll::Pending if accepting.get_ref().is_some_and(Sock::heard) => self.home.pending.spoke(self.id),
                 Poll::Pending => {}
             }
         };

@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 pub(crate) struct Sock {
     tcp: TcpStream,
     unread: bool,
+    /// At least one byte has been read.
+    heard: bool,
     /// Bytes that were read too far (behind a PROXY header, of a hello): they come first. Boxed twice to cost a word.
     #[expect(clippy::box_collection, reason = "an idle connection pays for one word instead of three")]
     back: Option<Box<Vec<u8>>>,
@@ -21,11 +23,16 @@ pub(crate) struct Sock {
 
 impl Sock {
     pub(crate) fn new(tcp: TcpStream) -> Sock {
-        Sock { tcp, unread: false, back: None }
+        Sock { tcp, unread: false, heard: false, back: None }
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
         &self.tcp
+    }
+
+    /// Whether the other side has said anything.
+    pub(crate) fn heard(&self) -> bool {
+        self.heard
     }
 
     /// Puts bytes back: the next read gives them again.
@@ -112,12 +119,13 @@ impl AsyncRead for Sock {
             self.back = Some(back).filter(|back| !back.is_empty());
             return Poll::Ready(Ok(()));
         }
-        if self.unread
-            && let Some(result) = self.read_past_readiness(buf)
-        {
-            return Poll::Ready(result);
-        }
-        Pin::new(&mut self.tcp).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let result = match self.unread.then(|| self.read_past_readiness(buf)).flatten() {
+            Some(result) => Poll::Ready(result),
+            None => Pin::new(&mut self.tcp).poll_read(cx, buf),
+        };
+        self.heard |= buf.filled().len() > before;
+        result
     }
 }
 

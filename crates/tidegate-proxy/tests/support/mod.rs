@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
+pub mod tls;
+
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
