@@ -47,6 +47,12 @@ impl Buffers {
         Some(Buf { data, start: 0, end: 0, home: self.clone() })
     }
 
+    /// Counts `bytes` that are kept outside of a block for a long wait, until the charge is dropped.
+    pub(crate) fn charge(self: &Rc<Self>, bytes: usize) -> Charge {
+        self.used.set(self.used.get() + bytes);
+        Charge { bytes, home: self.clone() }
+    }
+
     /// An empty vector for putting a head together; see [`Buffers::unscratch`].
     pub(crate) fn scratch(&self) -> Vec<u8> {
         self.scratch.borrow_mut().pop().unwrap_or_default()
@@ -59,6 +65,18 @@ impl Buffers {
             vector.clear();
             kept.push(vector);
         }
+    }
+}
+
+/// Bytes counted by [`Buffers::charge`].
+pub(crate) struct Charge {
+    bytes: usize,
+    home: Rc<Buffers>,
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.home.used.set(self.home.used.get().saturating_sub(self.bytes));
     }
 }
 

@@ -6,6 +6,7 @@ use crate::buffer::Buf;
 use crate::call;
 use crate::handshake::Subject;
 use crate::home::Home;
+use crate::pool::ServerConn;
 use crate::stream::Stream;
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -27,6 +28,8 @@ pub(crate) struct Conn {
     pub(crate) peer: SocketAddr,
     /// Who it is by its certificate.
     pub(crate) subject: Option<Arc<Subject>>,
+    /// A server's connection on which this client has authenticated.
+    pub(crate) bound: Option<Box<ServerConn>>,
     pub(crate) slot: u32,
     /// No call has come yet.
     fresh: bool,
@@ -49,7 +52,7 @@ impl Conn {
     pub(crate) fn new(stream: Stream, home: Rc<Home>, peer: SocketAddr, subject: Option<Arc<Subject>>) -> Conn {
         home.service.stats.open_conns.add(1);
         let slot = home.timers.add();
-        Conn { stream, home, peer, subject, slot, fresh: true }
+        Conn { stream, home, peer, subject, bound: None, slot, fresh: true }
     }
 
     /// Ready with `true` when the client has sent something or left, with `false` when it was silent for too long.

@@ -56,6 +56,11 @@ impl Pending {
         true
     }
 
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.all.borrow().len()
+    }
+
     /// A number for the next connection.
     pub(crate) fn number(&self) -> u64 {
         self.next.replace(self.next.get() + 1)

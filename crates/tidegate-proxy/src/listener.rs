@@ -20,7 +20,8 @@ pub(crate) async fn accept(listener: TcpListener, home: Rc<Home>) {
         match listener.accept().await {
             Ok((tcp, peer)) => {
                 stats.accepted.add(1);
-                if stats.open_conns.get() >= u64::from(home.service.setup().io.connections_max) {
+                let open = stats.open_conns.get() + home.pending.len() as u64;
+                if open >= u64::from(home.service.setup().io.connections_max) {
                     stats.connections_dropped.add(1);
                     continue;
                 }

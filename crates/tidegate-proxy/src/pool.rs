@@ -84,6 +84,8 @@ impl Server {
                     key: idle.key,
                     server: self.clone(),
                     reused: true,
+                    bound: false,
+                    resting: false,
                 });
             }
             self.stats.open_conns.sub(1);
@@ -94,7 +96,7 @@ impl Server {
     pub(crate) fn sweep(&self, now: Nanos, max_age: Span) {
         let mut all = self.idle();
         let before = all.len();
-        all.retain(|idle| now.since(idle.since) < max_age && idle.stream.seems_quiet());
+        all.retain(|idle| now.since(idle.since) < max_age && idle.stream.is_quiet());
         self.stats.open_conns.sub((before - all.len()) as u64);
     }
 }
@@ -106,6 +108,9 @@ pub(crate) struct ServerConn {
     server: Arc<Server>,
     /// It has served a request before.
     pub(crate) reused: bool,
+    /// A user has authenticated on it (NTLM, Negotiate): it belongs to one client's connection and dies with it.
+    pub(crate) bound: bool,
+    resting: bool,
 }
 
 impl ServerConn {
@@ -114,7 +119,7 @@ impl ServerConn {
         server.stats.open_conns.add(1);
         server.stats.connects.add(1);
         server.stats.open_requests.add(1);
-        ServerConn { stream: Some(stream), key, server: server.clone(), reused: false }
+        ServerConn { stream: Some(stream), key, server: server.clone(), reused: false, bound: false, resting: false }
     }
 
     /// The connection itself; `None` only after it was given back.
@@ -124,6 +129,25 @@ impl ServerConn {
 
     pub(crate) fn server(&self) -> &Arc<Server> {
         &self.server
+    }
+
+    /// Keeps it between two calls of the one client that it is bound to.
+    pub(crate) fn rest(mut self) -> ServerConn {
+        self.server.stats.open_requests.sub(1);
+        self.resting = true;
+        self
+    }
+
+    /// Takes it up again after [`ServerConn::rest`], for a call to `server`; `None` when it has ended or leads elsewhere.
+    pub(crate) fn resume(mut self, server: &Arc<Server>) -> Option<ServerConn> {
+        let usable = Arc::ptr_eq(&self.server, server) && self.stream.as_ref().is_some_and(Stream::is_quiet);
+        usable.then(|| {
+            self.server.stats.open_requests.add(1);
+            self.server.stats.reuses.add(1);
+            self.resting = false;
+            self.reused = true;
+            self
+        })
     }
 
     /// Gives it back for the next call. Only after both messages were whole and not one byte is left over.
@@ -142,7 +166,7 @@ impl ServerConn {
 impl Drop for ServerConn {
     fn drop(&mut self) {
         if self.stream.is_some() {
-            self.server.stats.open_requests.sub(1);
+            self.server.stats.open_requests.sub(u64::from(!self.resting));
             self.server.stats.open_conns.sub(1);
         }
     }

@@ -205,3 +205,32 @@ async fn bytes_behind_an_answer_are_never_given_to_the_next_client() {
     third.reply("fine").await;
     assert_eq!(victim.answer().await.1, "fine");
 }
+
+#[tokio::test]
+async fn a_connection_on_which_a_user_authenticated_serves_that_client_only() {
+    let mut origin = Origin::start().await;
+    let gated = start(&plan(origin.address, 4));
+    let mut alice = Peer::connect(gated.address).await;
+    alice.send("GET /x HTTP/1.1\r\nHost: a\r\nAuthorization: NTLM abc\r\n\r\n").await;
+    let mut hers = origin.accept().await;
+    hers.head().await.expect("a request");
+    hers.send("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: NTLM def\r\nContent-Length: 0\r\n\r\n").await;
+    alice.answer().await;
+    let mut bob = Peer::connect(gated.address).await;
+    bob.send(GET).await;
+    let mut his = origin.accept().await;
+    his.head().await.expect("a connection of his own");
+    his.reply("bob").await;
+    assert_eq!(bob.answer().await.1, "bob");
+    for _ in 0..2 {
+        alice.send(GET).await;
+        hers.head().await.expect("hers, and no other");
+        hers.reply("alice").await;
+        assert_eq!(alice.answer().await.1, "alice");
+    }
+    drop(alice);
+    assert_eq!(hers.rest().await, b"", "it ends with her connection");
+    gated.until("all are done", |g| g.in_flight() == 0).await;
+    assert_eq!(gated.service()["servers"][0]["open_conns"], 1);
+    gated.assert_conserved();
+}

@@ -42,7 +42,7 @@ pub(super) async fn look(
         }
         block.compact();
         match conn.read(block).await {
-            Some(Ok(n)) if n > 0 => conn.deadline(setup.io.body_rate_timeout).await,
+            Some(Ok(n)) if n > 0 => {}
             Some(_) => {
                 conn.home.service.stats.refuse(Reason::BadRequest);
                 return Err(Next::Close);

@@ -70,7 +70,7 @@ async fn arrive(conn: &Conn, prepared: &Prepared) -> (Ticket, Decision) {
     poll_fn(|cx| Poll::Ready(conn.home.service.arrive(prepared.arrival, record, cx))).await
 }
 
-async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: Prepared) -> Next {
+async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, mut prepared: Prepared) -> Next {
     let (ticket, mut decision) = arrive(conn, &prepared).await;
     let facts = prepared.facts;
     loop {
@@ -86,7 +86,7 @@ async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: 
                     return Next::Close;
                 }
             },
-            Decision::Hold => match held(conn, buf, &ticket).await {
+            Decision::Hold => match held(conn, buf, &mut prepared.head, &ticket).await {
                 Some(next) => decision = next,
                 None => {
                     ticket.leave(end(Who::Client, Step::Queue));
@@ -119,7 +119,9 @@ async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, prepared: 
 }
 
 /// Waits for the machine's next word; `None` when the client leaves first. Nothing more is read meanwhile.
-async fn held(conn: &mut Conn, buf: &mut Option<Buf>, ticket: &Ticket) -> Option<Decision> {
+async fn held(conn: &mut Conn, buf: &mut Option<Buf>, head: &mut Vec<u8>, ticket: &Ticket) -> Option<Decision> {
+    head.shrink_to_fit();
+    let _charge = conn.home.buffers.charge(head.len());
     match buf {
         Some(block) if block.is_empty() => *buf = None,
         Some(block) => block.shrink(),
@@ -137,6 +139,9 @@ async fn held(conn: &mut Conn, buf: &mut Option<Buf>, ticket: &Ticket) -> Option
 }
 
 async fn reach(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, ticket: &Ticket) -> Connected {
+    if let Some(bound) = conn.bound.take().and_then(|bound| bound.resume(server)) {
+        return Connected::Yes(bound);
+    }
     if let Some(idle) = connect::idle(conn, server) {
         return Connected::Yes(idle);
     }
@@ -187,6 +192,7 @@ async fn exchange(
     let told = state.told;
     let (opened, closed) = state.session;
     let rest = state.take_rest();
+    server.bound |= state.binds();
     let lead = state.finish();
     home.buffers.unscratch(lead);
     let answered =
@@ -194,8 +200,10 @@ async fn exchange(
     let broken = |conn: &ServerConn| conn.server().stats.connections_dropped.add(1);
     match ended {
         Ended::Whole { reuse_server, keep_client } => {
-            if reuse_server {
-                server.give_back(home.timers.now());
+            match (reuse_server, server.bound) {
+                (true, false) => server.give_back(home.timers.now()),
+                (true, true) if keep_client => conn.bound = Some(Box::new(server.rest())),
+                _ => drop(server),
             }
             ticket.done(answered, end(Who::Server, Step::Done), status);
             if keep_client { Next::Idle } else { Next::Linger }

@@ -142,6 +142,11 @@ impl<'a> Exchange<'a> {
         self.sbuf = None;
     }
 
+    /// Whether the server's connection is bound to a user from now on.
+    pub(crate) fn binds(&self) -> bool {
+        self.request.sticky || self.answer.is_some_and(|answer| answer.sticky)
+    }
+
     /// Bytes of the server that lie behind a protocol switch.
     pub(crate) fn take_rest(&mut self) -> Option<Buf> {
         self.sbuf.take().filter(|buf| !buf.is_empty())
@@ -365,9 +370,8 @@ impl<'a> Exchange<'a> {
         }
         let sent = self.up_over && !self.up_broken;
         let clean = self.sbuf.as_ref().is_none_or(Buf::is_empty);
-        let sticky = answer.sticky || self.request.sticky;
         Ended::Whole {
-            reuse_server: answer.keep_alive && sent && clean && !sticky,
+            reuse_server: answer.keep_alive && sent && clean,
             keep_client: !self.close_client && !self.client_left,
         }
     }
@@ -383,7 +387,8 @@ impl<'a> Exchange<'a> {
         if self.answer.is_none()
             && let Poll::Ready(Decision::Expire) = self.ticket.poll_mail()
         {
-            return Poll::Ready(Ended::Expired);
+            // A request that is still dripping in is its client's fault, not the server's.
+            return Poll::Ready(if self.up_over { Ended::Expired } else { Ended::Client(ClientFault::Silent) });
         }
         if self.up_over && !self.gone_told && client.poll_gone(cx).is_ready() {
             self.note_gone();

@@ -66,11 +66,6 @@ impl Stream {
         !self.holds() && self.sock().is_quiet()
     }
 
-    /// As [`Stream::is_quiet`], by what the reactor last saw only: no system call.
-    pub(crate) fn seems_quiet(&self) -> bool {
-        !self.holds() && self.sock().seems_quiet()
-    }
-
     /// Reads into `room`; 0 is the end.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, room: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buf = ReadBuf::new(room);

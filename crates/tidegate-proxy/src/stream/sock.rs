@@ -67,21 +67,11 @@ impl Sock {
         }
     }
 
-    /// Whether an idle connection is still as it was left: open, and not one byte has come.
+    /// Whether an idle connection is still as it was left: open, and not one byte has come. Asks the kernel.
     pub(crate) fn is_quiet(&self) -> bool {
-        if self.unread || readiness_now(&self.tcp).is_some() {
-            return false;
-        }
         let mut byte = [std::mem::MaybeUninit::uninit()];
-        match socket2::SockRef::from(&self.tcp).peek(&mut byte) {
-            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
-            Ok(_) => false,
-        }
-    }
-
-    /// As [`Sock::is_quiet`], by what the reactor last saw only: no system call.
-    pub(crate) fn seems_quiet(&self) -> bool {
-        !self.unread && readiness_now(&self.tcp).is_none()
+        let peeked = socket2::SockRef::from(&self.tcp).peek(&mut byte);
+        self.back.is_none() && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
     fn read_past_readiness(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
