@@ -12,6 +12,8 @@ mod clock;
 mod connection;
 mod error;
 mod explain;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod handshake;
 mod home;
