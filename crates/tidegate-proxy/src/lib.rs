@@ -20,6 +20,7 @@ mod home;
 mod http1;
 mod listener;
 mod metrics;
+mod passthrough;
 pub mod plan;
 mod pool;
 mod protocol;
