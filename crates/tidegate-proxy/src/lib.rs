@@ -12,12 +12,15 @@ mod clock;
 mod connection;
 mod error;
 mod explain;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod handshake;
 mod home;
 mod http1;
 mod listener;
 mod metrics;
+mod passthrough;
 pub mod plan;
 mod pool;
 mod protocol;

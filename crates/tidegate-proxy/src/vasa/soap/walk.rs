@@ -63,7 +63,8 @@ pub(super) fn document(bytes: &[u8], last: bool) -> Prefix {
 /// A reader's error at the end of a prefix mostly means that a tag is cut in two.
 fn broken(error: &quick_xml::Error) -> Prefix {
     match error {
-        quick_xml::Error::Syntax(SyntaxError::UnclosedDoctype) => Prefix::Refused(DTD),
+        quick_xml::Error::Syntax(SyntaxError::UnclosedDoctype)
+        | quick_xml::Error::IllFormed(IllFormedError::MissingDoctypeName) => Prefix::Refused(DTD),
         quick_xml::Error::Syntax(_) => Prefix::NeedMore,
         quick_xml::Error::IllFormed(IllFormedError::UnclosedReference) => Prefix::NeedMore,
         quick_xml::Error::Namespace(_) => Prefix::Refused("bad namespace declarations"),

@@ -94,13 +94,13 @@ fn gather(mut bytes: &[u8], kind: u8) -> Result<Gathered<'_>, HelloError> {
     let mut message: Cow<[u8]> = Cow::Borrowed(&[]);
     let mut first = true;
     loop {
+        if bytes.first().is_some_and(|content| *content != 22) {
+            return Err(if first { HelloError::NotTls } else { HelloError::Malformed("broken off by another record") });
+        }
         let record = Record::read(bytes).map_err(|_| match first {
             true => HelloError::NotTls,
             false => HelloError::Malformed("broken off by something that is not TLS"),
         })?;
-        if bytes.first().is_some_and(|content| *content != 22) {
-            return Err(if first { HelloError::NotTls } else { HelloError::Malformed("broken off by another record") });
-        }
         let Some(Record { content: Content::Handshake, length }) = record else { return Ok(Gathered::Part) };
         if length == 0 {
             return Err(HelloError::Malformed("an empty record"));
