@@ -105,6 +105,8 @@ def test_silent_connections_do_not_keep_others_out(gate: RunningGate) -> None:
             except ConnectionResetError:
                 continue
     assert still_serves(gate)
-    counted = re.search(r"^tidegate_client_silent_connections_total\{.*\} (\d+)$", gate.admin.get("/metrics")[1], re.M)
+    counted = re.search(
+        r"^tidegate_client_silent_connections_total\{.*\} (\d+)$", gate.admin.get("/metrics")[1], re.MULTILINE
+    )
     assert counted
     assert int(counted[1]) >= 60
