@@ -146,8 +146,8 @@ class Authority:
 
 
 @contextlib.contextmanager
-def web_server(pages: dict[str, str], tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """Serve ``pages`` on a free port; give its address."""
+def web_server(pages: dict[str, str], tls: ssl.SSLContext | None = None, *, port: int = 0) -> Iterator[str]:
+    """Serve ``pages`` on ``port`` (0: a free one); give its address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -165,7 +165,7 @@ def web_server(pages: dict[str, str], tls: ssl.SSLContext | None = None) -> Iter
         def handle_error(self, *_: object) -> None:
             return  # clients that look at a certificate and leave are what is tested
 
-    with Quiet(("127.0.0.1", 0), Handler) as server:
+    with Quiet(("127.0.0.1", port), Handler) as server:
         if tls:
             server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         yield from _served(server, f"127.0.0.1:{server.server_address[1]}")

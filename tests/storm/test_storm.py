@@ -1,7 +1,11 @@
 """A reconnect storm end to end: the lab's provider and hosts, a real gate between them, its promises."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
+from tidegate.config.model import Config, Server, ServerTls, Terminate
 from tidegate.lab.play import Result, play
 from tidegate.lab.scenario import Law, Scenario
 
@@ -33,6 +37,30 @@ def test_every_host_gets_in(law: Law) -> None:
 def test_every_host_gets_in_through_passthrough() -> None:
     scenario = Scenario(hosts=60, knee=8, speed=10, passthrough=True)
     check(scenario, through_the_gate(scenario), wasted=0.05)
+
+
+class Terminated(Scenario):
+    """The gate ends TLS: it sees the hosts' certificates, and shows its own to the provider."""
+
+    def storm(self, folder: Path, target: str, window_s: float) -> dict[str, Any]:
+        return {**super().storm(folder, target, window_s), "tls": {"dir": str(folder), "name": "gate.lab"}}
+
+    def gate(self, folder: Path, server: str) -> Config:
+        config = super().gate(folder, server)
+        certificate, key, ca = folder / "gate.lab.pem", folder / "gate.lab.key", folder / "ca.pem"
+        towards = ServerTls(ca=ca, name="vp.lab", certificate=certificate, key=key)
+        service = config.service["vasa"].model_copy(
+            update={
+                "tls": Terminate(kind="terminate", certificate=certificate, key=key, client_ca=ca),
+                "server": {"vp-a": Server(address=server, limit=f"static:{self.limit}", tls=towards)},
+            }
+        )
+        return config.model_copy(update={"service": {"vasa": service}})
+
+
+def test_every_host_gets_in_through_a_gate_that_ends_tls() -> None:
+    scenario = Terminated(hosts=60, knee=8, speed=5, passthrough=True)
+    check(scenario, through_the_gate(scenario), wasted=0)
 
 
 def test_no_call_is_without_a_fate() -> None:

@@ -153,9 +153,11 @@ def reload(*, admin: Admin = ADMIN_DEFAULT, output: Output = "text") -> int:
             )
         raise GateError(str(answer.get("message")), hint=str(answer.get("hint", "")))
     printer.data(answer)
-    report = answer.get("report", {})
     printer.text("reloaded")
-    for key, value in report.items():
-        if key != "format":
-            printer.text(f"  {key}: {value}")
+    for service in answer["report"]["services"]:
+        printer.text(
+            f"  {service['name']}: {service['change']}; {service['held_before']} calls were held, "
+            f"{service['held_after']} still are, {service['admitted']} were admitted, "
+            f"{service['turned_away']} turned away"
+        )
     return Exit.FINE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -82,7 +83,8 @@ def calls_text(calls: list[dict[str, Any]]) -> RenderableType:
         table.add_column(name, overflow="fold")
     for call in calls:
         decision = call["decision"] + (f" ({call['reason']})" if call.get("reason") else "")
-        table.add_row(_span(call["at_s"]), str(call["client"]), str(call["operation"] or ""), decision, call["text"])
+        at = time.strftime("%H:%M:%S", time.localtime(call["at_s"]))
+        table.add_row(at, str(call["client"]), str(call["operation"] or ""), decision, call["text"])
     return table
 
 

@@ -78,14 +78,13 @@ mode = "observe"
 def _tls(name: str, look: Look) -> str:
     if look.certificate is None:
         return ""
-    seen = [known for known in look.certificate.names if not known.replace(".", "").isdigit() and ":" not in known]
-    chosen = json.dumps(seen or [look.host])
+    chosen = json.dumps([known for known in look.certificate.names if known.strip("0123456789.:")] or ["NAME"])
     return f"""# TLS passes through: clients keep seeing the server's own certificate; nothing is registered again.
 # To let the gate see calls instead of connections, it must end TLS: kind = "terminate", with certificate, key and
 # client_ca (see the guide "in front of a VASA provider").
 [service.{name}.tls]
 kind = "passthrough"
-names = {chosen}   # server names that clients may ask for
+# names = {chosen}   # turn away clients that ask for another name, or for none
 """
 
 
