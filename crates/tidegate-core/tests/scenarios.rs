@@ -129,6 +129,36 @@ fn a_session_idle_for_longer_than_the_server_keeps_it_is_dead() {
 }
 
 #[test]
+fn a_session_is_not_idle_while_the_server_works_for_it() {
+    let mut world = World::new(Plan { session_idle: Some(Span::secs(40)), ..plan(2) });
+    login(&mut world, 1, 11);
+    let slow = world.arrive(in_session(1, 11, Role::Call));
+    world.advance(Span::secs(35));
+    world.event(Event::Done(slow, ANSWERED));
+    world.advance(Span::secs(10));
+    let next = world.arrive(in_session(1, 11, Role::Call));
+    assert_eq!(world.fates[&next], Fate::InFlight(ServerId(0)), "the server has used it ten seconds ago");
+}
+
+#[test]
+fn sessions_that_nobody_goes_on_with_do_not_make_waits_look_longer() {
+    let mut world = World::new(plan(1));
+    let left = world.arrive(open(1));
+    world.event(Event::ClientGone(left));
+    world.event(Event::Done(left, Outcome::Answered { opened: Some(SessionKey(10)), closed: false }));
+    assert_eq!(world.machine.snapshot(world.now).sessions_unsettled, 0, "its client never learned of it");
+    (11..60).for_each(|session| login(&mut world, session, session));
+    assert_eq!(world.machine.snapshot(world.now).sessions_unsettled, 49);
+    world.advance(Span::secs(30));
+    know_the_rate(&mut world);
+    let snapshot = world.machine.snapshot(world.now);
+    let held: u32 = snapshot.held.iter().sum();
+    assert_eq!(snapshot.sessions_unsettled, 0);
+    let work = 2.0 * f64::from(held) + 0.5; // one a second, one follow-up each, one call in flight
+    assert!(snapshot.all_in.unwrap().as_secs_f64() <= work + 0.1, "{snapshot:?}");
+}
+
+#[test]
 fn the_slot_is_kept_until_the_server_is_done() {
     let mut world = World::new(plan(1));
     let left = world.arrive(open(1));

@@ -355,7 +355,12 @@ impl Machine {
         }
         if let Some(session) = opened {
             self.counters.sessions_opened += 1;
-            self.sessions.open(now, session, call.place.client, at.server);
+            if !at.orphan {
+                self.sessions.open(now, session, call.place.client, at.server); // else nobody will ever use it
+            }
+        }
+        if let Some(session) = call.session {
+            self.sessions.answered(now, session);
         }
         if let Some(session) = call.session.filter(|_| closed) {
             self.sessions.close(session);
@@ -455,6 +460,7 @@ impl Machine {
     /// Ends an event. Notes whether the pool does all that it is allowed to do: only then does its rate say something.
     pub(super) fn end_event(&mut self, now: Nanos) {
         self.now = now;
+        self.sessions.lapse(now, self.plan.settle_after);
         let waiting = self.queues.total() > 0 && !self.maintenance && self.servers.iter().any(|s| s.down.is_none());
         let full = self.passes_all() && self.servers.iter().all(|server| server.load() >= server.limit);
         self.rate.saturated(now, waiting || full);

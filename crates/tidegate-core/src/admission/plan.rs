@@ -79,7 +79,8 @@ pub struct Plan {
     /// How long seniority outlives a client's last call (default 10 min).
     #[serde(rename = "seniority_ns")]
     pub seniority: Span,
-    /// A session counts as settled this long after it opened (default 30 s), or at its first poll.
+    /// A session is settled at its first poll, or at its first call this long after it opened (default 30 s). One that is
+    /// not heard of by then is expected to bring no more work.
     #[serde(rename = "settle_after_ns")]
     pub settle_after: Span,
     /// … or after this many calls (default 16).

@@ -111,9 +111,9 @@ pub struct Snapshot {
     pub rate_milli: u64,
     /// Time until all that is held now, with its follow-ups, is in, when a rate is known.
     pub all_in: Option<Span>,
-    /// Sessions that are open but not settled.
+    /// Sessions that are open, not settled, and still expected to go on.
     pub sessions_unsettled: u32,
-    /// Sessions that are settled.
+    /// All other sessions that are remembered.
     pub sessions_settled: u32,
     /// The servers, in the plan's order.
     pub servers: Vec<ServerSnapshot>,

@@ -9,10 +9,14 @@ use crate::admission::ClientKey;
 use crate::recent::KeyMap;
 use std::collections::{BTreeSet, VecDeque};
 
+/// Most idle flows that are remembered for having been served ahead of the others (a few MiB). Beyond it those that are
+/// ahead the least are forgotten first: they gain at most what they were ahead.
+const IDLE_MAX: usize = 65_536;
+
 #[derive(Default)]
 struct Flow {
     start: u64,
-    /// Waiting calls: (arrival number, call, work).
+    /// Waiting calls by arrival number: (arrival number, call, work).
     calls: VecDeque<(u64, u32, u64)>,
     in_flight: u32,
 }
@@ -20,6 +24,11 @@ struct Flow {
 impl Flow {
     fn idle(&self) -> bool {
         self.calls.is_empty() && self.in_flight == 0
+    }
+
+    fn insert(&mut self, order: u64, call: u32, work: u64) {
+        let place = self.calls.partition_point(|held| held.0 < order);
+        self.calls.insert(place, (order, call, work)); // nearly always at the back, which costs nothing
     }
 }
 
@@ -29,40 +38,53 @@ pub struct Fair {
     flows: KeyMap<ClientKey, Flow>,
     /// Flows with waiting calls, by (start, arrival number of the front call).
     active: BTreeSet<(u64, u64, ClientKey)>,
-    /// Idle flows that were served ahead of the others: kept while others wait, so that leaving and coming back gains
-    /// nothing; forgotten when the busy period ends.
-    ahead: Vec<ClientKey>,
+    /// Idle flows that were served ahead of the others, by start: kept while others wait and until the virtual time has
+    /// caught up with them, so that leaving and coming back gains nothing.
+    idle: BTreeSet<(u64, ClientKey)>,
 }
 
 impl Fair {
-    /// Changes a flow and keeps its place among the active ones right.
-    fn with_flow<T>(&mut self, client: ClientKey, change: impl FnOnce(&mut Flow) -> T) -> T {
+    /// Changes a flow, keeps its place among the active or idle ones right, and forgets what need not be known any more.
+    fn with_flow<T>(&mut self, client: ClientKey, virtual_time: u64, change: impl FnOnce(&mut Flow) -> T) -> T {
         let flow = self.flows.entry(client).or_default();
         let before = flow.calls.front().map(|head| (flow.start, head.0, client));
+        self.idle.remove(&(flow.start, client));
         let result = change(flow);
         let after = flow.calls.front().map(|head| (flow.start, head.0, client));
+        if flow.idle() {
+            self.idle.insert((flow.start, client));
+        }
         if before != after {
             if let Some(key) = before {
                 self.active.remove(&key);
             }
             self.active.extend(after);
         }
+        self.forget_idle(virtual_time);
         result
     }
 
-    /// Puts a call in behind its client's others; `front`: before them (it was served in vain and comes back).
-    pub fn push(&mut self, client: ClientKey, order: u64, call: u32, work: u64, virtual_time: u64, front: bool) {
-        self.with_flow(client, |flow| {
-            if flow.calls.is_empty() {
-                flow.start = flow.start.max(virtual_time);
+    /// Forgets idle flows that are not ahead of `virtual_time`, all of them when nobody waits.
+    fn forget_idle(&mut self, virtual_time: u64) {
+        while let Some(&(start, client)) = self.idle.first() {
+            if start > virtual_time && !self.active.is_empty() && self.idle.len() <= IDLE_MAX {
+                return;
             }
-            if front {
+            self.idle.pop_first();
+            self.flows.remove(&client);
+        }
+    }
+
+    /// Puts a call in behind its client's older ones; `again`: it was served in vain and comes back.
+    pub fn push(&mut self, client: ClientKey, order: u64, call: u32, work: u64, virtual_time: u64, again: bool) {
+        self.with_flow(client, virtual_time, |flow| {
+            if again {
                 flow.start = flow.start.saturating_sub(work);
                 flow.in_flight = flow.in_flight.saturating_sub(1);
-                flow.calls.push_front((order, call, work));
-            } else {
-                flow.calls.push_back((order, call, work));
+            } else if flow.calls.is_empty() {
+                flow.start = flow.start.max(virtual_time);
             }
+            flow.insert(order, call, work);
         });
     }
 
@@ -76,7 +98,7 @@ impl Fair {
 
     /// Takes out the client's front call, which `first` has just named, to be served. Returns the new virtual time.
     pub fn serve(&mut self, client: ClientKey, virtual_time: u64) -> u64 {
-        self.with_flow(client, |flow| {
+        self.with_flow(client, virtual_time, |flow| {
             let Some((_, _, work)) = flow.calls.pop_front() else {
                 return virtual_time;
             };
@@ -89,20 +111,19 @@ impl Fair {
 
     /// Charges a client for a call that never waited.
     pub fn charge(&mut self, client: ClientKey, work: u64, virtual_time: u64) {
-        self.with_flow(client, |flow| {
+        self.with_flow(client, virtual_time, |flow| {
             flow.start = flow.start.max(virtual_time).saturating_add(work);
             flow.in_flight += 1;
         });
     }
 
     /// Takes a call out that is not served (its client left, it was turned away); false when it is not in.
-    pub fn remove(&mut self, client: ClientKey, call: u32) -> bool {
-        let was_in = self.with_flow(client, |flow| {
-            let place = flow.calls.iter().position(|held| held.1 == call);
-            place.map(|place| flow.calls.remove(place)).is_some()
+    pub fn remove(&mut self, client: ClientKey, order: u64, call: u32, virtual_time: u64) -> bool {
+        let place = self.flows.get(&client).and_then(|flow| {
+            let place = flow.calls.partition_point(|held| held.0 < order);
+            flow.calls.get(place).is_some_and(|held| held.1 == call).then_some(place)
         });
-        self.forget_idle(client, 0);
-        was_in
+        place.is_some_and(|place| self.with_flow(client, virtual_time, |flow| flow.calls.remove(place)).is_some())
     }
 
     /// The server is done with a call of the client: `estimated` work was charged, `actual` is true.
@@ -110,29 +131,10 @@ impl Fair {
         if !self.flows.contains_key(&client) {
             return;
         }
-        self.with_flow(client, |flow| {
+        self.with_flow(client, virtual_time, |flow| {
             flow.in_flight = flow.in_flight.saturating_sub(1);
             flow.start = flow.start.saturating_add(actual).saturating_sub(estimated);
         });
-        self.forget_idle(client, virtual_time);
-    }
-
-    fn forget_idle(&mut self, client: ClientKey, virtual_time: u64) {
-        let Some(flow) = self.flows.get(&client).filter(|flow| flow.idle()) else {
-            return;
-        };
-        if self.active.is_empty() || flow.start <= virtual_time {
-            self.flows.remove(&client);
-        } else {
-            self.ahead.push(client);
-        }
-        if self.active.is_empty() {
-            for client in std::mem::take(&mut self.ahead) {
-                if self.flows.get(&client).is_some_and(Flow::idle) {
-                    self.flows.remove(&client);
-                }
-            }
-        }
     }
 
     /// The call that would be served last, roughly: the last call of the most served client.
@@ -145,5 +147,34 @@ impl Fair {
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         let flows = self.active.iter().filter_map(|(_, _, client)| self.flows.get(client));
         flows.flat_map(|flow| flow.calls.iter().map(|call| call.1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_busy_period_without_end_leaves_nothing_behind() {
+        let mut fair = Fair::default();
+        let mut virtual_time = 0;
+        let waits = ClientKey(0);
+        (0..3).for_each(|n| fair.push(waits, n, n as u32, 1000, virtual_time, false));
+        for n in 3..3000 {
+            // Somebody always waits, while others come once, are served and leave.
+            let guest = ClientKey(n);
+            fair.push(guest, n, n as u32, 1000, virtual_time, false);
+            fair.push(waits, 10_000 + n, 0, 1000, virtual_time, false);
+            for client in [guest, waits] {
+                virtual_time = fair.serve(client, virtual_time);
+                fair.done(client, 1000, 1000, virtual_time);
+            }
+            assert!(
+                fair.flows.len() <= 4 && fair.idle.len() <= 3,
+                "{} flows, {} idle",
+                fair.flows.len(),
+                fair.idle.len()
+            );
+        }
     }
 }

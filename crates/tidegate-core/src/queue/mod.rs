@@ -86,15 +86,15 @@ impl Queues {
         &mut self.lanes[index]
     }
 
-    /// Puts a call in; `front` when it had been served and comes back unserved.
-    pub fn push(&mut self, place: &Place, call: u32, front: bool) {
+    /// Puts a call in; `again` when it had been served in vain and comes back.
+    pub fn push(&mut self, place: &Place, call: u32, again: bool) {
         let class = place.class as usize;
         self.counts[class] += 1;
         self.work[class] += place.work;
         let virtual_time = self.virtual_time[class];
         let lane = self.lane(place.bound);
         match kind(place.class) {
-            Kind::Fair(i) => lane.fair[i].push(place.client, place.order, call, place.work, virtual_time, front),
+            Kind::Fair(i) => lane.fair[i].push(place.client, place.order, call, place.work, virtual_time, again),
             Kind::Ordered(i) => lane.ordered[i].push(place.key, place.order, call, place.work),
         }
     }
@@ -132,7 +132,10 @@ impl Queues {
     /// Takes a call out that is not served; false when it is not in.
     pub fn remove(&mut self, place: &Place, call: u32) -> bool {
         let was_in = match kind(place.class) {
-            Kind::Fair(i) => self.lane(place.bound).fair[i].remove(place.client, call),
+            Kind::Fair(i) => {
+                let virtual_time = self.virtual_time[place.class as usize];
+                self.lane(place.bound).fair[i].remove(place.client, place.order, call, virtual_time)
+            }
             Kind::Ordered(i) => self.lane(place.bound).ordered[i].remove(place.key, place.order, call, place.work),
         };
         if was_in {

@@ -1,12 +1,21 @@
 //! Which session belongs to which client and server, and whether it is settled.
 //!
-//! A session is *open* from the answer that carried it and *settled* from its first poll, or after some calls, or after
-//! some time: from then on its client counts as connected. What an open session still has in front of it (its
-//! follow-ups) is work that the queue does not show yet; it is added up here for the predictions.
+//! A session is *open* from the answer that carried it and *settled* from its first poll, or after some calls, or at its
+//! first call after some time: from then on its client counts as connected. What an open session still has in front of it
+//! (its follow-ups) is work that the queue does not show yet; it is added up here for the predictions. A session that is
+//! not heard of until that time is over has *lapsed*: its client is not connected, and nothing more is expected of it.
 
 use crate::admission::{ClientKey, ServerId, SessionKey};
 use crate::recent::Recent;
 use crate::time::{Nanos, Span};
+use std::collections::VecDeque;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    Open,
+    Lapsed,
+    Settled,
+}
 
 /// One session.
 #[derive(Clone, Debug)]
@@ -17,19 +26,18 @@ pub struct Session {
     pub server: ServerId,
     /// When its opening was answered.
     pub opened: Nanos,
-    /// Whether its client is connected.
-    pub settled: bool,
     /// Calls admitted in it.
     pub calls: u32,
     /// Work admitted in it before it settled, in thousandths of a unit.
     pub work: u64,
     /// Work expected of it when it opened.
     expected: u64,
+    stage: Stage,
 }
 
 impl Session {
     fn remaining(&self) -> u64 {
-        if self.settled { 0 } else { self.expected.saturating_sub(self.work) }
+        if self.stage == Stage::Open { self.expected.saturating_sub(self.work) } else { 0 }
     }
 }
 
@@ -61,8 +69,9 @@ pub struct Sessions {
     /// Mean work of a session between opening and settling, in thousandths of a unit; from the plan until learned.
     follow_ups: f64,
     remaining: u64,
-    unsettled: u32,
-    settled_ever: u64,
+    open: u32,
+    /// Sessions by the time at which they opened; the ones that have settled since are skipped.
+    opened: VecDeque<(Nanos, SessionKey)>,
 }
 
 /// Weight of a new session in the learned mean of follow-ups: about the last twenty sessions count.
@@ -72,7 +81,7 @@ impl Sessions {
     /// An empty table; `follow_ups` in thousandths of a unit.
     pub fn new(capacity: usize, follow_ups: u32) -> Sessions {
         let table = Recent::new(capacity, Span(u64::MAX));
-        Sessions { table, follow_ups: f64::from(follow_ups), remaining: 0, unsettled: 0, settled_ever: 0 }
+        Sessions { table, follow_ups: f64::from(follow_ups), remaining: 0, open: 0, opened: VecDeque::new() }
     }
 
     /// New bound, from the next session on.
@@ -90,24 +99,38 @@ impl Sessions {
         self.remaining
     }
 
-    /// Sessions open and not settled, sessions settled.
+    /// Sessions open and not settled, all others (settled or lapsed).
     pub fn counts(&self) -> (u32, u32) {
-        (self.unsettled, (self.table.len() as u32).saturating_sub(self.unsettled))
+        (self.open, (self.table.len() as u32).saturating_sub(self.open))
     }
 
-    /// Sessions that ever settled.
-    pub fn settled_ever(&self) -> u64 {
-        self.settled_ever
+    /// Lets the sessions lapse that opened `after` ago or earlier and have not settled.
+    pub fn lapse(&mut self, now: Nanos, after: Span) {
+        while let Some(&(opened, key)) = self.opened.front().filter(|first| now.since(first.0) >= after) {
+            self.opened.pop_front();
+            let open = |session: &&mut Session| session.stage == Stage::Open && session.opened == opened;
+            if let Some(session) = self.table.get_mut(key).filter(open) {
+                self.remaining -= session.remaining();
+                self.open -= 1;
+                session.stage = Stage::Lapsed;
+            }
+        }
     }
 
     /// A session was opened; what had to be forgotten for it is forgotten.
     pub fn open(&mut self, now: Nanos, key: SessionKey, client: ClientKey, server: ServerId) {
         let expected = self.follow_ups as u64;
-        let session = Session { client, server, opened: now, settled: false, calls: 0, work: 0, expected };
+        let session = Session { client, server, opened: now, calls: 0, work: 0, expected, stage: Stage::Open };
         self.remaining += session.remaining();
-        self.unsettled += 1;
+        self.open += 1;
+        self.opened.push_back((now, key));
         for gone in self.table.insert(now, key, session, |_| false) {
             self.leave(&gone);
+        }
+        if self.opened.len() > 2 * self.table.len() + 64 {
+            let table = &self.table;
+            let live = |(at, key): &(Nanos, SessionKey)| table.get(*key).is_some_and(|s| s.opened == *at);
+            self.opened.retain(live);
         }
     }
 
@@ -120,7 +143,7 @@ impl Sessions {
 
     fn leave(&mut self, gone: &Session) {
         self.remaining -= gone.remaining();
-        self.unsettled -= u32::from(!gone.settled);
+        self.open -= u32::from(gone.stage == Stage::Open);
     }
 
     /// A call of this session arrives: what is known of it, after settling it if its time has come. Returns the client
@@ -142,14 +165,14 @@ impl Sessions {
             return (Known::Dead, None);
         }
         let due = is_poll || session.calls >= rule.calls || now.since(session.opened) >= rule.after;
-        if session.settled || !due {
-            let known = if session.settled { Known::Settled(session.server) } else { Known::Open(session.server) };
-            return (known, None);
+        if session.stage == Stage::Settled {
+            return (Known::Settled(session.server), None);
+        } else if !due {
+            return (Known::Open(session.server), None);
         }
         self.remaining -= session.remaining();
-        self.unsettled -= 1;
-        self.settled_ever += 1;
-        session.settled = true;
+        self.open -= u32::from(session.stage == Stage::Open);
+        session.stage = Stage::Settled;
         self.follow_ups += LEARN * (session.work as f64 - self.follow_ups);
         (Known::Settled(session.server), Some(session.client))
     }
@@ -164,13 +187,18 @@ impl Sessions {
         }
     }
 
+    /// The server has answered a call of this session: it is not idle there.
+    pub fn answered(&mut self, now: Nanos, key: SessionKey) {
+        self.table.touch(now, key);
+    }
+
     /// A call of this session was admitted with so much work.
     pub fn admitted(&mut self, key: SessionKey, work: u64) {
         let Some(session) = self.table.get_mut(key) else {
             return;
         };
         session.calls = session.calls.saturating_add(1);
-        if !session.settled {
+        if session.stage != Stage::Settled {
             let before = session.remaining();
             session.work = session.work.saturating_add(work);
             self.remaining -= before - session.remaining();
