@@ -6,6 +6,18 @@ the GIL. Nothing here calls back into Python.
 
 from typing import final
 
+__all__ = [
+    "Gate",
+    "GateError",
+    "__version__",
+    "build_info",
+    "build_profile",
+    "check_plan",
+    "classes",
+    "ends",
+    "reasons",
+]
+
 __version__: str
 """Version of the library, the same as the package's."""
 

@@ -15,7 +15,7 @@ from tidegate.config.model import Config
 from tidegate.errors import ConfigError, Exit, GateError, GateUnreachable, Problem
 from tidegate.gate.admin import AdminClient
 
-__all__ = ["check", "run"]
+__all__ = ["check", "examine", "run"]
 
 
 def check(*files: Path, output: Output = "text") -> int:

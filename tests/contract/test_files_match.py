@@ -1,0 +1,45 @@
+"""Every module is tested: some test file imports it, or is named here as the one that runs it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCE, TESTS = ROOT / "src", ROOT / "tests"
+# Modules that tests reach through a command or a process, and the tests that do.
+THROUGH = {
+    "tidegate.__main__": "cli/test_app.py",
+    "tidegate.cli.demo": "cli/test_demo.py",
+    "tidegate.cli.gate": "cli/test_gate_check.py",
+    "tidegate.cli.gate_file": "cli/test_gate_check.py",
+    "tidegate.cli.gate_init": "cli/test_gate_init.py",
+    "tidegate.cli.gate_talk": "cli/test_gate_talk.py",
+    "tidegate.cli.printer": "cli/test_app.py",
+    "tidegate.cli.status_text": "cli/test_gate_talk.py",
+    "tidegate.config.check": "cli/test_gate_check.py",
+    "tidegate.config.model": "unit/test_config_load.py",
+    "tidegate.config.plan": "unit/test_config_plan.py",
+    "tidegate.config.rules": "unit/test_config_load.py",
+    "tidegate.gate.look": "cli/test_gate_init.py",
+    "tidegate.gate.process": "storm/test_gate_process.py",
+    "tidegate.gate.template": "cli/test_gate_init.py",
+}
+MODULES = sorted(
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    for path in SOURCE.rglob("*.py")
+    if path.name != "__init__.py"
+)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_module_is_tested(module: str) -> None:
+    if module in THROUGH:
+        assert (TESTS / THROUGH[module]).exists()
+        return
+    package, _, name = module.rpartition(".")
+    whole = rf"from {re.escape(module)} import|import {re.escape(module)}\b"
+    imported = re.compile(rf"^\s*(?:{whole}|from {re.escape(package)} import .*\b{name}\b)", re.MULTILINE)
+    assert any(imported.search(path.read_text()) for path in TESTS.rglob("*.py") if "contract" not in path.parts)

@@ -1,0 +1,58 @@
+"""Metric names, types, labels and help texts are a contract: docs/reference/metrics.md lists them all."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tidegate import Gate, load_config
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "reference" / "metrics.md"
+SHAPE = re.compile(r"tidegate_(?:gate|admission|client|server|relay)_[a-z_]+")
+CLOSED = {"service", "server", "reason", "class", "state", "switch", "direction", "phase"}
+# Only while calls are held.
+AT_TIMES = {"tidegate_admission_all_in_seconds"}
+
+
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str, str]]:
+    """Return name -> (type, labels, help) as a gate shows them."""
+    folder = tmp_path_factory.mktemp("metrics")
+    file = folder / "gate.toml"
+    file.write_text(
+        f'[gate]\nadmin = "unix:{folder}/admin.sock"\n'
+        '[service.web]\nlisten = "127.0.0.1:0"\nprotocol = "http"\n'
+        '[service.web.server.a]\naddress = "127.0.0.1:9"\nlimit = "static:4"\n'
+    )
+    with Gate(load_config(file)) as gate:
+        text = gate.metrics()
+    found = {}
+    for name, help_text in re.findall(r"^# HELP (\S+) (.*)\.$", text, re.MULTILINE):
+        kind = re.search(rf"^# TYPE {name} (\S+)$", text, re.MULTILINE)
+        sample = re.search(rf"^{name}(?:_total)?\{{(.*)\}} ", text, re.MULTILINE)
+        assert kind
+        assert sample
+        labels = ", ".join(re.findall(r'([a-z_]+)="', sample.group(1)))
+        found[name + ("_total" if kind.group(1) == "counter" else "")] = (kind.group(1), labels, help_text)
+    return found
+
+
+def listed() -> dict[str, tuple[str, str, str]]:
+    """Return the same from the page's table."""
+    rows = re.findall(r"^\| `(\S+)` \| (\w+) \| ([a-z, ]*?) ?\| (.*) \|$", PAGE.read_text(), re.MULTILINE)
+    return {name: (kind, labels, help_text) for name, kind, labels, help_text in rows}
+
+
+def test_the_page_lists_what_the_gate_shows(shown: dict[str, tuple[str, str, str]]) -> None:
+    page = listed()
+    assert {name: page.get(name) for name in shown} == shown
+    assert set(page) - set(shown) == AT_TIMES
+
+
+def test_names_and_labels_keep_to_the_rules(shown: dict[str, tuple[str, str, str]]) -> None:
+    for name, (_, labels, _) in shown.items():
+        assert SHAPE.fullmatch(name)
+        assert set(filter(None, labels.split(", "))) <= CLOSED
