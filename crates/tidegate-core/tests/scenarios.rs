@@ -40,6 +40,49 @@ fn a_newer_call_takes_the_place_of_its_twin() {
 }
 
 #[test]
+fn a_newer_call_that_may_not_wait_leaves_its_twin_where_it_is() {
+    let mut world = World::new(plan(1));
+    let _busy = world.arrive(open(1));
+    let old = world.arrive(open(2));
+    let hasty = world.arrive(Arrival { deadline: Some(world.now + Span::secs(1)), ..open(2) });
+    assert_eq!((world.fates[&hasty], world.fates[&old]), (Fate::TurnedAway(Reason::TooLate), Fate::Held));
+}
+
+#[test]
+fn a_call_that_comes_back_from_a_failed_connect_gives_way_to_its_newer_twin() {
+    let mut world = World::new(plan(1));
+    let old = world.arrive(open(1));
+    let new = world.arrive(open(1));
+    world.event(Event::Done(old, Outcome::ConnectFailed));
+    assert_eq!(world.fates[&old], Fate::TurnedAway(Reason::Superseded));
+    world.advance(Span::millis(1200));
+    assert_eq!(world.fates[&new], Fate::InFlight(ServerId(0)), "one opening call per client is held");
+}
+
+#[test]
+fn what_is_already_too_late_takes_no_slot() {
+    let mut world = World::new(plan(1));
+    world.now = Nanos(0) + Span::secs(100);
+    let past = Some(world.now);
+    let dead = world.arrive(Arrival { token_expiry: past, ..arrival(1, Role::Call) });
+    let late = world.arrive(Arrival { deadline: past, ..arrival(2, Role::Call) });
+    assert_eq!(world.fates[&dead], Fate::TurnedAway(Reason::TokenDead));
+    assert_eq!(world.fates[&late], Fate::TurnedAway(Reason::TooLate));
+}
+
+#[test]
+fn a_retry_that_an_unrelated_event_overtakes_is_not_forgotten() {
+    let mut world = World::new(plan(4));
+    let (other, failed) = (world.arrive(open(1)), world.arrive(open(2)));
+    world.event(Event::Connected(other));
+    world.event(Event::Done(failed, Outcome::ConnectFailed));
+    world.now = world.machine.next_wake().unwrap() + Span::millis(5); // the driver's timer is a little late
+    world.event(Event::ClientGone(other));
+    world.advance(Span::ZERO);
+    assert_eq!(world.fates[&failed], Fate::InFlight(ServerId(0)));
+}
+
+#[test]
 fn seniority_survives_being_turned_away() {
     let mut world = World::new(plan(1));
     let busy = world.arrive(open(1));

@@ -16,17 +16,16 @@ impl Machine {
 
     /// Puts a new call into the queue, if it may wait, and fills what is free. One action about it comes first.
     pub(super) fn hold(&mut self, now: Nanos, index: u32, reserved: bool, out: &mut Vec<Action>) {
-        let twin = self.supersede(index);
         let begin = out.len();
-        if let Err(reason) = self.may_wait(now, index, reserved, out) {
+        let twin = self.twin(index);
+        if let Err(reason) = self.may_wait(now, index, reserved, twin, out) {
             self.turn_away(now, index, reason, out);
         } else {
+            self.supersede(twin, index);
             self.enqueue(now, index, false);
             self.dispatch(now, out);
             self.first_about(index, begin, out);
-        }
-        if let Some(twin) = twin {
-            self.turn_away(now, twin, Reason::Superseded, out);
+            twin.into_iter().for_each(|twin| self.turn_away(now, twin, Reason::Superseded, out));
         }
         // An eviction that made room was pushed before; the driver is promised the new call first.
         let id = self.calls.id(index);
@@ -35,20 +34,32 @@ impl Machine {
         }
     }
 
-    /// The twin that this call replaces: out of the queue, its arrival number inherited.
-    fn supersede(&mut self, index: u32) -> Option<u32> {
+    /// The held call that this one would replace.
+    fn twin(&self, index: u32) -> Option<u32> {
         let call = self.calls.get(index).filter(|call| call.opens)?;
-        let twin = self.clients.opening(call.place.client)?;
-        let order = self.calls.get(twin)?.place.order;
+        self.clients.opening(call.place.client)
+    }
+
+    /// Takes the twin out of the queue and lets the newer call inherit its arrival number.
+    fn supersede(&mut self, twin: Option<u32>, index: u32) {
+        let Some((twin, order)) = twin.and_then(|twin| Some((twin, self.calls.get(twin)?.place.order))) else {
+            return;
+        };
         self.leave_queue(twin);
         if let Some(call) = self.calls.get_mut(index) {
             call.place.order = order;
         }
-        Some(twin)
     }
 
-    /// Whether a call may be held, making room for it if it outranks what is last.
-    fn may_wait(&mut self, now: Nanos, index: u32, reserved: bool, out: &mut Vec<Action>) -> Result<(), Reason> {
+    /// Whether a call may be held, making room for it if it outranks what is last. It may always take its twin's place.
+    fn may_wait(
+        &mut self,
+        now: Nanos,
+        index: u32,
+        reserved: bool,
+        twin: Option<u32>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Reason> {
         let Some(call) = self.calls.get(index) else {
             return Err(Reason::BadRequest);
         };
@@ -60,6 +71,9 @@ impl Machine {
         let wait = self.predicted(&call.place, ahead, work).unwrap_or_default();
         if call.honours_retry_after && now + wait > self.give_up(call) {
             return Err(Reason::TooLate); // it will come back when it is told to: holding it would only cost a socket
+        }
+        if twin.is_some() {
+            return Ok(());
         }
         if self.clients.held(client) >= self.plan.held_per_client_max && !reserved {
             return Err(Reason::ClientCap);
@@ -106,6 +120,7 @@ impl Machine {
 
     /// Fills free slots from the queues until there is none, or nobody who may take it.
     pub(super) fn dispatch(&mut self, now: Nanos, out: &mut Vec<Action>) {
+        self.dispatched = now;
         if self.passes_all() {
             return self.let_all_pass(now, out);
         }

@@ -39,8 +39,8 @@ pub struct Machine {
     pub(super) work_in_flight: u64,
     /// Calls in flight that may still be held again.
     pub(super) pending: u32,
-    /// Time of the last event.
-    now: Nanos,
+    /// When free slots were filled last.
+    pub(super) dispatched: Nanos,
     pub(super) maintenance: bool,
     pub(super) bypass: bool,
     pub(super) draining: bool,
@@ -67,7 +67,7 @@ impl Machine {
             arrivals: 0,
             work_in_flight: 0,
             pending: 0,
-            now,
+            dispatched: now,
             maintenance: false,
             bypass: false,
             draining: false,
@@ -83,9 +83,10 @@ impl Machine {
     /// When the driver must send [`Event::Wake`], if nothing else happens before.
     pub fn next_wake(&self) -> Option<Nanos> {
         let timer = self.timers.first().map(|timer| timer.0);
-        // A retry that was due at the last event was tried then, or nobody could: only an event can change that.
+        // A retry that was due when slots were filled last was tried then, or nobody could: only an event changes that.
         let retries = self.servers.iter().filter_map(|server| server.down.filter(|retry| !retry.trying));
-        let retry = retries.map(|retry| retry.at).filter(|at| *at > self.now).min().filter(|_| self.queues.total() > 0);
+        let retry =
+            retries.map(|retry| retry.at).filter(|at| *at > self.dispatched).min().filter(|_| self.queues.total() > 0);
         timer.into_iter().chain(retry).min()
     }
 
@@ -128,8 +129,10 @@ impl Machine {
             self.turn_away(now, index, Reason::Draining, out);
         } else if self.passes_all() {
             self.pass(now, index, out);
-        } else if dead {
+        } else if dead || arrival.token_expiry.is_some_and(|expiry| expiry <= now) {
             self.turn_away(now, index, Reason::TokenDead, out);
+        } else if arrival.deadline.is_some_and(|deadline| deadline <= now) {
+            self.turn_away(now, index, Reason::TooLate, out);
         } else if let Some(server) = self.free_at_once(now, &place) {
             self.queues.charge(&place);
             self.admit(now, index, server, false, out);
@@ -390,7 +393,8 @@ impl Machine {
         self.timers.remove(&(call.timer, index));
         call.timer = give_up;
         call.state = State::Held;
-        let place = call.place;
+        let (place, opens) = (call.place, call.opens);
+        let twin = self.clients.opening(place.client).filter(|_| opens);
         if at.orphan {
             self.queues.done(&place, place.work);
             self.calls.remove(index);
@@ -398,6 +402,9 @@ impl Machine {
         } else if passes_all || give_up <= now {
             self.queues.done(&place, place.work);
             self.turn_away(now, index, Reason::ServerDown, out);
+        } else if twin.is_some() {
+            self.queues.done(&place, place.work);
+            self.turn_away(now, index, Reason::Superseded, out); // the newer one waits already, with the same seniority
         } else {
             self.counters.held_again += 1;
             self.enqueue(now, index, true);
@@ -459,7 +466,6 @@ impl Machine {
 
     /// Ends an event. Notes whether the pool does all that it is allowed to do: only then does its rate say something.
     pub(super) fn end_event(&mut self, now: Nanos) {
-        self.now = now;
         self.sessions.lapse(now, self.plan.settle_after);
         let waiting = self.queues.total() > 0 && !self.maintenance && self.servers.iter().any(|s| s.down.is_none());
         let full = self.passes_all() && self.servers.iter().all(|server| server.load() >= server.limit);

@@ -147,7 +147,8 @@ impl World {
                 }
                 Action::Hold { .. } => self.fate(call, Fate::Held),
                 Action::TurnAway { reason, .. } => {
-                    assert!(!matches!(before, Some(Fate::InFlight(_))) || reason == Reason::ServerDown);
+                    let unsent = matches!(reason, Reason::ServerDown | Reason::Superseded);
+                    assert!(unsent || !matches!(before, Some(Fate::InFlight(_))), "{reason} of a call in flight");
                     self.fate(call, Fate::TurnedAway(reason));
                 }
                 Action::Observed { .. } | Action::Expire { .. } => {}
