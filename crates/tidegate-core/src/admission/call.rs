@@ -37,6 +37,8 @@ pub(super) struct Call {
     pub deadline: Nanos,
     pub token_expiry: Option<Nanos>,
     pub honours_retry_after: bool,
+    /// Its place in the queue is its own.
+    pub reserved: bool,
     pub state: State,
     /// When something must be done about it: given up while held, expired while in flight.
     pub timer: Nanos,
@@ -55,6 +57,7 @@ impl Call {
             deadline: arrival.deadline.unwrap_or(Nanos::NEVER).min(now + client_timeout),
             token_expiry: arrival.token_expiry,
             honours_retry_after: arrival.honours_retry_after,
+            reserved: arrival.reserved,
             state: State::Held,
             timer: Nanos::NEVER,
             staggered: false,

@@ -1,12 +1,12 @@
 //! Filling free slots: hold, dispatch, let pass.
 
-use super::call::State;
+use super::call::{Call, State};
 use super::event::{Action, Class, ServerId};
 use super::machine::Machine;
 use super::server::{Server, least_loaded};
 use crate::queue::Place;
 use crate::reason::Reason;
-use crate::time::Nanos;
+use crate::time::{Nanos, Span};
 
 impl Machine {
     /// A server with a free slot for a call bound to `bound`, or to none.
@@ -19,13 +19,13 @@ impl Machine {
         let begin = out.len();
         let twin = self.twin(index);
         if let Err(reason) = self.may_wait(now, index, reserved, twin, out) {
-            self.turn_away(now, index, reason, out);
+            self.turn_away(index, reason, out);
         } else {
             self.supersede(twin, index);
             self.enqueue(now, index, false);
             self.dispatch(now, out);
             self.first_about(index, begin, out);
-            twin.into_iter().for_each(|twin| self.turn_away(now, twin, Reason::Superseded, out));
+            twin.into_iter().for_each(|twin| self.turn_away(twin, Reason::Superseded, out));
         }
         // An eviction that made room was pushed before; the driver is promised the new call first.
         let id = self.calls.id(index);
@@ -63,7 +63,7 @@ impl Machine {
         let Some(call) = self.calls.get(index) else {
             return Err(Reason::BadRequest);
         };
-        let (class, client) = (call.class(), call.place.client);
+        let (client, rank) = (call.place.client, (call.class(), call.place.key));
         if self.give_up(call) <= now {
             return Err(Reason::TooLate);
         }
@@ -82,11 +82,12 @@ impl Machine {
         if self.queues.total() < places {
             return Ok(());
         }
-        let last = self.queues.last().filter(|last| self.calls.get(*last).is_some_and(|call| class < call.class()));
+        let outranked = |call: &Call| !call.reserved && rank < (call.class(), call.place.key);
+        let last = self.queues.last().filter(|last| self.calls.get(*last).is_some_and(outranked));
         let Some(last) = last else {
             return Err(Reason::QueueFull);
         };
-        self.turn_away(now, last, Reason::QueueFull, out);
+        self.turn_away(last, Reason::QueueFull, out);
         Ok(())
     }
 
@@ -168,16 +169,19 @@ impl Machine {
         let waiting = std::array::from_fn(|class| self.queues.count(Class::ALL[class]) > 0);
         self.queues.serve(&place, index);
         self.clients.release(place.client, index);
+        // The server is idle: what is expected of it may be out of date, and only an answer can put it right.
+        let idle = self.servers.get(usize::from(server.0)).is_some_and(|server| server.in_flight == 0);
+        let service = if idle { Span::ZERO } else { self.rate.service(place.work) };
         let late = if expiry.is_some_and(|expiry| expiry <= now) {
             Some(Reason::TokenDead)
-        } else if now + self.rate.service(place.work) >= deadline {
+        } else if now + service >= deadline {
             Some(Reason::Deadline)
         } else {
             None
         };
         if let Some(reason) = late {
             self.queues.done(&place, 0);
-            return self.turn_away(now, index, reason, out);
+            return self.turn_away(index, reason, out);
         }
         self.shares.dispatched(&self.plan.guarantees, place.class, place.work, waiting);
         self.admit(now, index, server, reserved_slot, out);

@@ -7,9 +7,9 @@
 
 use super::call::{Call, Calls, InFlight, State};
 use super::client::Clients;
-use super::event::{Action, Arrival, CallId, Class, ClientKey, Event, Outcome, Role, ServerId};
+use super::event::{Action, Arrival, CallId, Class, Event, Outcome, Role, ServerId};
 use super::plan::{Mode, Plan, PlanError};
-use super::server::{Retry, Server};
+use super::server::Server;
 use super::share::Shares;
 use super::snapshot::{Counters, Snapshot};
 use crate::limit::Rate;
@@ -112,7 +112,7 @@ impl Machine {
             Event::Drain => {
                 self.draining = true;
                 let held: Vec<u32> = self.queues.iter().collect();
-                held.into_iter().for_each(|index| self.turn_away(now, index, Reason::Draining, out));
+                held.into_iter().for_each(|index| self.turn_away(index, Reason::Draining, out));
             }
         }
         self.end_event(now);
@@ -126,13 +126,13 @@ impl Machine {
         let opens = arrival.role == Role::Open;
         let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout, opens));
         if self.draining {
-            self.turn_away(now, index, Reason::Draining, out);
+            self.turn_away(index, Reason::Draining, out);
         } else if self.passes_all() {
             self.pass(now, index, out);
         } else if dead || arrival.token_expiry.is_some_and(|expiry| expiry <= now) {
-            self.turn_away(now, index, Reason::TokenDead, out);
+            self.turn_away(index, Reason::TokenDead, out);
         } else if arrival.deadline.is_some_and(|deadline| deadline <= now) {
-            self.turn_away(now, index, Reason::TooLate, out);
+            self.turn_away(index, Reason::TooLate, out);
         } else if let Some(server) = self.free_at_once(now, &place) {
             self.queues.charge(&place);
             self.admit(now, index, server, false, out);
@@ -181,7 +181,8 @@ impl Machine {
             // A reserved client stands before every seniority number.
             Class::NewSession if arrival.reserved => 0,
             Class::NewSession => (1 << 63) | self.clients.seniority(now, arrival.client),
-            Class::Renewal => arrival.token_expiry.unwrap_or(now).0,
+            // In milliseconds: the queue adds up work per block of keys.
+            Class::Renewal => arrival.token_expiry.unwrap_or(now).0 / 1_000_000,
             _ => 0,
         };
         let work = u64::from(arrival.cost_milli.clamp(1, 1_000_000));
@@ -231,13 +232,13 @@ impl Machine {
     }
 
     /// Forgets a held call (already out of the queues) or one that was never queued, and says so.
-    pub(super) fn turn_away(&mut self, now: Nanos, index: u32, reason: Reason, out: &mut Vec<Action>) {
+    pub(super) fn turn_away(&mut self, index: u32, reason: Reason, out: &mut Vec<Action>) {
         let id = self.calls.id(index);
         let Some(call) = self.calls.get(index).cloned() else {
             return;
         };
         self.leave_queue(index);
-        let retry_after = self.retry_after(now, &call);
+        let retry_after = self.retry_after(reason, &call);
         self.timers.remove(&(call.timer, index));
         self.calls.remove(index);
         self.counters.turned_away[reason as usize] += 1;
@@ -401,10 +402,10 @@ impl Machine {
             self.counters.client_gone += 1;
         } else if passes_all || give_up <= now {
             self.queues.done(&place, place.work);
-            self.turn_away(now, index, Reason::ServerDown, out);
+            self.turn_away(index, Reason::ServerDown, out);
         } else if twin.is_some() {
             self.queues.done(&place, place.work);
-            self.turn_away(now, index, Reason::Superseded, out); // the newer one waits already, with the same seniority
+            self.turn_away(index, Reason::Superseded, out); // the newer one waits already, with the same seniority
         } else {
             self.counters.held_again += 1;
             self.enqueue(now, index, true);
@@ -419,7 +420,7 @@ impl Machine {
             match self.calls.get(index).map(|call| call.state) {
                 Some(State::Held) => {
                     let reason = self.why_given_up(index);
-                    self.turn_away(now, index, reason, out);
+                    self.turn_away(index, reason, out);
                 }
                 Some(State::InFlight(in_flight)) if in_flight.expired => {
                     self.count(index);
@@ -467,9 +468,11 @@ impl Machine {
     /// Ends an event. Notes whether the pool does all that it is allowed to do: only then does its rate say something.
     pub(super) fn end_event(&mut self, now: Nanos) {
         self.sessions.lapse(now, self.plan.settle_after);
-        let waiting = self.queues.total() > 0 && !self.maintenance && self.servers.iter().any(|s| s.down.is_none());
-        let full = self.passes_all() && self.servers.iter().all(|server| server.load() >= server.limit);
-        self.rate.saturated(now, waiting || full);
+        // A slot may be free while somebody waits: bulk at its cap, a session bound to another server.
+        let full = |server: &Server| server.down.is_some() || server.load() >= server.limit;
+        let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);
+        let waiting = self.passes_all() || (self.queues.total() > 0 && !self.maintenance);
+        self.rate.saturated(now, waiting && busy);
     }
 
     /// Counters and gauges.
@@ -492,15 +495,5 @@ impl Machine {
             bypass: self.bypass,
             draining: self.draining,
         }
-    }
-
-    /// The phase word of a server that is down now, for tests and `explain`.
-    pub fn retry_at(&self, server: ServerId) -> Option<Nanos> {
-        self.servers.get(usize::from(server.0))?.down.map(|Retry { at, .. }| at)
-    }
-
-    /// The client of a live call.
-    pub fn client_of(&self, call: CallId) -> Option<ClientKey> {
-        self.calls.find(call).and_then(|index| self.calls.get(index)).map(|call| call.place.client)
     }
 }
