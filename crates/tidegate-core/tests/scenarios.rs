@@ -245,6 +245,51 @@ fn while_the_server_is_down_one_call_at_a_time_tries() {
 }
 
 #[test]
+fn sessions_of_a_dead_server_go_to_another() {
+    let servers = ["a", "b"].map(|name| ServerPlan { name: name.into(), limit: 1 }).to_vec();
+    let mut world = World::new(Plan { servers, ..plan(1) });
+    world.limits = vec![1, 1];
+    login(&mut world, 1, 11); // at a
+    let failed = world.arrive(in_session(1, 11, Role::Call));
+    world.event(Event::Done(failed, Outcome::ConnectFailed));
+    for _ in 0..2 {
+        world.advance(Span::millis(1200));
+        assert_eq!(world.fates[&failed], Fate::InFlight(ServerId(0)), "a blip: its session may be alive");
+        world.event(Event::Done(failed, Outcome::ConnectFailed));
+    }
+    assert_eq!(world.fates[&failed], Fate::InFlight(ServerId(1)), "b tells the client to log in again");
+    world.event(Event::Done(failed, ANSWERED));
+    let next = world.arrive(in_session(1, 11, Role::Call));
+    assert_eq!(world.fates[&next], Fate::InFlight(ServerId(1)));
+}
+
+#[test]
+fn only_the_end_of_a_try_begins_the_next() {
+    let mut world = World::new(plan(4));
+    let calls: Vec<CallId> = (1..=3).map(|client| world.arrive(open(client))).collect();
+    world.event(Event::Connected(calls[0]));
+    world.event(Event::Done(calls[1], Outcome::ConnectFailed));
+    world.event(Event::Done(calls[2], Outcome::ConnectFailed));
+    world.advance(Span::millis(1200));
+    assert_eq!(world.in_flight(), vec![calls[0], calls[1]], "the second tries");
+    world.event(Event::Done(calls[0], Outcome::Broken));
+    world.advance(Span::millis(2000));
+    assert_eq!(world.in_flight(), vec![calls[1]], "it still tries");
+    world.event(Event::Done(calls[1], Outcome::ConnectFailed));
+    world.advance(Span::millis(700));
+    assert_eq!(world.in_flight(), vec![], "a retry interval lies between two tries");
+}
+
+#[test]
+fn a_new_plan_does_not_forget_what_bulk_clients_have_in_flight() {
+    let mut world = World::new(plan(10));
+    (0..3).for_each(|_| _ = world.arrive(arrival(1, Role::Bulk)));
+    let mut out = Vec::new();
+    world.machine.apply(world.now, plan(11), &mut out).unwrap();
+    assert_eq!(out, vec![], "two are in flight, and two is the cap");
+}
+
+#[test]
 fn held_calls_get_an_answer_while_the_server_is_down() {
     let mut world = World::new(plan(1));
     let call = world.arrive(open(1));
@@ -511,7 +556,6 @@ fn bypass_lets_everything_pass_and_ends_cleanly() {
     let calls: Vec<CallId> = (0..5).map(|client| world.arrive(open(client))).collect();
     world.event(Event::Bypass(true));
     assert_eq!(world.in_flight().len(), 5);
-    world.limits[0] = 5; // what was let through stays in flight when bypass ends
     world.event(Event::Bypass(false));
     let held = world.arrive(open(9));
     assert_eq!(world.fates[&held], Fate::Held);

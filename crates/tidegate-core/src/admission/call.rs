@@ -20,6 +20,8 @@ pub(super) struct InFlight {
     pub since: Nanos,
     /// It holds the reserved slot of the probes.
     pub reserved_slot: bool,
+    /// It tries whether a server that is down is back.
+    pub trial: bool,
     /// Its connection stands (or it was answered): it can no longer be held again.
     pub counted: bool,
     /// Its client has left.

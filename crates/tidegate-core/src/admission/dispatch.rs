@@ -9,8 +9,9 @@ use crate::reason::Reason;
 use crate::time::{Nanos, Span};
 
 impl Machine {
-    /// A server with a free slot for a call bound to `bound`, or to none.
+    /// A server with a free slot for a call bound to `bound`, or to none. Who is bound to a dead server is bound to none.
     pub(super) fn slot_for(&self, now: Nanos, bound: Option<ServerId>) -> Option<ServerId> {
+        let bound = bound.filter(|bound| !self.servers.get(usize::from(bound.0)).is_some_and(Server::dead));
         least_loaded(&self.servers, |id, server| bound.is_none_or(|bound| bound == id) && server.has_slot(now))
     }
 
@@ -126,11 +127,12 @@ impl Machine {
             return self.let_all_pass(now, out);
         }
         while self.queues.total() > 0 && !self.maintenance && !self.draining {
-            let heads = |server: ServerId, state: &Server| self.next_for(now, server, state);
+            let dead = self.dead();
+            let heads = |server: ServerId, state: &Server| self.next_for(now, server, state, &dead);
             let able = least_loaded(&self.servers, |id, server| heads(id, server).is_some());
             let Some(server) = able else { return };
             let Some((index, reserved_slot)) =
-                self.servers.get(usize::from(server.0)).and_then(|state| self.next_for(now, server, state))
+                self.servers.get(usize::from(server.0)).and_then(|state| self.next_for(now, server, state, &dead))
             else {
                 return;
             };
@@ -138,12 +140,18 @@ impl Machine {
         }
     }
 
+    /// The servers whose sessions are taken for dead.
+    fn dead(&self) -> Vec<ServerId> {
+        let dead = self.servers.iter().enumerate().filter(|(_, server)| server.dead());
+        dead.map(|(index, _)| ServerId(index as u16)).collect()
+    }
+
     /// The held call that goes to `server` next, and whether it takes the probes' reserved slot.
-    fn next_for(&self, now: Nanos, server: ServerId, state: &Server) -> Option<(u32, bool)> {
+    fn next_for(&self, now: Nanos, server: ServerId, state: &Server, dead: &[ServerId]) -> Option<(u32, bool)> {
         let reachable = state.down.is_none_or(|retry| !retry.trying && retry.at <= now);
         if reachable
             && !state.probing
-            && let Some(probe) = self.queues.first(Class::Probe, server, u32::MAX)
+            && let Some(probe) = self.queues.first(Class::Probe, server, dead, u32::MAX)
         {
             return Some((probe, true));
         }
@@ -153,7 +161,7 @@ impl Machine {
         let bulk_cap = self.plan.bulk_per_client_min.max(state.limit / 8);
         let first: [Option<u32>; 6] = std::array::from_fn(|class| {
             let cap = if Class::ALL[class] == Class::Bulk { bulk_cap } else { u32::MAX };
-            self.queues.first(Class::ALL[class], server, cap)
+            self.queues.first(Class::ALL[class], server, dead, cap)
         });
         let heads = first.map(|index| index.and_then(|index| self.calls.get(index)).map(|call| call.place.work));
         let class = self.shares.choose(&heads)?;

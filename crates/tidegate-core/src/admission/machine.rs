@@ -209,6 +209,9 @@ impl Machine {
         out: &mut Vec<Action>,
     ) {
         let id = self.calls.id(index);
+        let retry = self.plan.retry_server;
+        let at = self.servers.get_mut(usize::from(server.0));
+        let trial = at.is_some_and(|state| state.take(now, reserved_slot, retry));
         let Some(call) = self.calls.get_mut(index) else {
             return;
         };
@@ -218,6 +221,7 @@ impl Machine {
             server,
             since: now,
             reserved_slot,
+            trial,
             counted: false,
             orphan: false,
             expired: false,
@@ -225,9 +229,6 @@ impl Machine {
         self.timers.insert((call.timer, index));
         self.work_in_flight += call.place.work;
         self.pending += 1;
-        if let Some(state) = self.servers.get_mut(usize::from(server.0)) {
-            state.take(now, reserved_slot, self.plan.retry_server);
-        }
         out.push(Action::Admit { call: id, server });
     }
 
@@ -294,6 +295,7 @@ impl Machine {
         in_flight.counted = true;
         self.pending -= 1;
         self.counters.admitted += 1;
+        self.servers.get_mut(usize::from(in_flight.server.0)).into_iter().for_each(|server| server.admitted += 1);
         if let Some(session) = call.session {
             self.sessions.admitted(session, call.place.work);
         }
@@ -336,7 +338,7 @@ impl Machine {
         let in_flight = call.in_flight()?;
         self.work_in_flight -= call.place.work;
         if let Some(server) = self.servers.get_mut(usize::from(in_flight.server.0)) {
-            server.give_back(in_flight.reserved_slot, in_flight.orphan);
+            server.give_back(in_flight.reserved_slot, in_flight.orphan, in_flight.trial);
         }
         Some(call)
     }
@@ -382,8 +384,8 @@ impl Machine {
         self.pending -= 1;
         let retry_at = now + self.plan.retry_server.mul_f64(self.rng.uniform(0.8, 1.2));
         if let Some(server) = self.servers.get_mut(usize::from(at.server.0)) {
-            server.give_back(at.reserved_slot, at.orphan);
-            server.failed(retry_at);
+            server.give_back(at.reserved_slot, at.orphan, at.trial);
+            server.failed(retry_at, at.trial);
         }
         let give_up = self.calls.get(index).map_or(now, |call| self.give_up(call));
         let passes_all = self.passes_all() || self.draining;
