@@ -39,7 +39,7 @@ words! {
         TooLate = "too-late",
         /// It was held until its deadline.
         Deadline = "deadline",
-        /// This client has as many calls held (or, for bulk, in flight) as one client may have.
+        /// This client has as many calls held as one client may have.
         ClientCap = "client-cap",
         /// The same client sent the same call again: the newer one took its place in line.
         Superseded = "superseded",

@@ -5,6 +5,7 @@ mod world;
 
 use proptest::prelude::*;
 use tidegate_core::admission::*;
+use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
 use world::{Fate, World, arrival, plan};
 
@@ -24,7 +25,10 @@ enum Move {
     Done(usize, u8, Option<u64>),
     Advance(u64),
     Maintenance(bool),
-    Limits(u32),
+    Bypass(bool),
+    Drain,
+    /// A new plan: which of the servers a to d it has, their limit, whether it only observes.
+    Pool(u8, u32, bool),
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -44,10 +48,11 @@ fn moves() -> impl Strategy<Value = Move> {
         2 => any::<usize>().prop_map(Move::Leave),
         2 => any::<usize>().prop_map(Move::Connected),
         8 => (any::<usize>(), 0..10u8, proptest::option::of(0..20u64)).prop_map(|(i, how, s)| Move::Done(i, how, s)),
-        6 => (0..3000u64).prop_map(Move::Advance),
+        6 => prop_oneof![4 => 0..3000u64, 1 => Just(0)].prop_map(Move::Advance),
         1 => (30_000..90_000u64).prop_map(Move::Advance),
-        1 => any::<bool>().prop_map(Move::Maintenance),
-        1 => (1..6u32).prop_map(Move::Limits),
+        1 => prop_oneof![9 => any::<bool>().prop_map(Move::Maintenance), 1 => Just(Move::Drain)],
+        1 => prop::bool::weighted(0.3).prop_map(Move::Bypass),
+        1 => (1..16u8, 1..6u32, prop::bool::weighted(0.1)).prop_map(|(which, limit, observe)| Move::Pool(which, limit, observe)),
     ]
 }
 
@@ -99,19 +104,13 @@ fn step(world: &mut World, base: &Plan, what: Move) {
         }
         Move::Advance(ms) => world.advance(Span::millis(ms)),
         Move::Maintenance(on) => world.event(Event::Maintenance(on)),
-        Move::Limits(limit) => {
-            // Only upwards, so that the bound that `check` knows holds at once.
-            let limit = limit.max(world.limits[0]);
-            let servers = base.servers.iter().map(|s| ServerPlan { limit, ..s.clone() }).collect();
-            let mut out = Vec::new();
-            let plan = Plan { servers, ..base.clone() };
-            world.limits.iter_mut().for_each(|known| *known = limit);
-            world.machine.apply(world.now, plan, &mut out).unwrap();
-            for action in out {
-                if let Action::Admit { call, server } = action {
-                    world.fate(call, Fate::InFlight(server));
-                }
-            }
+        Move::Bypass(on) => world.event(Event::Bypass(on)),
+        Move::Drain => world.event(Event::Drain),
+        Move::Pool(which, limit, observe) => {
+            let names = ["a", "b", "c", "d"].iter().enumerate().filter(|(index, _)| which >> index & 1 == 1);
+            let servers = names.map(|(_, name)| ServerPlan { name: (*name).into(), limit }).collect();
+            let mode = if observe { Mode::Observe } else { base.mode };
+            world.apply(Plan { servers, mode, ..base.clone() });
         }
     }
 }
@@ -141,12 +140,12 @@ proptest! {
         world.advance(Span::secs(200));
         prop_assert!(world.held().is_empty(), "none outlives its deadline");
         let end = world.machine.snapshot(world.now);
-        prop_assert_eq!(end.servers[0].orphans, 0);
+        prop_assert!(end.servers.iter().all(|server| server.orphans == 0 && server.in_flight == 0), "{end:?}");
         prop_assert_eq!(end.pending, 0);
         prop_assert_eq!(world.machine.next_wake(), None, "nothing is left to wait for");
     }
 
-    /// The same, over a pool of three.
+    /// The same, over a pool of three to begin with.
     #[test]
     fn pools(trace in prop::collection::vec(moves(), 0..150)) {
         let servers = ["a", "b", "c"].map(|name| ServerPlan { name: name.into(), limit: 2 }).to_vec();
@@ -159,7 +158,7 @@ proptest! {
         let world = play(Plan { mode: Mode::Observe, ..plan(1) }, trace);
         prop_assert!(world.held().is_empty());
         let refused = world.log.iter().any(|(_, action)| matches!(action, Action::TurnAway { reason, .. }
-            if *reason != tidegate_core::reason::Reason::ServerDown));
+            if !matches!(reason, Reason::ServerDown | Reason::Draining)));
         prop_assert!(!refused);
     }
 
@@ -171,7 +170,7 @@ proptest! {
         for what in trace {
             let skip = match &what {
                 Move::Arrive { role, .. } => Role::ALL[*role] == Role::Bulk, // its own cap may leave slots free
-                Move::Done(_, 3, _) | Move::Maintenance(_) | Move::Limits(_) => true,
+                Move::Done(_, 3, _) | Move::Maintenance(_) | Move::Pool(..) | Move::Bypass(_) | Move::Drain => true,
                 _ => false,
             };
             if skip { continue; }

@@ -40,6 +40,49 @@ fn a_newer_call_takes_the_place_of_its_twin() {
 }
 
 #[test]
+fn a_newer_call_that_may_not_wait_leaves_its_twin_where_it_is() {
+    let mut world = World::new(plan(1));
+    let _busy = world.arrive(open(1));
+    let old = world.arrive(open(2));
+    let hasty = world.arrive(Arrival { deadline: Some(world.now + Span::secs(1)), ..open(2) });
+    assert_eq!((world.fates[&hasty], world.fates[&old]), (Fate::TurnedAway(Reason::TooLate), Fate::Held));
+}
+
+#[test]
+fn a_call_that_comes_back_from_a_failed_connect_gives_way_to_its_newer_twin() {
+    let mut world = World::new(plan(1));
+    let old = world.arrive(open(1));
+    let new = world.arrive(open(1));
+    world.event(Event::Done(old, Outcome::ConnectFailed));
+    assert_eq!(world.fates[&old], Fate::TurnedAway(Reason::Superseded));
+    world.advance(Span::millis(1200));
+    assert_eq!(world.fates[&new], Fate::InFlight(ServerId(0)), "one opening call per client is held");
+}
+
+#[test]
+fn what_is_already_too_late_takes_no_slot() {
+    let mut world = World::new(plan(1));
+    world.now = Nanos(0) + Span::secs(100);
+    let past = Some(world.now);
+    let dead = world.arrive(Arrival { token_expiry: past, ..arrival(1, Role::Call) });
+    let late = world.arrive(Arrival { deadline: past, ..arrival(2, Role::Call) });
+    assert_eq!(world.fates[&dead], Fate::TurnedAway(Reason::TokenDead));
+    assert_eq!(world.fates[&late], Fate::TurnedAway(Reason::TooLate));
+}
+
+#[test]
+fn a_retry_that_an_unrelated_event_overtakes_is_not_forgotten() {
+    let mut world = World::new(plan(4));
+    let (other, failed) = (world.arrive(open(1)), world.arrive(open(2)));
+    world.event(Event::Connected(other));
+    world.event(Event::Done(failed, Outcome::ConnectFailed));
+    world.now = world.machine.next_wake().unwrap() + Span::millis(5); // the driver's timer is a little late
+    world.event(Event::ClientGone(other));
+    world.advance(Span::ZERO);
+    assert_eq!(world.fates[&failed], Fate::InFlight(ServerId(0)));
+}
+
+#[test]
 fn seniority_survives_being_turned_away() {
     let mut world = World::new(plan(1));
     let busy = world.arrive(open(1));
@@ -202,6 +245,51 @@ fn while_the_server_is_down_one_call_at_a_time_tries() {
 }
 
 #[test]
+fn sessions_of_a_dead_server_go_to_another() {
+    let servers = ["a", "b"].map(|name| ServerPlan { name: name.into(), limit: 1 }).to_vec();
+    let mut world = World::new(Plan { servers, ..plan(1) });
+    world.limits = vec![1, 1];
+    login(&mut world, 1, 11); // at a
+    let failed = world.arrive(in_session(1, 11, Role::Call));
+    world.event(Event::Done(failed, Outcome::ConnectFailed));
+    for _ in 0..2 {
+        world.advance(Span::millis(1200));
+        assert_eq!(world.fates[&failed], Fate::InFlight(ServerId(0)), "a blip: its session may be alive");
+        world.event(Event::Done(failed, Outcome::ConnectFailed));
+    }
+    assert_eq!(world.fates[&failed], Fate::InFlight(ServerId(1)), "b tells the client to log in again");
+    world.event(Event::Done(failed, ANSWERED));
+    let next = world.arrive(in_session(1, 11, Role::Call));
+    assert_eq!(world.fates[&next], Fate::InFlight(ServerId(1)));
+}
+
+#[test]
+fn only_the_end_of_a_try_begins_the_next() {
+    let mut world = World::new(plan(4));
+    let calls: Vec<CallId> = (1..=3).map(|client| world.arrive(open(client))).collect();
+    world.event(Event::Connected(calls[0]));
+    world.event(Event::Done(calls[1], Outcome::ConnectFailed));
+    world.event(Event::Done(calls[2], Outcome::ConnectFailed));
+    world.advance(Span::millis(1200));
+    assert_eq!(world.in_flight(), vec![calls[0], calls[1]], "the second tries");
+    world.event(Event::Done(calls[0], Outcome::Broken));
+    world.advance(Span::millis(2000));
+    assert_eq!(world.in_flight(), vec![calls[1]], "it still tries");
+    world.event(Event::Done(calls[1], Outcome::ConnectFailed));
+    world.advance(Span::millis(700));
+    assert_eq!(world.in_flight(), vec![], "a retry interval lies between two tries");
+}
+
+#[test]
+fn a_new_plan_does_not_forget_what_bulk_clients_have_in_flight() {
+    let mut world = World::new(plan(10));
+    (0..3).for_each(|_| _ = world.arrive(arrival(1, Role::Bulk)));
+    let mut out = Vec::new();
+    world.machine.apply(world.now, plan(11), &mut out).unwrap();
+    assert_eq!(out, vec![], "two are in flight, and two is the cap");
+}
+
+#[test]
 fn held_calls_get_an_answer_while_the_server_is_down() {
     let mut world = World::new(plan(1));
     let call = world.arrive(open(1));
@@ -282,6 +370,134 @@ fn know_the_rate(world: &mut World) {
 }
 
 #[test]
+fn probes_without_end_leave_the_others_their_guarantees() {
+    let mut world = World::new(plan(1));
+    world.arrive(open(1));
+    let waits = world.arrive(open(2));
+    for _ in 0..12 {
+        for client in 10..13 {
+            world.arrive(arrival(client, Role::Probe));
+        }
+        for call in world.in_flight() {
+            world.event(Event::Done(call, ANSWERED));
+        }
+    }
+    assert_eq!(world.fates[&waits], Fate::Done);
+}
+
+#[test]
+fn heavy_calls_pay_for_what_they_were_given_ahead() {
+    let mut world = World::new(Plan { held_per_client_max: 1000, ..plan(1) });
+    world.arrive(open(999));
+    let heavy: Vec<CallId> =
+        (0..9).map(|client| world.arrive(Arrival { cost_milli: 20_000, ..arrival(client, Role::Bulk) })).collect();
+    (0..300).for_each(|_| _ = world.arrive(arrival(9, Role::Call)));
+    for _ in 0..250 {
+        let call = world.in_flight()[0];
+        world.event(Event::Done(call, ANSWERED));
+    }
+    let served = heavy.iter().filter(|call| world.fates[call] != Fate::Held).count();
+    assert!((1..=2).contains(&served), "a tenth of about 280 units is 28, not {}", 20 * served);
+}
+
+#[test]
+fn one_slow_answer_does_not_keep_everybody_away() {
+    for role in [Role::Bulk, Role::Probe] {
+        let mut world = World::new(plan(1));
+        let slow = world.arrive(arrival(1, role));
+        let next = world.arrive(arrival(2, role));
+        world.advance(Span::secs(27));
+        world.event(Event::Done(slow, ANSWERED));
+        world.event(Event::Done(next, ANSWERED));
+        let call = world.arrive(arrival(3, role));
+        assert_eq!(world.fates[&call], Fate::InFlight(ServerId(0)), "{role}: nothing is in flight");
+    }
+}
+
+#[test]
+fn a_tiny_first_call_does_not_stand_for_a_whole_unit() {
+    let mut world = World::new(plan(1));
+    let poll = world.arrive(Arrival { cost_milli: 10, ..arrival(1, Role::Poll) });
+    world.advance(Span::millis(300));
+    world.event(Event::Done(poll, ANSWERED));
+    let _busy = world.arrive(open(2));
+    let waits = world.arrive(open(3));
+    assert_eq!(world.fates[&waits], Fate::Held, "30 s per unit would be too late");
+    world.advance(Span::secs(20));
+    assert_eq!(world.fates[&waits], Fate::Held);
+}
+
+#[test]
+fn bulk_at_its_cap_says_nothing_of_what_the_pool_can_do() {
+    let mut world = World::new(plan(8));
+    let mut calls: Vec<CallId> = (0..8).map(|_| world.arrive(arrival(1, Role::Bulk))).collect();
+    for _ in 0..6 {
+        world.advance(Span::secs(1));
+        world.event(Event::Done(calls.remove(0), ANSWERED));
+        calls.push(world.arrive(arrival(1, Role::Bulk)));
+    }
+    assert_eq!(world.machine.snapshot(world.now).rate_milli, 0, "six of eight slots were free");
+}
+
+#[test]
+fn a_better_rate_holds_calls_to_their_end_after_all() {
+    let mut world = World::new(Plan { follow_ups_milli: 0, ..plan(1) });
+    know_the_rate(&mut world);
+    let calls: Vec<CallId> = (0..60).map(|client| world.arrive(open(client))).collect();
+    for _ in 0..80 {
+        world.advance(Span::millis(350)); // three times as fast from here on
+        world.in_flight().into_iter().for_each(|call| world.event(Event::Done(call, ANSWERED)));
+    }
+    let refused = calls.iter().filter(|call| matches!(world.fates[call], Fate::TurnedAway(_))).count();
+    assert_eq!(refused, 0, "all are served within 25 seconds");
+}
+
+#[test]
+fn a_full_queue_prefers_who_came_first() {
+    let mut world = World::new(Plan { held_max: 2, ..plan(1) });
+    world.arrive(open(9));
+    let hasty = world.arrive(Arrival { deadline: Some(Nanos(0) + Span::secs(4)), ..open(1) });
+    let (second, third) = (world.arrive(open(2)), world.arrive(open(3)));
+    assert_eq!(world.fates[&third], Fate::TurnedAway(Reason::QueueFull));
+    world.advance(Span::secs(3));
+    assert_eq!(world.fates[&hasty], Fate::TurnedAway(Reason::Deadline));
+    let third = world.arrive(open(3));
+    let first = world.arrive(open(1));
+    assert_eq!(
+        [first, second, third].map(|call| world.fates[&call]),
+        [Fate::Held, Fate::Held, Fate::TurnedAway(Reason::QueueFull)]
+    );
+}
+
+#[test]
+fn nobody_takes_a_reserved_place() {
+    let mut world = World::new(Plan { held_max: 1, ..plan(1) });
+    world.arrive(open(9));
+    let reserved = world.arrive(Arrival { reserved: true, ..arrival(5, Role::Call) });
+    let other = world.arrive(open(1));
+    assert_eq!((world.fates[&reserved], world.fates[&other]), (Fate::Held, Fate::TurnedAway(Reason::QueueFull)));
+}
+
+#[test]
+fn retry_after_keeps_its_bounds_and_is_spread_when_nothing_is_known() {
+    let spans = |world: &World| -> Vec<Span> {
+        let refused = world.log.iter().filter_map(|(_, action)| match action {
+            Action::TurnAway { retry_after, .. } => Some(*retry_after),
+            _ => None,
+        });
+        refused.collect()
+    };
+    let mut full = World::new(Plan { held_max: 1, ..plan(1) });
+    (0..200).for_each(|client| _ = full.arrive(open(client)));
+    assert!(spans(&full).iter().all(|span| (Span::secs(15)..=Span::secs(30)).contains(span)), "{:?}", spans(&full));
+    let mut drained = World::new(plan(1));
+    (0..200).for_each(|client| _ = drained.arrive(open(client)));
+    drained.event(Event::Drain);
+    let (low, high) = (*spans(&drained).iter().min().unwrap(), *spans(&drained).iter().max().unwrap());
+    assert!(Span::secs(1) <= low && low < Span::secs(5) && Span::secs(25) < high && high <= Span::secs(30));
+}
+
+#[test]
 fn who_cannot_be_reached_in_time_is_turned_away_spread_over_the_room_or_told_at_once() {
     let mut world = World::new(Plan { follow_ups_milli: 0, ..plan(1) });
     know_the_rate(&mut world);
@@ -340,7 +556,6 @@ fn bypass_lets_everything_pass_and_ends_cleanly() {
     let calls: Vec<CallId> = (0..5).map(|client| world.arrive(open(client))).collect();
     world.event(Event::Bypass(true));
     assert_eq!(world.in_flight().len(), 5);
-    world.limits[0] = 5; // what was let through stays in flight when bypass ends
     world.event(Event::Bypass(false));
     let held = world.arrive(open(9));
     assert_eq!(world.fates[&held], Fate::Held);
@@ -403,8 +618,19 @@ fn a_plan_that_is_none_is_refused_with_the_field_named() {
         Plan { guarantees: Guarantees { continuation: 900, new_session: 200, steady: 0, bulk: 0 }, ..plan(1) },
         Plan { margin: Span::secs(40), ..plan(1) },
         plan(0),
+        Plan { reserved_places: u32::MAX, ..plan(1) },
+        Plan { bulk_per_client_min: 0, ..plan(1) },
+        Plan { retry_after_min: Span::secs(31), ..plan(1) },
     ];
-    let words = ["server", "guarantees", "client_timeout", "limit"];
+    let words = [
+        "server",
+        "guarantees",
+        "client_timeout",
+        "limit",
+        "reserved_places",
+        "bulk_per_client_min",
+        "retry_after_min",
+    ];
     for (plan, word) in wrong.into_iter().zip(words) {
         let error = Machine::new(plan, Nanos(0)).err().unwrap().to_string();
         assert!(error.contains(word), "{error}");

@@ -28,6 +28,7 @@ impl Machine {
             call.place.bound = call.place.bound.and_then(at);
             if let State::InFlight(in_flight) = &mut call.state {
                 in_flight.server = at(in_flight.server).unwrap_or(ServerId(u16::MAX));
+                self.queues.charge(&call.place); // it still counts against its client
             }
         }
         for index in held {

@@ -20,6 +20,8 @@ pub(super) struct InFlight {
     pub since: Nanos,
     /// It holds the reserved slot of the probes.
     pub reserved_slot: bool,
+    /// It tries whether a server that is down is back.
+    pub trial: bool,
     /// Its connection stands (or it was answered): it can no longer be held again.
     pub counted: bool,
     /// Its client has left.
@@ -37,6 +39,8 @@ pub(super) struct Call {
     pub deadline: Nanos,
     pub token_expiry: Option<Nanos>,
     pub honours_retry_after: bool,
+    /// Its place in the queue is its own.
+    pub reserved: bool,
     pub state: State,
     /// When something must be done about it: given up while held, expired while in flight.
     pub timer: Nanos,
@@ -55,6 +59,7 @@ impl Call {
             deadline: arrival.deadline.unwrap_or(Nanos::NEVER).min(now + client_timeout),
             token_expiry: arrival.token_expiry,
             honours_retry_after: arrival.honours_retry_after,
+            reserved: arrival.reserved,
             state: State::Held,
             timer: Nanos::NEVER,
             staggered: false,

@@ -1,32 +1,32 @@
 //! Filling free slots: hold, dispatch, let pass.
 
-use super::call::State;
+use super::call::{Call, State};
 use super::event::{Action, Class, ServerId};
 use super::machine::Machine;
 use super::server::{Server, least_loaded};
 use crate::queue::Place;
 use crate::reason::Reason;
-use crate::time::Nanos;
+use crate::time::{Nanos, Span};
 
 impl Machine {
-    /// A server with a free slot for a call bound to `bound`, or to none.
+    /// A server with a free slot for a call bound to `bound`, or to none. Who is bound to a dead server is bound to none.
     pub(super) fn slot_for(&self, now: Nanos, bound: Option<ServerId>) -> Option<ServerId> {
+        let bound = bound.filter(|bound| !self.servers.get(usize::from(bound.0)).is_some_and(Server::dead));
         least_loaded(&self.servers, |id, server| bound.is_none_or(|bound| bound == id) && server.has_slot(now))
     }
 
     /// Puts a new call into the queue, if it may wait, and fills what is free. One action about it comes first.
     pub(super) fn hold(&mut self, now: Nanos, index: u32, reserved: bool, out: &mut Vec<Action>) {
-        let twin = self.supersede(index);
         let begin = out.len();
-        if let Err(reason) = self.may_wait(now, index, reserved, out) {
-            self.turn_away(now, index, reason, out);
+        let twin = self.twin(index);
+        if let Err(reason) = self.may_wait(now, index, reserved, twin, out) {
+            self.turn_away(index, reason, out);
         } else {
+            self.supersede(twin, index);
             self.enqueue(now, index, false);
             self.dispatch(now, out);
             self.first_about(index, begin, out);
-        }
-        if let Some(twin) = twin {
-            self.turn_away(now, twin, Reason::Superseded, out);
+            twin.into_iter().for_each(|twin| self.turn_away(twin, Reason::Superseded, out));
         }
         // An eviction that made room was pushed before; the driver is promised the new call first.
         let id = self.calls.id(index);
@@ -35,24 +35,36 @@ impl Machine {
         }
     }
 
-    /// The twin that this call replaces: out of the queue, its arrival number inherited.
-    fn supersede(&mut self, index: u32) -> Option<u32> {
+    /// The held call that this one would replace.
+    fn twin(&self, index: u32) -> Option<u32> {
         let call = self.calls.get(index).filter(|call| call.opens)?;
-        let twin = self.clients.opening(call.place.client)?;
-        let order = self.calls.get(twin)?.place.order;
+        self.clients.opening(call.place.client)
+    }
+
+    /// Takes the twin out of the queue and lets the newer call inherit its arrival number.
+    fn supersede(&mut self, twin: Option<u32>, index: u32) {
+        let Some((twin, order)) = twin.and_then(|twin| Some((twin, self.calls.get(twin)?.place.order))) else {
+            return;
+        };
         self.leave_queue(twin);
         if let Some(call) = self.calls.get_mut(index) {
             call.place.order = order;
         }
-        Some(twin)
     }
 
-    /// Whether a call may be held, making room for it if it outranks what is last.
-    fn may_wait(&mut self, now: Nanos, index: u32, reserved: bool, out: &mut Vec<Action>) -> Result<(), Reason> {
+    /// Whether a call may be held, making room for it if it outranks what is last. It may always take its twin's place.
+    fn may_wait(
+        &mut self,
+        now: Nanos,
+        index: u32,
+        reserved: bool,
+        twin: Option<u32>,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Reason> {
         let Some(call) = self.calls.get(index) else {
             return Err(Reason::BadRequest);
         };
-        let (class, client) = (call.class(), call.place.client);
+        let (client, rank) = (call.place.client, (call.class(), call.place.key));
         if self.give_up(call) <= now {
             return Err(Reason::TooLate);
         }
@@ -61,6 +73,9 @@ impl Machine {
         if call.honours_retry_after && now + wait > self.give_up(call) {
             return Err(Reason::TooLate); // it will come back when it is told to: holding it would only cost a socket
         }
+        if twin.is_some() {
+            return Ok(());
+        }
         if self.clients.held(client) >= self.plan.held_per_client_max && !reserved {
             return Err(Reason::ClientCap);
         }
@@ -68,11 +83,12 @@ impl Machine {
         if self.queues.total() < places {
             return Ok(());
         }
-        let last = self.queues.last().filter(|last| self.calls.get(*last).is_some_and(|call| class < call.class()));
+        let outranked = |call: &Call| !call.reserved && rank < (call.class(), call.place.key);
+        let last = self.queues.last().filter(|last| self.calls.get(*last).is_some_and(outranked));
         let Some(last) = last else {
             return Err(Reason::QueueFull);
         };
-        self.turn_away(now, last, Reason::QueueFull, out);
+        self.turn_away(last, Reason::QueueFull, out);
         Ok(())
     }
 
@@ -106,15 +122,17 @@ impl Machine {
 
     /// Fills free slots from the queues until there is none, or nobody who may take it.
     pub(super) fn dispatch(&mut self, now: Nanos, out: &mut Vec<Action>) {
+        self.dispatched = now;
         if self.passes_all() {
             return self.let_all_pass(now, out);
         }
         while self.queues.total() > 0 && !self.maintenance && !self.draining {
-            let heads = |server: ServerId, state: &Server| self.next_for(now, server, state);
+            let dead = self.dead();
+            let heads = |server: ServerId, state: &Server| self.next_for(now, server, state, &dead);
             let able = least_loaded(&self.servers, |id, server| heads(id, server).is_some());
             let Some(server) = able else { return };
             let Some((index, reserved_slot)) =
-                self.servers.get(usize::from(server.0)).and_then(|state| self.next_for(now, server, state))
+                self.servers.get(usize::from(server.0)).and_then(|state| self.next_for(now, server, state, &dead))
             else {
                 return;
             };
@@ -122,12 +140,18 @@ impl Machine {
         }
     }
 
+    /// The servers whose sessions are taken for dead.
+    fn dead(&self) -> Vec<ServerId> {
+        let dead = self.servers.iter().enumerate().filter(|(_, server)| server.dead());
+        dead.map(|(index, _)| ServerId(index as u16)).collect()
+    }
+
     /// The held call that goes to `server` next, and whether it takes the probes' reserved slot.
-    fn next_for(&self, now: Nanos, server: ServerId, state: &Server) -> Option<(u32, bool)> {
+    fn next_for(&self, now: Nanos, server: ServerId, state: &Server, dead: &[ServerId]) -> Option<(u32, bool)> {
         let reachable = state.down.is_none_or(|retry| !retry.trying && retry.at <= now);
         if reachable
             && !state.probing
-            && let Some(probe) = self.queues.first(Class::Probe, server, u32::MAX)
+            && let Some(probe) = self.queues.first(Class::Probe, server, dead, u32::MAX)
         {
             return Some((probe, true));
         }
@@ -137,7 +161,7 @@ impl Machine {
         let bulk_cap = self.plan.bulk_per_client_min.max(state.limit / 8);
         let first: [Option<u32>; 6] = std::array::from_fn(|class| {
             let cap = if Class::ALL[class] == Class::Bulk { bulk_cap } else { u32::MAX };
-            self.queues.first(Class::ALL[class], server, cap)
+            self.queues.first(Class::ALL[class], server, dead, cap)
         });
         let heads = first.map(|index| index.and_then(|index| self.calls.get(index)).map(|call| call.place.work));
         let class = self.shares.choose(&heads)?;
@@ -153,16 +177,19 @@ impl Machine {
         let waiting = std::array::from_fn(|class| self.queues.count(Class::ALL[class]) > 0);
         self.queues.serve(&place, index);
         self.clients.release(place.client, index);
+        // The server is idle: what is expected of it may be out of date, and only an answer can put it right.
+        let idle = self.servers.get(usize::from(server.0)).is_some_and(|server| server.in_flight == 0);
+        let service = if idle { Span::ZERO } else { self.rate.service(place.work) };
         let late = if expiry.is_some_and(|expiry| expiry <= now) {
             Some(Reason::TokenDead)
-        } else if now + self.rate.service(place.work) >= deadline {
+        } else if now + service >= deadline {
             Some(Reason::Deadline)
         } else {
             None
         };
         if let Some(reason) = late {
             self.queues.done(&place, 0);
-            return self.turn_away(now, index, reason, out);
+            return self.turn_away(index, reason, out);
         }
         self.shares.dispatched(&self.plan.guarantees, place.class, place.work, waiting);
         self.admit(now, index, server, reserved_slot, out);

@@ -7,9 +7,9 @@
 
 use super::call::{Call, Calls, InFlight, State};
 use super::client::Clients;
-use super::event::{Action, Arrival, CallId, Class, ClientKey, Event, Outcome, Role, ServerId};
+use super::event::{Action, Arrival, CallId, Class, Event, Outcome, Role, ServerId};
 use super::plan::{Mode, Plan, PlanError};
-use super::server::{Retry, Server};
+use super::server::Server;
 use super::share::Shares;
 use super::snapshot::{Counters, Snapshot};
 use crate::limit::Rate;
@@ -39,8 +39,8 @@ pub struct Machine {
     pub(super) work_in_flight: u64,
     /// Calls in flight that may still be held again.
     pub(super) pending: u32,
-    /// Time of the last event.
-    now: Nanos,
+    /// When free slots were filled last.
+    pub(super) dispatched: Nanos,
     pub(super) maintenance: bool,
     pub(super) bypass: bool,
     pub(super) draining: bool,
@@ -67,7 +67,7 @@ impl Machine {
             arrivals: 0,
             work_in_flight: 0,
             pending: 0,
-            now,
+            dispatched: now,
             maintenance: false,
             bypass: false,
             draining: false,
@@ -83,9 +83,10 @@ impl Machine {
     /// When the driver must send [`Event::Wake`], if nothing else happens before.
     pub fn next_wake(&self) -> Option<Nanos> {
         let timer = self.timers.first().map(|timer| timer.0);
-        // A retry that was due at the last event was tried then, or nobody could: only an event can change that.
+        // A retry that was due when slots were filled last was tried then, or nobody could: only an event changes that.
         let retries = self.servers.iter().filter_map(|server| server.down.filter(|retry| !retry.trying));
-        let retry = retries.map(|retry| retry.at).filter(|at| *at > self.now).min().filter(|_| self.queues.total() > 0);
+        let retry =
+            retries.map(|retry| retry.at).filter(|at| *at > self.dispatched).min().filter(|_| self.queues.total() > 0);
         timer.into_iter().chain(retry).min()
     }
 
@@ -111,7 +112,7 @@ impl Machine {
             Event::Drain => {
                 self.draining = true;
                 let held: Vec<u32> = self.queues.iter().collect();
-                held.into_iter().for_each(|index| self.turn_away(now, index, Reason::Draining, out));
+                held.into_iter().for_each(|index| self.turn_away(index, Reason::Draining, out));
             }
         }
         self.end_event(now);
@@ -125,11 +126,13 @@ impl Machine {
         let opens = arrival.role == Role::Open;
         let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout, opens));
         if self.draining {
-            self.turn_away(now, index, Reason::Draining, out);
+            self.turn_away(index, Reason::Draining, out);
         } else if self.passes_all() {
             self.pass(now, index, out);
-        } else if dead {
-            self.turn_away(now, index, Reason::TokenDead, out);
+        } else if dead || arrival.token_expiry.is_some_and(|expiry| expiry <= now) {
+            self.turn_away(index, Reason::TokenDead, out);
+        } else if arrival.deadline.is_some_and(|deadline| deadline <= now) {
+            self.turn_away(index, Reason::TooLate, out);
         } else if let Some(server) = self.free_at_once(now, &place) {
             self.queues.charge(&place);
             self.admit(now, index, server, false, out);
@@ -178,7 +181,8 @@ impl Machine {
             // A reserved client stands before every seniority number.
             Class::NewSession if arrival.reserved => 0,
             Class::NewSession => (1 << 63) | self.clients.seniority(now, arrival.client),
-            Class::Renewal => arrival.token_expiry.unwrap_or(now).0,
+            // In milliseconds: the queue adds up work per block of keys.
+            Class::Renewal => arrival.token_expiry.unwrap_or(now).0 / 1_000_000,
             _ => 0,
         };
         let work = u64::from(arrival.cost_milli.clamp(1, 1_000_000));
@@ -205,6 +209,9 @@ impl Machine {
         out: &mut Vec<Action>,
     ) {
         let id = self.calls.id(index);
+        let retry = self.plan.retry_server;
+        let at = self.servers.get_mut(usize::from(server.0));
+        let trial = at.is_some_and(|state| state.take(now, reserved_slot, retry));
         let Some(call) = self.calls.get_mut(index) else {
             return;
         };
@@ -214,6 +221,7 @@ impl Machine {
             server,
             since: now,
             reserved_slot,
+            trial,
             counted: false,
             orphan: false,
             expired: false,
@@ -221,20 +229,17 @@ impl Machine {
         self.timers.insert((call.timer, index));
         self.work_in_flight += call.place.work;
         self.pending += 1;
-        if let Some(state) = self.servers.get_mut(usize::from(server.0)) {
-            state.take(now, reserved_slot, self.plan.retry_server);
-        }
         out.push(Action::Admit { call: id, server });
     }
 
     /// Forgets a held call (already out of the queues) or one that was never queued, and says so.
-    pub(super) fn turn_away(&mut self, now: Nanos, index: u32, reason: Reason, out: &mut Vec<Action>) {
+    pub(super) fn turn_away(&mut self, index: u32, reason: Reason, out: &mut Vec<Action>) {
         let id = self.calls.id(index);
         let Some(call) = self.calls.get(index).cloned() else {
             return;
         };
         self.leave_queue(index);
-        let retry_after = self.retry_after(now, &call);
+        let retry_after = self.retry_after(reason, &call);
         self.timers.remove(&(call.timer, index));
         self.calls.remove(index);
         self.counters.turned_away[reason as usize] += 1;
@@ -290,6 +295,7 @@ impl Machine {
         in_flight.counted = true;
         self.pending -= 1;
         self.counters.admitted += 1;
+        self.servers.get_mut(usize::from(in_flight.server.0)).into_iter().for_each(|server| server.admitted += 1);
         if let Some(session) = call.session {
             self.sessions.admitted(session, call.place.work);
         }
@@ -332,7 +338,7 @@ impl Machine {
         let in_flight = call.in_flight()?;
         self.work_in_flight -= call.place.work;
         if let Some(server) = self.servers.get_mut(usize::from(in_flight.server.0)) {
-            server.give_back(in_flight.reserved_slot, in_flight.orphan);
+            server.give_back(in_flight.reserved_slot, in_flight.orphan, in_flight.trial);
         }
         Some(call)
     }
@@ -378,8 +384,8 @@ impl Machine {
         self.pending -= 1;
         let retry_at = now + self.plan.retry_server.mul_f64(self.rng.uniform(0.8, 1.2));
         if let Some(server) = self.servers.get_mut(usize::from(at.server.0)) {
-            server.give_back(at.reserved_slot, at.orphan);
-            server.failed(retry_at);
+            server.give_back(at.reserved_slot, at.orphan, at.trial);
+            server.failed(retry_at, at.trial);
         }
         let give_up = self.calls.get(index).map_or(now, |call| self.give_up(call));
         let passes_all = self.passes_all() || self.draining;
@@ -390,14 +396,18 @@ impl Machine {
         self.timers.remove(&(call.timer, index));
         call.timer = give_up;
         call.state = State::Held;
-        let place = call.place;
+        let (place, opens) = (call.place, call.opens);
+        let twin = self.clients.opening(place.client).filter(|_| opens);
         if at.orphan {
             self.queues.done(&place, place.work);
             self.calls.remove(index);
             self.counters.client_gone += 1;
         } else if passes_all || give_up <= now {
             self.queues.done(&place, place.work);
-            self.turn_away(now, index, Reason::ServerDown, out);
+            self.turn_away(index, Reason::ServerDown, out);
+        } else if twin.is_some() {
+            self.queues.done(&place, place.work);
+            self.turn_away(index, Reason::Superseded, out); // the newer one waits already, with the same seniority
         } else {
             self.counters.held_again += 1;
             self.enqueue(now, index, true);
@@ -412,7 +422,7 @@ impl Machine {
             match self.calls.get(index).map(|call| call.state) {
                 Some(State::Held) => {
                     let reason = self.why_given_up(index);
-                    self.turn_away(now, index, reason, out);
+                    self.turn_away(index, reason, out);
                 }
                 Some(State::InFlight(in_flight)) if in_flight.expired => {
                     self.count(index);
@@ -459,11 +469,12 @@ impl Machine {
 
     /// Ends an event. Notes whether the pool does all that it is allowed to do: only then does its rate say something.
     pub(super) fn end_event(&mut self, now: Nanos) {
-        self.now = now;
         self.sessions.lapse(now, self.plan.settle_after);
-        let waiting = self.queues.total() > 0 && !self.maintenance && self.servers.iter().any(|s| s.down.is_none());
-        let full = self.passes_all() && self.servers.iter().all(|server| server.load() >= server.limit);
-        self.rate.saturated(now, waiting || full);
+        // A slot may be free while somebody waits: bulk at its cap, a session bound to another server.
+        let full = |server: &Server| server.down.is_some() || server.load() >= server.limit;
+        let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);
+        let waiting = self.passes_all() || (self.queues.total() > 0 && !self.maintenance);
+        self.rate.saturated(now, waiting && busy);
     }
 
     /// Counters and gauges.
@@ -486,15 +497,5 @@ impl Machine {
             bypass: self.bypass,
             draining: self.draining,
         }
-    }
-
-    /// The phase word of a server that is down now, for tests and `explain`.
-    pub fn retry_at(&self, server: ServerId) -> Option<Nanos> {
-        self.servers.get(usize::from(server.0))?.down.map(|Retry { at, .. }| at)
-    }
-
-    /// The client of a live call.
-    pub fn client_of(&self, call: CallId) -> Option<ClientKey> {
-        self.calls.find(call).and_then(|index| self.calls.get(index)).map(|call| call.place.client)
     }
 }

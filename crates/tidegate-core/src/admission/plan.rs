@@ -148,8 +148,12 @@ impl Plan {
         within("guarantees (their sum)", "at most 1000", sum, 0, 1000)?;
         within("held_max", "1 to 1000000", u64::from(self.held_max), 1, 1_000_000)?;
         within("held_per_client_max", "at least 1", u64::from(self.held_per_client_max), 1, u64::MAX)?;
-        within("clients_max", "at least 1", u64::from(self.clients_max), 1, u64::MAX)?;
-        within("sessions_max", "at least 1", u64::from(self.sessions_max), 1, u64::MAX)?;
+        within("reserved_places", "at most 1000000", u64::from(self.reserved_places), 0, 1_000_000)?;
+        within("bulk_per_client_min", "at least 1", u64::from(self.bulk_per_client_min), 1, u64::MAX)?;
+        within("clients_max", "1 to 10000000", u64::from(self.clients_max), 1, 10_000_000)?;
+        within("sessions_max", "1 to 10000000", u64::from(self.sessions_max), 1, 10_000_000)?;
+        let (low, high) = (self.retry_after_min.0, self.retry_after_max.0);
+        within("retry_after_min", "at most retry_after_max", low, 0, high)?;
         within(
             "client_timeout",
             "more than the margin",
@@ -159,7 +163,8 @@ impl Plan {
         )?;
         within("upstream_timeout", "more than 0", self.upstream_timeout.0, 1, u64::MAX)?;
         within("retry_server", "at least 1 ms", self.retry_server.0, 1_000_000, u64::MAX)?;
-        within("rate_window", "at least 1 ms", self.rate_window.0, 1_000_000, u64::MAX)
+        // At the end of each window every held call is looked at again.
+        within("rate_window", "at least 10 ms", self.rate_window.0, 10_000_000, u64::MAX)
     }
 }
 

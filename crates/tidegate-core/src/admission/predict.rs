@@ -3,7 +3,10 @@
 //! `room = deadline − now − margin − 1.5 × expected service` (admission.md §4.6). A call whose predicted wait is within
 //! its room is held to the end of it. Beyond: a client that honours Retry-After is turned away at once; any other is held
 //! and turned away at U(0.3, 1) × room, which costs a socket, saves a handshake and spreads the herd. It may still be
-//! admitted if room appears.
+//! admitted if room appears, and is held to its end after all when the rate turns out to be better.
+//!
+//! The expected service time is itself learned from answers, so it must never keep every call away: it takes at most half
+//! of a call's room, and a server with nothing in flight takes the next call whatever is expected of it.
 
 use super::call::Call;
 use super::event::{Action, Class};
@@ -15,7 +18,9 @@ use crate::time::{Nanos, Span};
 impl Machine {
     /// The moment from which an answer would come too late.
     pub(super) fn give_up(&self, call: &Call) -> Nanos {
-        call.deadline - self.plan.margin - self.rate.service(call.place.work).mul_f64(1.5)
+        let end = call.deadline - self.plan.margin;
+        let service = self.rate.service(call.place.work).mul_f64(1.5);
+        end - service.min(end.since(call.arrived).mul_f64(0.5))
     }
 
     /// When to turn a call away that waits from now on, and whether that is staggered.
@@ -83,7 +88,7 @@ impl Machine {
         Some(Span::from_secs_f64((held as f64 + self.work_in_flight as f64 / 2.0) / rate))
     }
 
-    /// The rate is known better: looks again at every call held to its end, in order.
+    /// The rate is known better: looks again at every held call, in order.
     pub(super) fn replan(&mut self, now: Nanos, out: &mut Vec<Action>) {
         let held: Vec<u32> = self.queues.iter().collect();
         let mut ahead = (0u32, 0u64, None);
@@ -95,30 +100,40 @@ impl Machine {
                 ahead = (0, 0, Some(call.class()));
             }
             let (place, timer, staggered, honours) = (call.place, call.timer, call.staggered, call.honours_retry_after);
+            let give_up = self.give_up(call);
             let wait = self.predicted(&place, ahead.0, ahead.1);
             ahead = (ahead.0 + 1, ahead.1 + place.work, ahead.2);
-            if staggered || wait.is_none_or(|wait| now + wait <= timer) {
+            let late = wait.is_some_and(|wait| now + wait > give_up);
+            if late == staggered {
                 continue;
             }
-            if honours {
-                self.turn_away(now, index, Reason::TooLate, out);
+            if late && honours {
+                self.turn_away(index, Reason::TooLate, out);
                 continue;
             }
-            let end = self.stagger(now, timer);
+            let end = if late { self.stagger(now, give_up) } else { give_up };
             self.timers.remove(&(timer, index));
             self.timers.insert((end, index));
             if let Some(call) = self.calls.get_mut(index) {
-                (call.timer, call.staggered) = (end, true);
+                (call.timer, call.staggered) = (end, late);
             }
         }
     }
 
-    /// When a client that is turned away should come back: when its turn is predicted, spread by U(0.6, 1.2), within the
-    /// plan's bounds (admission.md §4.8).
-    pub(super) fn retry_after(&mut self, _now: Nanos, call: &Call) -> Span {
+    /// When a client that is turned away should come back: when its turn is predicted, within the plan's bounds, spread by
+    /// U(0.5, 1) (admission.md §4.8 has U(0.6, 1.2), which breaks its own upper bound).
+    ///
+    /// The prediction grows with the backlog, so it rises under pressure by itself and nothing needs to be counted on top
+    /// (Kubernetes doubles its Retry-After because it has no prediction). Where it cannot see: a full queue says that there
+    /// are more clients than places, nobody knows how many, so the longest; with no rate yet, anything within the bounds.
+    pub(super) fn retry_after(&mut self, reason: Reason, call: &Call) -> Span {
         let (ahead, work) = self.queues.ahead(&call.place);
         let (low, high) = (self.plan.retry_after_min, self.plan.retry_after_max);
-        let wait = self.predicted(&call.place, ahead, work).unwrap_or(low).clamp(low, high.max(low));
-        wait.mul_f64(self.rng.uniform(0.6, 1.2)).max(low)
+        let wait = match self.predicted(&call.place, ahead, work) {
+            _ if reason == Reason::QueueFull => high,
+            Some(wait) => wait.mul_f64(1.2).clamp(low, high),
+            None => return low + (high - low).mul_f64(self.rng.uniform(0.0, 1.0)),
+        };
+        wait.mul_f64(self.rng.uniform(0.5, 1.0)).max(low)
     }
 }

@@ -1,7 +1,9 @@
 //! The servers of the pool: slots, phase, and when to try one that is down again.
 //!
 //! A server is `up` until a connect to it fails; then it is `down` and takes one call at a time, one per retry interval,
-//! until a connection stands again. Connects that fail have sent nothing, so their calls are simply held again.
+//! until a connection stands again. Connects that fail have sent nothing, so their calls are simply held again. After
+//! three tries in vain its sessions are taken for dead with it: where the pool has others, their calls go there, are told
+//! so by the server in its own words, and their clients log in again.
 
 use super::event::ServerId;
 use super::plan::ServerPlan;
@@ -17,6 +19,7 @@ pub(super) struct Server {
     /// Whether the reserved slot of the probes is taken.
     pub probing: bool,
     pub orphans: u32,
+    /// Calls that reached it.
     pub admitted: u64,
     pub in_flight_max: u32,
     /// Down since a connect failed: when one call may try.
@@ -29,7 +32,12 @@ pub(super) struct Retry {
     pub at: Nanos,
     /// A call is trying now.
     pub trying: bool,
+    /// Connects that failed since it was up, counting tries only.
+    pub failures: u32,
 }
+
+/// Failed connects in a row after which a server's sessions are taken for dead (admission.md §4.7).
+const DEAD: u32 = 3;
 
 impl Server {
     pub fn new(plan: &ServerPlan) -> Server {
@@ -56,30 +64,38 @@ impl Server {
         reachable && self.load() < self.limit
     }
 
-    /// Takes a slot; `reserved` for the probes' own.
-    pub fn take(&mut self, now: Nanos, reserved: bool, retry: Span) {
+    /// Whether its sessions are taken for dead.
+    pub fn dead(&self) -> bool {
+        self.down.is_some_and(|retry| retry.failures >= DEAD)
+    }
+
+    /// Takes a slot; `reserved` for the probes' own. True when the call tries whether the server is back.
+    pub fn take(&mut self, now: Nanos, reserved: bool, retry: Span) -> bool {
         self.in_flight += 1;
-        self.admitted += 1;
         self.probing |= reserved;
         self.in_flight_max = self.in_flight_max.max(self.in_flight);
         if let Some(down) = &mut self.down {
-            *down = Retry { at: now + retry, trying: true };
+            *down = Retry { at: now + retry, trying: true, ..*down };
         }
+        self.down.is_some()
     }
 
     /// Gives a slot back.
-    pub fn give_back(&mut self, reserved: bool, orphan: bool) {
+    pub fn give_back(&mut self, reserved: bool, orphan: bool, trial: bool) {
         self.in_flight = self.in_flight.saturating_sub(1);
         self.probing &= !reserved;
         self.orphans = self.orphans.saturating_sub(u32::from(orphan));
         if let Some(down) = &mut self.down {
-            down.trying = false;
+            down.trying &= !trial;
         }
     }
 
     /// A connect failed: down, to be tried again at `at`. A later failure of an earlier connect changes nothing.
-    pub fn failed(&mut self, at: Nanos) {
-        self.down.get_or_insert(Retry { at, trying: false });
+    pub fn failed(&mut self, at: Nanos, trial: bool) {
+        let down = self.down.get_or_insert(Retry { at, trying: false, failures: 1 });
+        if trial {
+            *down = Retry { at, trying: false, failures: down.failures + 1 };
+        }
     }
 
     pub fn snapshot(&self, maintenance: bool, draining: bool) -> ServerSnapshot {

@@ -8,14 +8,15 @@
 use super::event::Class;
 use super::plan::Guarantees;
 
-/// Credit per class, in thousandths of a thousandth of a unit (work × per mille).
+/// Credit per class, in thousandths of a thousandth of a unit (work × per mille). Below zero after a guaranteed call that
+/// was heavier than what had been saved up for it: paid back from the guarantee before the next one.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Shares {
-    credit: [u64; 6],
+    credit: [i64; 6],
 }
 
 /// Most credit that a class can save up: four units. More would be a burst that rank could not explain.
-const CREDIT_MAX: u64 = 4 * 1000 * 1000;
+const CREDIT_MAX: i64 = 4 * 1000 * 1000;
 
 fn guarantee(guarantees: &Guarantees, class: Class) -> u32 {
     match class {
@@ -31,14 +32,8 @@ impl Shares {
     /// Which of the waiting classes goes next; `heads` holds the work of each class's next call, `None`: it has none.
     pub fn choose(&self, heads: &[Option<u64>; 6]) -> Option<Class> {
         let waiting = || Class::ALL.iter().filter_map(|class| heads[*class as usize].map(|work| (*class, work)));
-        let first = waiting().next().map(|(class, _)| class);
-        if first == Some(Class::Probe) {
-            return first;
-        }
-        let owed = waiting().filter(|(class, work)| {
-            let credit = self.credit[*class as usize];
-            credit >= (work * 1000).min(CREDIT_MAX) && credit > 0
-        });
+        let first = waiting().next().map(|(class, _)| class); // probes too: beyond their reserved slot they only rank first
+        let owed = waiting().filter(|(class, work)| owed(self.credit[*class as usize], *work));
         owed.max_by_key(|(class, _)| (self.credit[*class as usize], std::cmp::Reverse(*class)))
             .map(|(class, _)| class)
             .or(first)
@@ -48,13 +43,20 @@ impl Shares {
     pub fn dispatched(&mut self, guarantees: &Guarantees, class: Class, work: u64, waiting: [bool; 6]) {
         for other in Class::ALL {
             let credit = &mut self.credit[*other as usize];
-            let earned = if waiting[*other as usize] { work * u64::from(guarantee(guarantees, *other)) } else { 0 };
-            *credit = (*credit + earned).min(CREDIT_MAX);
+            let owed = owed(*credit, work);
+            let earned = work * u64::from(guarantee(guarantees, *other));
+            // Who does not wait saves nothing up, but still pays back.
+            *credit = (*credit + earned as i64).min(if waiting[*other as usize] { CREDIT_MAX } else { 0 });
             if *other == class {
-                *credit = credit.saturating_sub(work * 1000);
-            } else if !waiting[*other as usize] {
-                *credit = 0;
+                let left = *credit - (work * 1000) as i64;
+                // What only rank gave is not held against it.
+                *credit = if owed { left } else { left.max((*credit).min(0)) };
             }
         }
     }
+}
+
+/// Whether so much credit lets a call of so much work go before rank.
+fn owed(credit: i64, work: u64) -> bool {
+    credit > 0 && credit >= ((work * 1000) as i64).min(CREDIT_MAX)
 }

@@ -38,7 +38,7 @@ pub struct Counters {
     pub turned_away: [u64; Reason::ALL.len()],
     /// Calls whose client left while they were held.
     pub client_gone: u64,
-    /// Calls that were held at least once.
+    /// Calls that were held when they arrived.
     pub held: u64,
     /// Calls whose client left after they were admitted; the slot stayed taken.
     pub orphaned: u64,
@@ -46,7 +46,7 @@ pub struct Counters {
     pub held_again: u64,
     /// Calls that the server did not answer within the upstream timeout.
     pub expired: u64,
-    /// Answers, refusals to work, broken connections.
+    /// Calls that the server answered.
     pub answered: u64,
     /// Overload answers.
     pub overload: u64,
@@ -88,7 +88,7 @@ pub struct ServerSnapshot {
     pub in_flight: u32,
     /// Of these, calls whose client has left.
     pub orphans: u32,
-    /// Calls ever sent there.
+    /// Calls that reached it, ever.
     pub admitted: u64,
     /// Most that was ever in flight.
     pub in_flight_max: u32,

@@ -7,14 +7,16 @@ use crate::time::{Nanos, Span};
 const WINDOW_WEIGHT: f64 = 0.4;
 const UNIT_WEIGHT: f64 = 0.1;
 
-/// Measures completed work over windows in which somebody waited from beginning to end. A window with a free slot says
-/// nothing of what the pool can do, so it is thrown away.
+/// Measures completed work over windows in which somebody waited, and no slot was free, from beginning to end. A window
+/// with a free slot says nothing of what the pool can do, so it is thrown away.
 #[derive(Clone, Debug, Default)]
 pub struct Rate {
     since: Option<Nanos>,
     work: u64,
     per_second: Option<f64>,
-    unit_seconds: Option<f64>,
+    /// Mean seconds per unit, and the work that it comes from (up to where its weight is constant).
+    unit_seconds: f64,
+    unit_work: f64,
 }
 
 impl Rate {
@@ -31,9 +33,10 @@ impl Rate {
     /// `work` (thousandths of a unit) was completed after `service`. True when a window has just closed.
     pub fn completed(&mut self, now: Nanos, work: u64, service: Span, window: Span) -> bool {
         let per_unit = service.as_secs_f64() / (work.max(1) as f64 / 1000.0);
-        let weight = (UNIT_WEIGHT * work as f64 / 1000.0).min(1.0);
-        let known = self.unit_seconds.unwrap_or(per_unit);
-        self.unit_seconds = Some(known + weight * (per_unit - known));
+        // A plain mean at first, so that a tiny first call, which is all overhead, does not stand for a whole unit.
+        let units = work.max(1) as f64 / 1000.0;
+        self.unit_work = (self.unit_work + units).min(1.0 / UNIT_WEIGHT);
+        self.unit_seconds += (units / self.unit_work).min(1.0) * (per_unit - self.unit_seconds);
         let Some(since) = self.since else {
             return false;
         };
@@ -55,15 +58,20 @@ impl Rate {
         self.per_second.filter(|rate| *rate > 0.0)
     }
 
-    /// How long so much work takes from admission to answer; zero until something was answered.
+    /// Mean seconds per unit of work, once a whole unit was answered.
+    fn unit(&self) -> Option<f64> {
+        Some(self.unit_seconds).filter(|seconds| self.unit_work >= 1.0 && *seconds > 0.0)
+    }
+
+    /// How long so much work takes from admission to answer; zero until a whole unit was answered.
     pub fn service(&self, work: u64) -> Span {
-        Span::from_secs_f64(self.unit_seconds.unwrap_or(0.0) * work as f64 / 1000.0)
+        Span::from_secs_f64(self.unit().unwrap_or(0.0) * work as f64 / 1000.0)
     }
 
     /// The true work behind a service time, to within a factor of four of the estimate; the estimate until a unit is
     /// known. The bound keeps one slow answer from locking its client out.
     pub fn true_work(&self, estimate: u64, service: Span) -> u64 {
-        let Some(unit) = self.unit_seconds.filter(|unit| *unit > 0.0) else {
+        let Some(unit) = self.unit() else {
             return estimate;
         };
         let work = (service.as_secs_f64() / unit * 1000.0) as u64;

@@ -99,19 +99,20 @@ impl Queues {
         }
     }
 
-    /// The next call of a class for `server`, among clients with fewer than `cap` calls of it in flight.
-    pub fn first(&self, class: Class, server: ServerId, cap: u32) -> Option<u32> {
+    /// The next call of a class for `server`, among clients with fewer than `cap` calls of it in flight: of those bound to
+    /// it, to none, or to one of `dead`.
+    pub fn first(&self, class: Class, server: ServerId, dead: &[ServerId], cap: u32) -> Option<u32> {
         if self.counts[class as usize] == 0 {
             return None;
         }
         let any = self.lanes.len() - 1;
-        let head = |lane: &Lane| match kind(class) {
+        let others = dead.iter().filter(|other| **other != server);
+        let lanes = others.chain([&server]).map(|server| usize::from(server.0)).filter(|lane| *lane < any).chain([any]);
+        let heads = lanes.filter_map(|lane| self.lanes.get(lane)).filter_map(|lane| match kind(class) {
             Kind::Fair(i) => lane.fair[i].first(cap),
             Kind::Ordered(i) => lane.ordered[i].first(),
-        };
-        let own = self.lanes.get(usize::from(server.0)).filter(|_| usize::from(server.0) < any).and_then(head);
-        let shared = head(&self.lanes[any]);
-        own.into_iter().chain(shared).min().map(|(_, call)| call)
+        });
+        heads.min().map(|(_, call)| call)
     }
 
     /// Takes out, to be served, the call that `first` has just named.
