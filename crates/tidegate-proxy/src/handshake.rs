@@ -5,9 +5,11 @@
 
 use crate::connection::Conn;
 use crate::home::Home;
+use crate::plan::TlsPlan;
 use crate::setup::Setup;
 use crate::stream::{Sock, Stream};
 use crate::tls::identity::{self, Identity};
+use crate::wire::hello::{self, ClientHello};
 use crate::wire::proxy_header::{self, HEADER_MAX, Progress};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -73,22 +75,34 @@ impl Pending {
 
 /// Whether connections of this service begin with anything.
 pub(crate) fn is_needed(setup: &Setup) -> bool {
-    setup.plan.accept_proxy || setup.tls.is_some()
+    setup.plan.accept_proxy || !matches!(setup.plan.tls, TlsPlan::None {})
+}
+
+/// A connection that is ready to be served.
+pub(crate) struct Opened {
+    pub(crate) conn: Conn,
+    /// What it begins with, where its TLS is not opened. The bytes come again.
+    pub(crate) hello: Option<ClientHello>,
 }
 
 /// Does what comes first; `None` when the connection is not to be served.
-pub(crate) async fn open(mut sock: Sock, home: Rc<Home>, peer: SocketAddr, id: u64) -> Option<Conn> {
+pub(crate) async fn open(mut sock: Sock, home: Rc<Home>, peer: SocketAddr, id: u64) -> Option<Opened> {
     let setup = home.service.setup();
     let opening = Opening { home: &home, slot: home.timers.add(), id };
     opening.deadline(&setup).await;
     let client = if setup.plan.accept_proxy { opening.proxy_header(&mut sock).await? } else { None };
-    let (stream, subject) = match &setup.tls {
-        None => (Stream::plain(sock), None),
-        Some(acceptor) => opening.tls(sock, acceptor).await?,
+    let mut hello = None;
+    let (stream, subject) = match (&setup.plan.tls, &setup.tls) {
+        (TlsPlan::Passthrough { .. }, _) => {
+            hello = Some(opening.hello(&mut sock).await?);
+            (Stream::plain(sock), None)
+        }
+        (_, None) => (Stream::plain(sock), None),
+        (_, Some(acceptor)) => opening.tls(sock, acceptor).await?,
     };
     let served = opening.done();
     drop(setup);
-    Some(Conn::new(stream, served, client.unwrap_or(peer), subject))
+    Some(Opened { conn: Conn::new(stream, served, client.unwrap_or(peer), subject), hello })
 }
 
 struct Opening<'a> {
@@ -136,20 +150,49 @@ impl Opening<'_> {
                 Ok(Progress::NeedMore) if bytes.len() < HEADER_MAX => {}
                 _ => return self.fail(),
             }
-            let read = poll_fn(|cx| {
-                if self.home.timers.expired(self.slot) {
-                    return Poll::Ready(0);
-                }
-                let mut buf = tokio::io::ReadBuf::new(&mut part);
-                let result = tokio::io::AsyncRead::poll_read(Pin::new(&mut *sock), cx, &mut buf);
-                result.map(|result| result.map_or(0, |()| buf.filled().len()))
-            });
-            match read.await {
+            match self.read(sock, &mut part).await {
                 0 => return self.fail(),
                 n => bytes.extend_from_slice(&part[..n]),
             }
-            self.home.pending.spoke(self.id);
         }
+    }
+
+    /// The ClientHello, which is put back.
+    async fn hello(&self, sock: &mut Sock) -> Option<ClientHello> {
+        let mut bytes = Vec::new();
+        let mut part = [0; 2048];
+        loop {
+            match hello::parse(&bytes) {
+                Ok(hello::Progress::Hello(hello)) => {
+                    sock.put_back(&bytes);
+                    return Some(hello);
+                }
+                Ok(hello::Progress::NeedMore) => {}
+                Err(_) => {
+                    sock.reset();
+                    return self.fail();
+                }
+            }
+            match self.read(sock, &mut part).await {
+                0 => return self.fail(),
+                n => bytes.extend_from_slice(&part[..n]),
+            }
+        }
+    }
+
+    /// Reads once; 0 when the client has left or the time is over.
+    async fn read(&self, sock: &mut Sock, part: &mut [u8]) -> usize {
+        let n = poll_fn(|cx| {
+            if self.home.timers.expired(self.slot) {
+                return Poll::Ready(0);
+            }
+            let mut buf = tokio::io::ReadBuf::new(part);
+            let result = tokio::io::AsyncRead::poll_read(Pin::new(&mut *sock), cx, &mut buf);
+            result.map(|result| result.map_or(0, |()| buf.filled().len()))
+        })
+        .await;
+        self.home.pending.spoke(self.id);
+        n
     }
 
     async fn tls(&self, sock: Sock, acceptor: &TlsAcceptor) -> Option<(Stream, Option<Arc<Subject>>)> {

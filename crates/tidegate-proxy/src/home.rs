@@ -2,6 +2,7 @@
 
 use crate::buffer::Buffers;
 use crate::handshake::Pending;
+use crate::passthrough;
 use crate::service::Service;
 use crate::timers::Timers;
 use std::rc::Rc;
@@ -15,6 +16,8 @@ pub(crate) struct Home {
     pub(crate) buffers: Rc<Buffers>,
     /// Handshakes that are not over.
     pub(crate) pending: Pending,
+    /// What connections whose TLS is not opened share.
+    pub(crate) passthrough: passthrough::Shared,
     /// One step of cryptography at a time.
     pub(crate) crypto: Semaphore,
 }
@@ -27,6 +30,7 @@ impl Home {
             timers,
             buffers: Buffers::new(max),
             pending: Pending::default(),
+            passthrough: passthrough::Shared::default(),
             crypto: Semaphore::new(1),
         })
     }

@@ -1,8 +1,9 @@
 //! Accepts clients of one service and gives each a task of its own.
 
 use crate::connection::{Conn, serve};
-use crate::handshake;
+use crate::handshake::{self, Opened};
 use crate::home::Home;
+use crate::passthrough;
 use crate::stream::{Sock, Stream};
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -47,8 +48,12 @@ fn begin(sock: Sock, home: &Rc<Home>, peer: SocketAddr) {
     let id = home.pending.number();
     let opening = handshake::open(sock, home.clone(), peer, id);
     let task = tokio::task::spawn_local(async move {
-        if let Some(conn) = Box::pin(opening).await {
-            tokio::task::spawn_local(serve(conn));
+        match Box::pin(opening).await {
+            Some(Opened { conn, hello: None }) => drop(tokio::task::spawn_local(serve(conn))),
+            Some(Opened { conn, hello: Some(hello) }) => {
+                drop(tokio::task::spawn_local(Box::pin(passthrough::serve(conn, hello))));
+            }
+            None => {}
         }
     });
     if home.pending.add(id, task.abort_handle(), setup.io.handshakes_max) {

@@ -109,6 +109,8 @@ pub enum Event {
     Connected(CallId),
     /// The server is done with the call.
     Done(CallId, Outcome),
+    /// A session has ended although no call said so (its connection is closed).
+    SessionOver(SessionKey),
     /// The time that [`next_wake`](super::Machine::next_wake) named has come.
     Wake,
     /// The operator announced (true) or ended (false) a planned restart.

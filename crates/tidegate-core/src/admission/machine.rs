@@ -98,6 +98,7 @@ impl Machine {
             Event::ClientGone(call) => self.client_gone(now, call, out),
             Event::Connected(call) => self.connected(now, call, out),
             Event::Done(call, outcome) => self.done(now, call, outcome, out),
+            Event::SessionOver(session) => self.sessions.close(session),
             Event::Wake => self.wake(now, out),
             Event::Maintenance(on) => {
                 self.maintenance = on;

@@ -51,6 +51,11 @@ impl Stream {
         self.sock().tcp().local_addr()
     }
 
+    /// Makes the close a reset: the other side notices at once, and the port is free at once.
+    pub(crate) fn reset(&self) {
+        self.sock().reset();
+    }
+
     /// Ready when a read is worth attaching a buffer.
     pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.holds() { Poll::Ready(()) } else { self.sock().poll_readable(cx) }

@@ -1,0 +1,61 @@
+//! The connection to the server: TCP, and a PROXY header where the plan asks for one.
+
+use super::Link;
+use crate::connection::Conn;
+use crate::pool::Server;
+use crate::setup::Setup;
+use crate::stream::Sock;
+use crate::wire::proxy_header;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+/// What came of it.
+pub(super) enum Dialled {
+    /// It stands.
+    Yes(Link),
+    /// It could not be made; nothing of the client's was sent.
+    Failed,
+    /// The client left meanwhile; nothing was sent.
+    ClientLeft,
+}
+
+/// Connects to `server` for the client of `conn`.
+pub(super) async fn dial(conn: &mut Conn, setup: &Setup, server: &Arc<Server>) -> Dialled {
+    conn.deadline(setup.io.connect_timeout).await;
+    let mut connecting = pin!(connect(server, conn.peer, conn.stream.local_addr().ok()));
+    let made = poll_fn(|cx| {
+        if let Poll::Ready(result) = connecting.as_mut().poll(cx) {
+            return Poll::Ready(Some(result.ok()));
+        }
+        if conn.stream.poll_gone(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        if conn.home.timers.expired(conn.slot) { Poll::Ready(Some(None)) } else { Poll::Pending }
+    })
+    .await;
+    match made {
+        Some(Some(sock)) => Dialled::Yes(Link::new(server, sock)),
+        Some(None) => {
+            server.stats.connections_dropped.add(1);
+            Dialled::Failed
+        }
+        None => Dialled::ClientLeft,
+    }
+}
+
+async fn connect(server: &Server, client: SocketAddr, here: Option<SocketAddr>) -> io::Result<Sock> {
+    let mut tcp = TcpStream::connect(&*server.address).await?;
+    tcp.set_nodelay(true)?;
+    if let (Some(version), Some(here)) = (server.send_proxy, here) {
+        let mut header = Vec::new();
+        proxy_header::encode(version, client, here, &mut header);
+        tcp.write_all(&header).await?;
+    }
+    Ok(Sock::new(tcp))
+}
