@@ -285,6 +285,27 @@ fn tokio_command(gated: &Gated, version: &str) -> std::process::Child {
 }
 
 #[tokio::test]
+async fn a_call_after_a_pause_is_a_poll() {
+    let mut world = World::start("1.3", 2, false).await;
+    let mut plan = passthrough(world.address, 1);
+    plan["services"][0]["tls"]["settle_ns"] = json!(5_000_000);
+    let gated = start(&plan);
+    let (mut client, mut server) = connected(&mut world, &gated).await;
+    for (pause, role) in [(0, "call"), (300, "poll")] {
+        gated.until("the turn is over", |g| g.in_flight() == 0).await;
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        client.send("GET /2 HTTP/1.1\r\n\r\n").await;
+        server.head().await.expect("a request");
+        server.reply("two").await;
+        assert_eq!(client.answer().await, "two");
+        // The first one is a call unless this machine took 100 ms for it.
+        let told = gated.explain()[0]["role"].clone();
+        assert!(told == role || pause == 0, "{told}");
+    }
+    assert_eq!(gated.service()["sessions"], json!({"unsettled": 0, "settled": 1}));
+}
+
+#[tokio::test]
 async fn half_a_close_is_passed_on() {
     let mut world = World::start("1.2", 2, false).await;
     let gated = start(&passthrough(world.address, 1));
