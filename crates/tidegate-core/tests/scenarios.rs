@@ -133,6 +133,18 @@ fn a_session_settles_at_its_first_poll() {
 }
 
 #[test]
+fn a_session_that_is_over_is_no_longer_expected_to_settle() {
+    let mut world = World::new(plan(4));
+    login(&mut world, 1, 11);
+    assert_eq!(world.machine.snapshot(world.now).sessions_unsettled, 1);
+    world.event(Event::SessionOver(SessionKey(11)));
+    world.event(Event::SessionOver(SessionKey(12)));
+    assert_eq!(world.machine.snapshot(world.now).sessions_unsettled, 0);
+    let call = world.arrive(in_session(1, 11, Role::Call));
+    assert_eq!(world.machine.class_of(call), Some(Class::Steady));
+}
+
+#[test]
 fn renewals_go_by_expiry_before_new_sessions() {
     let mut world = World::new(plan(1));
     let busy = world.arrive(open(9));

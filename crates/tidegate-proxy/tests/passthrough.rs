@@ -184,7 +184,7 @@ async fn a_server_that_breaks_breaks_its_client_only() {
     let (mut client, server) = opened(&mut world, &gated).await;
     let (mut other, mut at_other) = connected(&mut world, &gated).await;
     server.reset();
-    let error = client.stream.read(&mut [0; 10]).await.err().expect("broken off");
+    let error = client.stream.read(&mut [0; 10]).await.expect_err("broken off");
     assert!(matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof), "{error}");
     other.send("GET /2 HTTP/1.1\r\n\r\n").await;
     at_other.head().await.expect("a request");
@@ -282,6 +282,27 @@ fn tokio_command(gated: &Gated, version: &str) -> std::process::Child {
         .stderr(std::process::Stdio::null())
         .spawn()
         .unwrap()
+}
+
+#[tokio::test]
+async fn a_call_after_a_pause_is_a_poll() {
+    let mut world = World::start("1.3", 2, false).await;
+    let mut plan = passthrough(world.address, 1);
+    plan["services"][0]["tls"]["settle_ns"] = json!(5_000_000);
+    let gated = start(&plan);
+    let (mut client, mut server) = connected(&mut world, &gated).await;
+    for (pause, role) in [(0, "call"), (300, "poll")] {
+        gated.until("the turn is over", |g| g.in_flight() == 0).await;
+        tokio::time::sleep(std::time::Duration::from_millis(pause)).await;
+        client.send("GET /2 HTTP/1.1\r\n\r\n").await;
+        server.head().await.expect("a request");
+        server.reply("two").await;
+        assert_eq!(client.answer().await, "two");
+        // The first one is a call unless this machine took 100 ms for it.
+        let told = gated.explain()[0]["role"].clone();
+        assert!(told == role || pause == 0, "{told}");
+    }
+    assert_eq!(gated.service()["sessions"], json!({"unsettled": 0, "settled": 1}));
 }
 
 #[tokio::test]

@@ -20,8 +20,8 @@ use tokio::time::{Instant, Sleep};
 
 /// Rounds of reading and writing before other connections get a turn.
 const ROUNDS: usize = 16;
-/// A turn that begins after so long a pause is a poll.
-const POLL_PAUSE: Span = Span::secs(1);
+/// A turn that begins so many times `settle` after the last answer is a poll: one second with the default.
+const POLL_PAUSE: f64 = 20.0;
 /// Waits up to this length need more precise a timer than the wheel.
 const SHORT: Span = Span::millis(500);
 /// How long a server may take to close after its client has (mux.md: half-closed 10 to 30 s).
@@ -84,6 +84,7 @@ pub(super) struct Flow {
     /// The server knows that the client has ended.
     server_told: bool,
     last_turn: Nanos,
+    last_answer: Nanos,
     last_byte: Nanos,
     /// Since when bytes wait for a side that does not take them.
     stalled: Option<Nanos>,
@@ -113,6 +114,7 @@ impl Flow {
             server_deaf: false,
             server_told: false,
             last_turn: now,
+            last_answer: now,
             last_byte: now,
             stalled: None,
             sleep: None,
@@ -177,9 +179,10 @@ impl Flow {
     /// The client's next record begins a turn.
     fn ask(&mut self, cx: &Context<'_>) -> Result<(), Broken> {
         let now = clock::now();
-        let role = if now.since(self.last_byte) >= POLL_PAUSE { Role::Poll } else { Role::Call };
-        let mut arrival = self.caller.arrival(role);
         let setup = self.home.service.setup();
+        let pause = settings(&setup).settle.mul_f64(POLL_PAUSE);
+        let role = if now.since(self.last_answer) >= pause { Role::Poll } else { Role::Call };
+        let mut arrival = self.caller.arrival(role);
         if setup.plan.admission.session_idle.is_some_and(|idle| now.since(self.last_turn) > idle) {
             arrival.session = None; // the connection is alive, whatever the plan says of sessions
         }
@@ -324,6 +327,7 @@ impl Flow {
                 down.add(n);
                 self.answered = true;
                 let now = clock::now();
+                self.last_answer = now;
                 let over = self
                     .home
                     .passthrough

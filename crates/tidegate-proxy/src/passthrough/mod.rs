@@ -8,7 +8,7 @@
 //! handshake would report the very TRANSPORT_FAULT of KB 412434, and retry no sooner.
 //!
 //! To the machine a connection is a session: its turns follow in class `continuation` until it is settled, and go to its
-//! server. A turn after a pause of a second or more is taken for a poll.
+//! server. A turn after a pause of a second or more (20 × `settle`) is taken for a poll.
 
 mod dial;
 mod flow;
