@@ -3,21 +3,22 @@
 //! A call is *held* or *in flight*. Held: it has a place in the queues and a timer at which it is turned away. In flight:
 //! it has a slot at a server and a timer at which the driver is told to stop waiting; the slot is given back when the
 //! server is done, or when the quarantine after that timer is over. A call whose connect failed goes back to held with
-//! its old place. `dispatch.rs` fills free slots, `predict.rs` says how long a wait will be.
+//! its old place. `arrive.rs`, `done.rs` and `timers.rs` are the events, `hold.rs` and `dispatch.rs` the two ways on,
+//! `predict.rs` says how long a wait will be.
 
 use super::call::{Call, Calls, InFlight, State};
 use super::client::Clients;
-use super::event::{Action, Arrival, CallId, Class, Event, Outcome, Role, ServerId};
+use super::event::{Action, CallId, Class, Event, ServerId};
 use super::plan::{Mode, Plan, PlanError};
 use super::server::Server;
 use super::share::Shares;
-use super::snapshot::{Counters, Snapshot};
+use super::snapshot::Counters;
 use crate::limit::Rate;
-use crate::queue::{Place, Queues};
+use crate::queue::Queues;
 use crate::reason::Reason;
 use crate::rng::Rng;
-use crate::session::{Known, Sessions, SettleRule};
-use crate::time::{Nanos, Span};
+use crate::session::Sessions;
+use crate::time::Nanos;
 use std::collections::BTreeSet;
 
 /// The admission machine of one service. See the [module](super) for how a call goes through it.
@@ -80,16 +81,6 @@ impl Machine {
         self.calls.find(call).and_then(|index| self.calls.get(index)).map(Call::class)
     }
 
-    /// When the driver must send [`Event::Wake`], if nothing else happens before.
-    pub fn next_wake(&self) -> Option<Nanos> {
-        let timer = self.timers.first().map(|timer| timer.0);
-        // A retry that was due when slots were filled last was tried then, or nobody could: only an event changes that.
-        let retries = self.servers.iter().filter_map(|server| server.down.filter(|retry| !retry.trying));
-        let retry =
-            retries.map(|retry| retry.at).filter(|at| *at > self.dispatched).min().filter(|_| self.queues.total() > 0);
-        timer.into_iter().chain(retry).min()
-    }
-
     /// Takes an event and says what to do.
     pub fn on_event(&mut self, now: Nanos, event: Event, out: &mut Vec<Action>) {
         match event {
@@ -118,85 +109,8 @@ impl Machine {
         self.end_event(now);
     }
 
-    /// A call arrives. The first action pushed is about it: `Admit`, `Hold` or `TurnAway`.
-    pub fn arrive(&mut self, now: Nanos, arrival: Arrival, out: &mut Vec<Action>) -> CallId {
-        self.counters.arrived += 1;
-        let (class, bound, dead) = self.classify(now, &arrival);
-        let place = self.place(now, &arrival, class, bound);
-        let opens = arrival.role == Role::Open;
-        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout, opens));
-        if self.draining {
-            self.turn_away(index, Reason::Draining, out);
-        } else if self.passes_all() {
-            self.pass(now, index, out);
-        } else if dead || arrival.token_expiry.is_some_and(|expiry| expiry <= now) {
-            self.turn_away(index, Reason::TokenDead, out);
-        } else if arrival.deadline.is_some_and(|deadline| deadline <= now) {
-            self.turn_away(index, Reason::TooLate, out);
-        } else if let Some(server) = self.free_at_once(now, &place) {
-            self.queues.charge(&place);
-            self.admit(now, index, server, false, out);
-        } else {
-            self.hold(now, index, arrival.reserved, out);
-        }
-        self.end_event(now);
-        id
-    }
-
-    /// Class, the server its session is bound to, and whether the session is known to be dead.
-    fn classify(&mut self, now: Nanos, arrival: &Arrival) -> (Class, Option<ServerId>, bool) {
-        let by_role = match arrival.role {
-            Role::Probe => Some(Class::Probe),
-            Role::Open => Some(Class::NewSession),
-            Role::Bulk => Some(Class::Bulk),
-            Role::Renew | Role::Poll | Role::Call => None,
-        };
-        if let (Some(class), Role::Probe | Role::Open) = (by_role, arrival.role) {
-            return (class, None, false); // opening a session needs none, and a probe belongs to nobody
-        }
-        let expires_soon = arrival.token_expiry.is_none_or(|expiry| expiry <= now + self.plan.renew_within);
-        let renewal = (arrival.role == Role::Renew && expires_soon).then_some(Class::Renewal);
-        let Some(session) = arrival.session else {
-            return (by_role.or(renewal).unwrap_or(Class::Steady), None, false);
-        };
-        let rule = SettleRule { after: self.plan.settle_after, calls: self.plan.settle_calls };
-        let is_poll = arrival.role == Role::Poll;
-        let (known, settled) = self.sessions.look_up(now, session, is_poll, rule, self.plan.session_idle);
-        if let Some(client) = settled {
-            self.counters.sessions_settled += 1;
-            self.clients.connected(client);
-        }
-        let (class, bound) = match known {
-            Known::Open(server) => (Class::Continuation, Some(server)),
-            Known::Settled(server) => (Class::Steady, Some(server)),
-            Known::Unknown | Known::Dead => (Class::Steady, None),
-        };
-        let bound = bound.filter(|server| usize::from(server.0) < self.servers.len());
-        (by_role.or(renewal).unwrap_or(class), bound, known == Known::Dead)
-    }
-
-    fn place(&mut self, now: Nanos, arrival: &Arrival, class: Class, bound: Option<ServerId>) -> Place {
-        self.arrivals += 1;
-        let key = match class {
-            // A reserved client stands before every seniority number.
-            Class::NewSession if arrival.reserved => 0,
-            Class::NewSession => (1 << 63) | self.clients.seniority(now, arrival.client),
-            // In milliseconds: the queue adds up work per block of keys.
-            Class::Renewal => arrival.token_expiry.unwrap_or(now).0 / 1_000_000,
-            _ => 0,
-        };
-        let work = u64::from(arrival.cost_milli.clamp(1, 1_000_000));
-        Place { class, bound, client: arrival.client, key, order: self.arrivals, work }
-    }
-
     pub(super) fn passes_all(&self) -> bool {
         self.bypass || self.plan.mode == Mode::Observe
-    }
-
-    /// A server for a call when nobody waits: the fast path, past the queues.
-    fn free_at_once(&self, now: Nanos, place: &Place) -> Option<ServerId> {
-        let may = self.queues.total() == 0 && !self.maintenance && !matches!(place.class, Class::Probe | Class::Bulk);
-        if may { self.slot_for(now, place.bound) } else { None }
     }
 
     /// Gives a call a slot. It must not be in the queues any more.
@@ -256,217 +170,6 @@ impl Machine {
         }
     }
 
-    fn client_gone(&mut self, now: Nanos, id: CallId, out: &mut Vec<Action>) {
-        let Some(index) = self.calls.find(id) else {
-            self.counters.unknown_call += 1;
-            return;
-        };
-        let Some(call) = self.calls.get_mut(index) else {
-            return;
-        };
-        if let State::InFlight(in_flight) = &mut call.state {
-            if !in_flight.orphan {
-                in_flight.orphan = true;
-                self.counters.orphaned += 1;
-                let server = usize::from(in_flight.server.0);
-                self.servers.get_mut(server).into_iter().for_each(|server| server.orphans += 1);
-            }
-            return;
-        }
-        self.leave_queue(index);
-        if let Some(call) = self.calls.remove(index) {
-            self.timers.remove(&(call.timer, index));
-        }
-        self.counters.client_gone += 1;
-        self.dispatch(now, out);
-    }
-
-    /// The call has reached its server: from here on it counts as admitted.
-    fn count(&mut self, index: u32) {
-        let Some(call) = self.calls.get_mut(index) else {
-            return;
-        };
-        let State::InFlight(in_flight) = &mut call.state else {
-            return;
-        };
-        if in_flight.counted {
-            return;
-        }
-        in_flight.counted = true;
-        self.pending -= 1;
-        self.counters.admitted += 1;
-        self.servers.get_mut(usize::from(in_flight.server.0)).into_iter().for_each(|server| server.admitted += 1);
-        if let Some(session) = call.session {
-            self.sessions.admitted(session, call.place.work);
-        }
-    }
-
-    fn connected(&mut self, now: Nanos, id: CallId, out: &mut Vec<Action>) {
-        let Some(index) = self.calls.find(id) else { return };
-        let Some(in_flight) = self.calls.get(index).and_then(Call::in_flight) else { return };
-        let server = self.servers.get_mut(usize::from(in_flight.server.0));
-        let was_down = server.is_some_and(|server| server.down.take().is_some());
-        self.count(index);
-        if was_down {
-            self.dispatch(now, out);
-        }
-    }
-
-    fn done(&mut self, now: Nanos, id: CallId, outcome: Outcome, out: &mut Vec<Action>) {
-        let Some(index) = self.calls.find(id) else {
-            self.counters.unknown_call += 1;
-            return;
-        };
-        let Some(in_flight) = self.calls.get(index).and_then(Call::in_flight) else {
-            self.counters.unknown_call += 1;
-            return;
-        };
-        if outcome == Outcome::ConnectFailed && !in_flight.counted {
-            self.connect_failed(now, index, in_flight, out);
-        } else {
-            self.count(index);
-            let Some(call) = self.free(index) else { return };
-            self.learn(now, &call, in_flight, outcome, out);
-        }
-        self.dispatch(now, out);
-    }
-
-    /// Takes a call in flight out of the table and gives its slot back.
-    fn free(&mut self, index: u32) -> Option<Call> {
-        let call = self.calls.remove(index)?;
-        self.timers.remove(&(call.timer, index));
-        let in_flight = call.in_flight()?;
-        self.work_in_flight -= call.place.work;
-        if let Some(server) = self.servers.get_mut(usize::from(in_flight.server.0)) {
-            server.give_back(in_flight.reserved_slot, in_flight.orphan, in_flight.trial);
-        }
-        Some(call)
-    }
-
-    fn learn(&mut self, now: Nanos, call: &Call, at: InFlight, outcome: Outcome, out: &mut Vec<Action>) {
-        let (work, service) = (call.place.work, now.since(at.since));
-        let counter = match outcome {
-            Outcome::Answered { .. } => &mut self.counters.answered,
-            Outcome::Overload => &mut self.counters.overload,
-            Outcome::Broken | Outcome::ConnectFailed => &mut self.counters.broken,
-            Outcome::Incomplete => &mut self.counters.incomplete,
-        };
-        *counter += 1;
-        let Outcome::Answered { opened, closed } = outcome else {
-            self.queues.done(&call.place, work);
-            return;
-        };
-        if let Some(server) = self.servers.get_mut(usize::from(at.server.0)) {
-            server.down = None;
-        }
-        if let Some(session) = opened {
-            self.counters.sessions_opened += 1;
-            if !at.orphan {
-                self.sessions.open(now, session, call.place.client, at.server); // else nobody will ever use it
-            }
-        }
-        if let Some(session) = call.session {
-            self.sessions.answered(now, session);
-        }
-        if let Some(session) = call.session.filter(|_| closed) {
-            self.sessions.close(session);
-        }
-        let window_closed = self.rate.completed(now, work, service, self.plan.rate_window);
-        self.queues.done(&call.place, self.rate.true_work(work, service));
-        if window_closed {
-            self.replan(now, out);
-        }
-    }
-
-    /// Nothing was sent: the server is down, the call is held again in its old place.
-    fn connect_failed(&mut self, now: Nanos, index: u32, at: InFlight, out: &mut Vec<Action>) {
-        self.counters.connect_failed += 1;
-        self.pending -= 1;
-        let retry_at = now + self.plan.retry_server.mul_f64(self.rng.uniform(0.8, 1.2));
-        if let Some(server) = self.servers.get_mut(usize::from(at.server.0)) {
-            server.give_back(at.reserved_slot, at.orphan, at.trial);
-            server.failed(retry_at, at.trial);
-        }
-        let give_up = self.calls.get(index).map_or(now, |call| self.give_up(call));
-        let passes_all = self.passes_all() || self.draining;
-        let Some(call) = self.calls.get_mut(index) else {
-            return;
-        };
-        self.work_in_flight -= call.place.work;
-        self.timers.remove(&(call.timer, index));
-        call.timer = give_up;
-        call.state = State::Held;
-        let (place, opens) = (call.place, call.opens);
-        let twin = self.clients.opening(place.client).filter(|_| opens);
-        if at.orphan {
-            self.queues.done(&place, place.work);
-            self.calls.remove(index);
-            self.counters.client_gone += 1;
-        } else if passes_all || give_up <= now {
-            self.queues.done(&place, place.work);
-            self.turn_away(index, Reason::ServerDown, out);
-        } else if twin.is_some() {
-            self.queues.done(&place, place.work);
-            self.turn_away(index, Reason::Superseded, out); // the newer one waits already, with the same seniority
-        } else {
-            self.counters.held_again += 1;
-            self.enqueue(now, index, true);
-            let (ahead, _) = self.queues.ahead(&place);
-            out.push(Action::Hold { call: self.calls.id(index), ahead, predicted: None });
-        }
-    }
-
-    fn wake(&mut self, now: Nanos, out: &mut Vec<Action>) {
-        while let Some(&(at, index)) = self.timers.first().filter(|timer| timer.0 <= now) {
-            self.timers.remove(&(at, index));
-            match self.calls.get(index).map(|call| call.state) {
-                Some(State::Held) => {
-                    let reason = self.why_given_up(index);
-                    self.turn_away(index, reason, out);
-                }
-                Some(State::InFlight(in_flight)) if in_flight.expired => {
-                    self.count(index);
-                    let call = self.free(index); // the quarantine is over: the slot is free, the late answer unknown
-                    call.iter().for_each(|call| self.queues.done(&call.place, call.place.work));
-                }
-                Some(State::InFlight(_)) => self.expire(now, index, out),
-                None => {}
-            }
-        }
-        self.dispatch(now, out);
-    }
-
-    fn expire(&mut self, now: Nanos, index: u32, out: &mut Vec<Action>) {
-        let id = self.calls.id(index);
-        let Some(call) = self.calls.get_mut(index) else {
-            return;
-        };
-        call.timer = now + self.plan.quarantine;
-        self.timers.insert((call.timer, index));
-        if let State::InFlight(in_flight) = &mut call.state {
-            in_flight.expired = true;
-        }
-        self.counters.expired += 1;
-        out.push(Action::Expire { call: id });
-    }
-
-    fn why_given_up(&self, index: u32) -> Reason {
-        let Some(call) = self.calls.get(index) else {
-            return Reason::Deadline;
-        };
-        let down = |server: &Server| server.down.is_some();
-        let unreachable = match call.place.bound {
-            Some(server) => self.servers.get(usize::from(server.0)).is_some_and(down),
-            None => self.servers.iter().all(down),
-        };
-        match (self.maintenance, unreachable, call.staggered) {
-            (true, _, _) => Reason::Maintenance,
-            (_, true, _) => Reason::ServerDown,
-            (_, _, true) => Reason::TooLate,
-            _ => Reason::Deadline,
-        }
-    }
-
     /// Ends an event. Notes whether the pool does all that it is allowed to do: only then does its rate say something.
     pub(super) fn end_event(&mut self, now: Nanos) {
         self.sessions.lapse(now, self.plan.settle_after);
@@ -475,27 +178,5 @@ impl Machine {
         let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);
         let waiting = self.passes_all() || (self.queues.total() > 0 && !self.maintenance);
         self.rate.saturated(now, waiting && busy);
-    }
-
-    /// Counters and gauges.
-    pub fn snapshot(&self, now: Nanos) -> Snapshot {
-        let held = |index: u32| self.calls.get(index).map(|call| call.arrived);
-        let oldest = self.queues.iter().filter_map(held).min();
-        let (sessions_unsettled, sessions_settled) = self.sessions.counts();
-        Snapshot {
-            now,
-            counters: self.counters.clone(),
-            held: std::array::from_fn(|class| self.queues.count(Class::ALL[class])),
-            pending: self.pending,
-            oldest: oldest.map_or(Span::ZERO, |arrived| now.since(arrived)),
-            rate_milli: self.rate.per_second().unwrap_or(0.0) as u64,
-            all_in: self.all_in(),
-            sessions_unsettled,
-            sessions_settled,
-            servers: self.servers.iter().map(|server| server.snapshot(self.maintenance, self.draining)).collect(),
-            maintenance: self.maintenance,
-            bypass: self.bypass,
-            draining: self.draining,
-        }
     }
 }

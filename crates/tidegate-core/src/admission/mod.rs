@@ -5,16 +5,20 @@
 //! the client is still there. When a slot falls free the next held call is chosen: guarantees first, then rank.
 
 mod apply;
+mod arrive;
 mod call;
 mod client;
 mod dispatch;
+mod done;
 mod event;
+mod hold;
 mod machine;
 mod plan;
 mod predict;
 mod server;
 mod share;
 mod snapshot;
+mod timers;
 
 pub use event::{Action, Arrival, CallId, Class, ClientKey, Event, Outcome, Role, ServerId, SessionKey};
 pub use machine::Machine;

@@ -1,5 +1,7 @@
 //! The machine's counters and gauges as plain data: what `status`, metrics and tests read.
 
+use super::event::Class;
+use super::machine::Machine;
 use crate::reason::{Reason, words};
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
@@ -123,4 +125,28 @@ pub struct Snapshot {
     pub bypass: bool,
     /// The service is shutting down.
     pub draining: bool,
+}
+
+impl Machine {
+    /// Counters and gauges.
+    pub fn snapshot(&self, now: Nanos) -> Snapshot {
+        let held = |index: u32| self.calls.get(index).map(|call| call.arrived);
+        let oldest = self.queues.iter().filter_map(held).min();
+        let (sessions_unsettled, sessions_settled) = self.sessions.counts();
+        Snapshot {
+            now,
+            counters: self.counters.clone(),
+            held: std::array::from_fn(|class| self.queues.count(Class::ALL[class])),
+            pending: self.pending,
+            oldest: oldest.map_or(Span::ZERO, |arrived| now.since(arrived)),
+            rate_milli: self.rate.per_second().unwrap_or(0.0) as u64,
+            all_in: self.all_in(),
+            sessions_unsettled,
+            sessions_settled,
+            servers: self.servers.iter().map(|server| server.snapshot(self.maintenance, self.draining)).collect(),
+            maintenance: self.maintenance,
+            bypass: self.bypass,
+            draining: self.draining,
+        }
+    }
 }
