@@ -126,7 +126,7 @@ fn play(base: Plan, trace: Vec<Move>) -> World {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
-    /// §4.12, 1–3: bounds, conservation, each held call leaves exactly once, nobody is dispatched who is gone.
+    /// Bounds, conservation, each held call leaves exactly once, nobody is dispatched who is gone.
     #[test]
     fn bounds_and_conservation(limit in 1..4u32, held_max in 1..12u32, trace in prop::collection::vec(moves(), 0..150)) {
         let base = Plan { held_max, held_per_client_max: 3, ..plan(limit) };
@@ -162,7 +162,7 @@ proptest! {
         prop_assert!(!refused);
     }
 
-    /// §4.12, 4: work conserving: a free slot and a held call do not meet.
+    /// Work conserving: a free slot and a held call do not meet.
     #[test]
     fn work_conserving(limit in 1..4u32, trace in prop::collection::vec(moves(), 0..150)) {
         let base = plan(limit);
@@ -187,7 +187,7 @@ proptest! {
         prop_assert_eq!(play(plan(2), trace.clone()).log, play(plan(2), trace).log);
     }
 
-    /// §4.12, 7: with equal patience, who came first is never dispatched later.
+    /// With equal patience, who came first is never dispatched later.
     #[test]
     fn seniority(clients in prop::collection::vec(0..30u64, 1..60)) {
         let mut world = World::new(plan(1));
@@ -206,7 +206,7 @@ proptest! {
         prop_assert!(served.is_sorted(), "{served:?}");
     }
 
-    /// §4.12, 6: clients with equal demand differ by at most one call (of equal cost) at any time.
+    /// Clients with equal demand differ by at most one call (of equal cost) at any time.
     #[test]
     fn fairness(burst in 3..8usize, clients in 2..6u64) {
         let mut world = World::new(plan(1));
@@ -226,7 +226,7 @@ proptest! {
         prop_assert_eq!(served.iter().sum::<i32>() as usize, burst * clients as usize);
     }
 
-    /// §4.12, 5: over any window of ten completions a waiting class gets its guarantee.
+    /// Over any window of ten completions a waiting class gets its guarantee.
     #[test]
     fn guarantees(limit in 1..4u32, mix in prop::collection::vec(0..4usize, 0..20)) {
         let mut world = World::new(Plan { held_per_client_max: 1000, settle_calls: u32::MAX, settle_after: Span::secs(9999), ..plan(limit) });

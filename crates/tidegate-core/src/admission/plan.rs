@@ -28,13 +28,13 @@ pub struct ServerPlan {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guarantees {
-    /// `continuation`; default 500 (admission.md §4.13).
+    /// `continuation`; default 500.
     pub continuation: u32,
-    /// `new-session`; default 250 (admission.md §4.13).
+    /// `new-session`; default 250.
     pub new_session: u32,
     /// `steady`; default 100: polls are cheap, and a poll that starves looks like a dead session to its client.
     pub steady: u32,
-    /// `bulk`; default 100 (admission.md §4.13).
+    /// `bulk`; default 100.
     pub bulk: u32,
 }
 

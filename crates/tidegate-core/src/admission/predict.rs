@@ -1,6 +1,6 @@
 //! How long a wait will be, and what follows for a call that cannot wait so long.
 //!
-//! `room = deadline − now − margin − 1.5 × expected service` (admission.md §4.6). A call whose predicted wait is within
+//! `room = deadline − now − margin − 1.5 × expected service`. A call whose predicted wait is within
 //! its room is held to the end of it. Beyond: a client that honours Retry-After is turned away at once; any other is held
 //! and turned away at U(0.3, 1) × room, which costs a socket, saves a handshake and spreads the herd. It may still be
 //! admitted if room appears, and is held to its end after all when the rate turns out to be better.
@@ -121,7 +121,7 @@ impl Machine {
     }
 
     /// When a client that is turned away should come back: when its turn is predicted, within the plan's bounds, spread by
-    /// U(0.5, 1) (admission.md §4.8 has U(0.6, 1.2), which breaks its own upper bound).
+    /// U(0.5, 1) × 1.2: around the prediction, never above the bound.
     ///
     /// The prediction grows with the backlog, so it rises under pressure by itself and nothing needs to be counted on top
     /// (Kubernetes doubles its Retry-After because it has no prediction). Where it cannot see: a full queue says that there

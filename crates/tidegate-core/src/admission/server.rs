@@ -36,7 +36,7 @@ pub(super) struct Retry {
     pub failures: u32,
 }
 
-/// Failed connects in a row after which a server's sessions are taken for dead (admission.md §4.7).
+/// Failed connects in a row after which a server's sessions are taken for dead.
 const DEAD: u32 = 3;
 
 impl Server {

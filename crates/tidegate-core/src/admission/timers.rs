@@ -8,7 +8,7 @@ use crate::reason::Reason;
 use crate::time::Nanos;
 
 impl Machine {
-    /// When the driver must send [`Event::Wake`], if nothing else happens before.
+    /// When the driver must send [`Event::Wake`](super::Event::Wake), if nothing else happens before.
     pub fn next_wake(&self) -> Option<Nanos> {
         let timer = self.timers.first().map(|timer| timer.0);
         // A retry that was due when slots were filled last was tried then, or nobody could: only an event changes that.

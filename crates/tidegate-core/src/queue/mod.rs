@@ -1,7 +1,7 @@
 //! Where held calls wait.
 //!
 //! One queue per class and lane. A lane is a server (calls whose session lives there) or "any server". Classes
-//! `new-session` and `renewal` are [`Ordered`] (by seniority, by expiry), the others are [`Fair`] per client; the virtual
+//! `new-session` and `renewal` are *ordered* (by seniority, by expiry), the others are *fair* per client; the virtual
 //! time of a class is shared by its lanes, so that their heads compare.
 
 mod fair;
