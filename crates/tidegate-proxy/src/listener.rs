@@ -1,6 +1,6 @@
 //! Accepts clients of one service and gives each a task of its own.
 
-use crate::connection::{Conn, serve};
+use crate::connection::{Conn, Serving};
 use crate::handshake::{self, Opened};
 use crate::home::Home;
 use crate::passthrough;
@@ -43,14 +43,14 @@ pub(crate) async fn accept(listener: TcpListener, home: Rc<Home>) {
 fn begin(sock: Sock, home: &Rc<Home>, peer: SocketAddr) {
     let setup = home.service.setup();
     if !handshake::is_needed(&setup) {
-        tokio::task::spawn_local(serve(Conn::new(Stream::plain(sock), home.clone(), peer, None)));
+        tokio::task::spawn_local(Serving::new(Conn::new(Stream::plain(sock), home.clone(), peer, None)));
         return;
     }
     let id = home.pending.number();
     let opening = handshake::open(sock, home.clone(), peer, id);
     let task = tokio::task::spawn_local(async move {
         match Box::pin(opening).await {
-            Some(Opened { conn, hello: None }) => drop(tokio::task::spawn_local(serve(conn))),
+            Some(Opened { conn, hello: None }) => drop(tokio::task::spawn_local(Serving::new(conn))),
             Some(Opened { conn, hello: Some(hello) }) => {
                 drop(tokio::task::spawn_local(Box::pin(passthrough::serve(conn, hello))));
             }

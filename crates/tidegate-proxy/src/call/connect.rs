@@ -8,7 +8,6 @@ use crate::stream::{Sock, Stream};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::AsyncWriteExt;
@@ -33,7 +32,7 @@ pub(super) fn idle(conn: &Conn, server: &Arc<Server>) -> Option<ServerConn> {
 /// A new connection to `server`.
 pub(super) async fn fresh(conn: &mut Conn, setup: &Setup, server: &Arc<Server>) -> Connected {
     conn.deadline(setup.io.connect_timeout).await;
-    let mut making = pin!(make(server.clone(), conn.peer, conn.stream.local_addr().ok()));
+    let mut making = Box::pin(make(server.clone(), conn.peer, conn.stream.local_addr().ok()));
     let made = poll_fn(|cx| {
         if let Poll::Ready(result) = making.as_mut().poll(cx) {
             return Poll::Ready(Some(result.ok()));

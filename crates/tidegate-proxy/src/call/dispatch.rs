@@ -31,7 +31,7 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
     let Some(block) = buf.as_mut() else { return Next::Close };
     let prepared = match prepare(conn, &setup, &block.filled()[..head_end]) {
         Ok(prepared) => prepared,
-        Err(refusal) => return refuse::bad_request(conn, refusal).await,
+        Err(refusal) => return Box::pin(refuse::bad_request(conn, refusal)).await,
     };
     block.consume(head_end);
     let prepared = match prepared.in_body {
@@ -94,8 +94,9 @@ async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, mut prepar
                 }
             },
             Decision::TurnAway { reason, retry_after } => {
-                let (status, next) =
-                    refuse::turn_away(conn, setup, &facts, buf, (reason, retry_after), prepared.soap.as_ref()).await;
+                let soap = prepared.soap.as_ref();
+                let refusing = refuse::turn_away(conn, setup, &facts, buf, (reason, retry_after), soap);
+                let (status, next) = Box::pin(refusing).await;
                 let who =
                     if matches!(reason, Reason::Draining | Reason::Maintenance) { Who::Operator } else { Who::Gate };
                 ticket.close(end(who, Step::Queue), status);
@@ -180,8 +181,7 @@ async fn exchange(
                 state.rewind();
             }
             _ => {
-                let lead = state.finish();
-                home.buffers.unscratch(lead);
+                state.finish();
                 return no_answer(conn, &facts, ticket, 502, Outcome::Broken).await;
             }
         }
@@ -193,8 +193,7 @@ async fn exchange(
     let (opened, closed) = state.session;
     let rest = state.take_rest();
     server.bound |= state.binds();
-    let lead = state.finish();
-    home.buffers.unscratch(lead);
+    state.finish();
     let answered =
         if told.overload { Outcome::Overload } else { Outcome::Answered { opened, closed: closed || told.closed } };
     let broken = |conn: &ServerConn| conn.server().stats.connections_dropped.add(1);
@@ -212,7 +211,8 @@ async fn exchange(
             ticket.done(answered, end(Who::Server, Step::Done), status);
             if let Some(stream) = server.stream() {
                 let both = ((&mut conn.stream, buf.take()), (stream, rest));
-                let (up, down) = tunnel::run(&home, conn.slot, setup.io.idle_timeout, both.0, both.1).await;
+                let run = tunnel::run(&home, conn.slot, setup.io.idle_timeout, both.0, both.1);
+                let (up, down) = Box::pin(run).await;
                 home.service.stats.bytes_in.add(up);
                 home.service.stats.bytes_out.add(down);
             }

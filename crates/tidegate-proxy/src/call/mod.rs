@@ -28,7 +28,7 @@ enum Head {
 
 /// Serves all calls that have come, until the connection is idle again or over.
 pub(crate) async fn calls(conn: &mut Conn) -> Next {
-    let Some(buf) = conn.home.buffers.lend() else { return refuse::no_memory(conn).await };
+    let Some(buf) = conn.home.buffers.lend() else { return Box::pin(refuse::no_memory(conn)).await };
     let mut buf = Some(buf);
     let mut served = false;
     loop {
@@ -40,7 +40,7 @@ pub(crate) async fn calls(conn: &mut Conn) -> Next {
         let next = match head {
             Head::Nothing => return nothing,
             Head::Over => return Next::Close,
-            Head::Bad(refusal) => return refuse::bad_request(conn, refusal).await,
+            Head::Bad(refusal) => return Box::pin(refuse::bad_request(conn, refusal)).await,
             Head::Whole(end) => dispatch::call(conn, &mut buf, end).await,
         };
         if next != Next::Idle {
@@ -51,7 +51,7 @@ pub(crate) async fn calls(conn: &mut Conn) -> Next {
         match &mut buf {
             Some(block) if !block.is_empty() => {
                 if !block.grow() {
-                    return refuse::no_memory(conn).await;
+                    return Box::pin(refuse::no_memory(conn)).await;
                 }
             }
             _ => return Next::Idle,

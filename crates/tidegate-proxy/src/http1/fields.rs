@@ -49,25 +49,27 @@ impl Framed {
     /// More than one Content-Length, one that is not digits only, a Transfer-Encoding that is not exactly `chunked`.
     pub(crate) fn see(&mut self, header: &Header<'_>) -> Result<bool, Refusal> {
         let name = header.name;
-        if is(name, "content-length") {
-            if self.length.replace(length(header.value)?).is_some() {
-                return Err(Refusal::bad("more than one Content-Length"));
+        match name.len() {
+            10 if is(name, "connection") => self.connection.see(header.value),
+            14 if is(name, "content-length") => {
+                if self.length.replace(length(header.value)?).is_some() {
+                    return Err(Refusal::bad("more than one Content-Length"));
+                }
             }
-        } else if is(name, "transfer-encoding") {
-            if self.chunked {
-                return Err(Refusal::bad("more than one Transfer-Encoding"));
+            17 if is(name, "transfer-encoding") => {
+                if self.chunked {
+                    return Err(Refusal::bad("more than one Transfer-Encoding"));
+                }
+                if !trim(header.value).eq_ignore_ascii_case(b"chunked") {
+                    return Err(Refusal::with(501, "a Transfer-Encoding that is not exactly chunked"));
+                }
+                self.chunked = true;
             }
-            if !trim(header.value).eq_ignore_ascii_case(b"chunked") {
-                return Err(Refusal::with(501, "a Transfer-Encoding that is not exactly chunked"));
-            }
-            self.chunked = true;
-        } else if is(name, "connection") {
-            self.connection.see(header.value);
-        } else {
-            if name.contains('_') {
+            14 | 17 => {
                 refuse_look_alike(name)?;
+                return Ok(false);
             }
-            return Ok(false);
+            _ => return Ok(false),
         }
         Ok(true)
     }
@@ -116,13 +118,13 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
 
 /// `Content_Length` is `Content-Length` to servers that map names to variables.
 fn refuse_look_alike(name: &str) -> Result<(), Refusal> {
-    let dashed = name.replace('_', "-").to_ascii_lowercase();
-    match dashed.as_str() {
-        "content-length" | "transfer-encoding" | "host" | "connection" => {
-            Err(Refusal::bad("a header name with an underscore that some servers take for a framing header"))
-        }
-        _ => Ok(()),
+    let dashed = |real: &str| {
+        name.bytes().zip(real.bytes()).all(|(b, real)| b.to_ascii_lowercase() == real || b == b'_' && real == b'-')
+    };
+    if name.len() == 14 && dashed("content-length") || name.len() == 17 && dashed("transfer-encoding") {
+        return Err(Refusal::bad("a header name with an underscore that some servers take for a framing header"));
     }
+    Ok(())
 }
 
 /// Fields that end at this hop, whatever Connection says (RFC 9110 §7.6.1), Connection itself excepted.

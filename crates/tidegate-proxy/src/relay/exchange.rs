@@ -152,9 +152,13 @@ impl<'a> Exchange<'a> {
         self.sbuf.take().filter(|buf| !buf.is_empty())
     }
 
-    /// Ends it and gives back the vector that the request's head lay in.
-    pub(crate) fn finish(self) -> Vec<u8> {
-        self.up.burst.lead
+    /// Ends it and gives back the vectors that the heads lay in.
+    pub(crate) fn finish(self) {
+        let buffers = &self.home.buffers;
+        buffers.unscratch(self.up.burst.lead);
+        if let Down::Body(pump) = self.down {
+            buffers.unscratch(pump.burst.lead);
+        }
     }
 
     /// Bytes written to the client.
