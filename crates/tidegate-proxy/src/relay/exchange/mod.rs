@@ -1,23 +1,23 @@
 //! One exchange with one server connection: the request up, the answer down, both polled by one task.
 
-use super::pump::{Fail, Pump, Wait};
-use super::whole::Whole;
+mod answer;
+mod watch;
+
 use crate::buffer::Buf;
 use crate::home::Home;
+use crate::http1::Framing;
 use crate::http1::body::Decoder;
-use crate::http1::fields::is;
-use crate::http1::request::{Facts, FieldRoom, Method};
-use crate::http1::response::{self, Manner, Response};
+use crate::http1::request::Facts;
+use crate::http1::response;
 use crate::http1::scan::Scan;
-use crate::http1::{Framing, Refusal};
 use crate::pool::ServerConn;
 use crate::protocol::Told;
-use crate::service::{Decision, Ticket};
+use crate::relay::pump::{Fail, Pump};
+use crate::relay::whole::Whole;
+use crate::service::Ticket;
 use crate::setup::Setup;
 use crate::stream::Stream;
-use crate::vasa::cookie::SetSession;
 use crate::vasa::version::Origin;
-use std::mem::MaybeUninit;
 use std::task::{Context, Poll, ready};
 use tidegate_core::admission::SessionKey;
 use tidegate_core::time::Nanos;
@@ -271,188 +271,6 @@ impl<'a> Exchange<'a> {
                     }
                 }
             }
-        }
-    }
-
-    /// More bytes of the answer's head.
-    fn poll_more(&mut self, cx: &mut Context<'_>, server: &mut Stream, reused: bool) -> Poll<Result<(), Ended>> {
-        ready!(server.poll_readable(cx));
-        if self.sbuf.is_none() {
-            self.sbuf = self.home.buffers.lend();
-        }
-        let Some(buf) = self.sbuf.as_mut() else { return Poll::Ready(Err(Ended::Memory)) };
-        buf.compact();
-        if buf.room().is_empty() {
-            return Poll::Ready(Err(Ended::Garbage)); // a head of more than 16 KiB
-        }
-        let untouched = buf.is_empty() && self.interims == 0;
-        match server.poll_read(cx, buf.room()) {
-            Poll::Pending => {
-                if buf.is_empty() {
-                    self.sbuf = None;
-                }
-                Poll::Pending
-            }
-            Poll::Ready(Ok(n)) if n > 0 => {
-                buf.add(n);
-                Poll::Ready(Ok(()))
-            }
-            Poll::Ready(_) => {
-                let safe = self.request.method != Method::Other || self.up_broken && self.up.written == 0;
-                let again = reused && untouched && safe && self.up.is_only_lead();
-                Poll::Ready(Err(Ended::NoAnswer { again }))
-            }
-        }
-    }
-
-    /// The head of an answer is in the buffer.
-    fn on_head(&mut self, end: usize) -> Result<(), Refusal> {
-        let Some(buf) = self.sbuf.as_mut() else { return Err(Refusal::bad("no head")) };
-        let mut room: FieldRoom<'_> = [MaybeUninit::uninit(); _];
-        let head = &buf.filled()[..end];
-        let answer = Response::parse(head, &mut room, self.request.method)?;
-        let facts = answer.facts;
-        let mut lead = self.home.buffers.scratch();
-        let switch = facts.status == 101;
-        let interim = facts.status < 200 && !switch;
-        if switch && !self.request.upgrade {
-            return Err(Refusal::bad("a switch that nobody asked for"));
-        }
-        let unchunk = facts.framing == Framing::Chunked && !self.request.modern;
-        if !interim {
-            let unfinished = !self.up_over || self.up_broken;
-            let endless = facts.framing == Framing::UntilClose || unchunk;
-            self.close_client |= unfinished || endless || self.home.service.stopping();
-            self.session = match self.setup.protocol.session(answer.headers) {
-                Some(SetSession::Opened(token)) => (Some(self.setup.session(token)), false),
-                Some(SetSession::Closed) => (None, true),
-                None => (None, false),
-            };
-            self.told = self.setup.protocol.told(facts.status, &buf.filled()[end..]);
-            if facts.status == 200
-                && let Some(origin) = self.rewrite.take()
-            {
-                let plain = answer.headers.iter().all(|h| !is(h.name, "content-encoding"));
-                let whole = Whole::new(origin, facts.framing, answer.plain_head()).filter(|_| plain);
-                buf.consume(end);
-                self.answer = Some(facts);
-                self.down = Down::Whole(whole.ok_or(Refusal::bad("an answer that cannot be looked into"))?);
-                return Ok(());
-            }
-        }
-        let close = self.close_client && !interim;
-        answer.write_to(Manner { close, modern: self.request.modern || interim, unchunk, switch }, &mut lead);
-        buf.consume(end);
-        if interim {
-            self.interims += 1;
-            if self.interims > INTERIMS_MAX {
-                return Err(Refusal::bad("too many interim answers"));
-            }
-            if !self.request.modern {
-                lead.clear();
-            }
-            self.down = Down::Interim(Pump::new(lead, Decoder::Done, false));
-            return Ok(());
-        }
-        self.answer = Some(facts);
-        let decoder = if switch { Decoder::Done } else { Decoder::new(facts.framing) };
-        let chunked = facts.framing == Framing::Chunked && !unchunk;
-        self.down = Down::Body(Pump::new(lead, decoder, chunked));
-        Ok(())
-    }
-
-    /// An answer that could not be looked into is not passed on as it is.
-    fn unreadable(&mut self) -> Ended {
-        self.answer = None;
-        Ended::Garbage
-    }
-
-    fn whole(&mut self) -> Ended {
-        let Some(answer) = self.answer else { return Ended::Garbage };
-        if answer.status == 101 {
-            return if self.client_left { Ended::Cut } else { Ended::Switched };
-        }
-        let sent = self.up_over && !self.up_broken;
-        let clean = self.sbuf.as_ref().is_none_or(Buf::is_empty);
-        Ended::Whole {
-            reuse_server: answer.keep_alive && sent && clean,
-            keep_client: !self.close_client && !self.client_left,
-        }
-    }
-
-    /// The client is not there any more; the slot stays taken until the server is done.
-    fn leave(&mut self) {
-        self.client_left = true;
-        self.note_gone();
-    }
-
-    /// Timeouts, the machine's mail, and the client's leaving.
-    fn poll_rest(&mut self, cx: &mut Context<'_>, slot: u32, client: &mut Stream) -> Poll<Ended> {
-        if self.answer.is_none()
-            && let Poll::Ready(Decision::Expire) = self.ticket.poll_mail()
-        {
-            // A request that is still dripping in is its client's fault, not the server's.
-            return Poll::Ready(if self.up_over { Ended::Expired } else { Ended::Client(ClientFault::Silent) });
-        }
-        if self.up_over && !self.gone_told && client.poll_gone(cx).is_ready() {
-            self.note_gone();
-        }
-        let timers = &self.home.timers;
-        if self.up.moved() {
-            self.up_moved = timers.now();
-        }
-        let down_wait = match &mut self.down {
-            Down::Head(_) => Wait::Nothing,
-            Down::Whole(whole) => {
-                if whole.moved() {
-                    self.down_moved = timers.now();
-                }
-                Wait::Read
-            }
-            Down::Interim(pump) | Down::Body(pump) => {
-                if pump.moved() {
-                    self.down_moved = timers.now();
-                }
-                pump.wait
-            }
-        };
-        let up_wait = if self.up_over { Wait::Nothing } else { self.up.wait };
-        let up_due = self.due(up_wait, self.up_moved);
-        let down_due = self.due(down_wait, self.down_moved);
-        timers.set_at(slot, up_due.min(down_due), cx);
-        if up_due <= timers.now() {
-            return Poll::Ready(if up_wait == Wait::Read { Ended::Client(ClientFault::Silent) } else { self.stuck() });
-        }
-        if down_due <= timers.now() {
-            if down_wait == Wait::Write {
-                self.leave();
-                cx.waker().wake_by_ref();
-                return Poll::Pending;
-            }
-            return Poll::Ready(Ended::Cut);
-        }
-        Poll::Pending
-    }
-
-    /// A FIN may be a half-close of a client that still wants its answer: tell the machine, go on writing.
-    fn note_gone(&mut self) {
-        if !self.gone_told {
-            self.gone_told = true;
-            self.close_client = true;
-            self.ticket.client_gone();
-        }
-    }
-
-    fn stuck(&self) -> Ended {
-        if self.answer.is_some() { Ended::Cut } else { Ended::NoAnswer { again: false } }
-    }
-
-    fn due(&self, wait: Wait, moved: Nanos) -> Nanos {
-        let io = &self.setup.io;
-        match wait {
-            Wait::Nothing => Nanos::NEVER,
-            Wait::Read => moved + io.body_rate_timeout,
-            Wait::Write => moved + io.write_timeout,
         }
     }
 }
