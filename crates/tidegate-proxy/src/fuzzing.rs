@@ -3,7 +3,7 @@
 use crate::http1::Framing;
 use crate::http1::body::Decoder;
 use crate::http1::fields::FIELDS_MAX;
-use crate::http1::request::{FieldRoom, Method, Request};
+use crate::http1::request::{FieldRoom, Method, Outgoing, Request};
 use crate::http1::response::{Manner, Response};
 use crate::http1::scan::Scan;
 use std::mem::MaybeUninit;
@@ -30,7 +30,8 @@ pub fn request(data: &[u8]) {
     let mut fields = room();
     let Ok(request) = Request::parse(head, &mut fields) else { return };
     let mut forwarded = Vec::new();
-    request.write_to(PEER, data.len() % 2 == 0, &mut forwarded);
+    let outgoing = Outgoing { trusted: data.len() % 2 == 0, keep_expect: true, plain: data.len() % 3 == 0 };
+    request.write_to(PEER, outgoing, &mut forwarded);
     assert_eq!(Scan::default().look(&forwarded), Ok(Some(forwarded.len())), "{}", forwarded.escape_ascii());
     let mut fields = room();
     let again = match Request::parse(&forwarded, &mut fields) {
