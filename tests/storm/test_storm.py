@@ -1,5 +1,9 @@
 """A reconnect storm end to end: the lab's provider and hosts, a real gate between them, its promises."""
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +65,22 @@ class Terminated(Scenario):
 def test_every_host_gets_in_through_a_gate_that_ends_tls() -> None:
     scenario = Terminated(hosts=60, knee=8, speed=5, passthrough=True)
     check(scenario, through_the_gate(scenario), wasted=0)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_ended_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "tidegate", "demo", "--report", str(tmp_path / "report.html")]
+    worlds = tmp_path / "worlds"
+    worlds.mkdir()
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(worlds)}) as demo:
+        assert demo.stderr is not None
+        while "without the gate" not in demo.stderr.readline():
+            assert demo.poll() is None
+        assert list(worlds.iterdir())
+        demo.send_signal(number)
+        demo.communicate()
+    assert demo.returncode == 130
+    assert not list(worlds.iterdir())
 
 
 def test_no_call_is_without_a_fate() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ def demo(
     """Play a reconnect storm without and with the gate, and compare."""
     scenario = _checked(Scenario(hosts, law, knee, seed, speed, passthrough))
     printer = Printer(output)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the worlds clean up after TERM as after Ctrl-C
     with view_on(printer.errors, scenario) as view:
         without = play(scenario, gate=False, watch=view.watch(gate=False), keep=keep)
         through = play(scenario, gate=True, watch=view.watch(gate=True), keep=keep)

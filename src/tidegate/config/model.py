@@ -169,7 +169,7 @@ class Server(_Table):
 
 
 class Passthrough(_Table):
-    """``[service.NAME.tls]`` with ``kind = "passthrough"``: the gate admits connections and decrypts nothing."""
+    """``[service.NAME.tls]`` with ``kind = "passthrough"``: the gate decrypts nothing, and admits hellos and turns."""
 
     kind: Literal["passthrough"]
     names: Texts = ()

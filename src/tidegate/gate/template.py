@@ -78,7 +78,7 @@ mode = "observe"
 def _tls(name: str, look: Look) -> str:
     if look.certificate is None:
         return ""
-    chosen = json.dumps([known for known in look.certificate.names if known.strip("0123456789.:")] or ["NAME"])
+    chosen = json.dumps([known for known in look.certificate.names if _is_name(known)] or ["NAME"])
     return f"""# TLS passes through: clients keep seeing the server's own certificate; nothing is registered again.
 # To let the gate see calls instead of connections, it must end TLS: kind = "terminate", with certificate, key and
 # client_ca (see the guide "in front of a VASA provider").
@@ -86,6 +86,11 @@ def _tls(name: str, look: Look) -> str:
 kind = "passthrough"
 # names = {chosen}   # turn away clients that ask for another name, or for none
 """
+
+
+def _is_name(text: str) -> bool:
+    """Tell a host's name from an address and from a wildcard, which no client asks for."""
+    return bool(text.strip("0123456789.:")) and "*" not in text
 
 
 def _server(name: str, look: Look) -> str:
