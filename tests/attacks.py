@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import socket
 import struct
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gates import RunningGate
@@ -183,13 +183,10 @@ async def steady(gate: RunningGate, every_s: float = 0.02) -> AsyncIterator[Prob
         finally:
             client.close()
 
-    task = asyncio.create_task(call())
-    try:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(call())
         yield probe
-    finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def service(gate: RunningGate) -> dict[str, Any]:
@@ -219,4 +216,4 @@ async def settled(gate: RunningGate, *, within_s: float = 30) -> dict[str, Any]:
 
 def files_open(gate: RunningGate) -> int:
     """Count the files that the gate's process has open."""
-    return len(os.listdir(f"/proc/{gate.process.pid}/fd"))
+    return len(list(Path(f"/proc/{gate.process.pid}/fd").iterdir()))

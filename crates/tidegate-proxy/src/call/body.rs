@@ -48,16 +48,18 @@ pub(super) async fn look(
     }
 }
 
-/// Waits until a short body is there whole, so that a client that is slow with it holds no slot meanwhile. Longer ones,
-/// chunked ones, and those that wait for the server's word stream.
+/// Whether a body that is to be read whole before its call is admitted is not there yet. Longer ones, chunked ones, and
+/// those that wait for the server's word stream.
+pub(super) fn is_short_and_unfinished(facts: &Facts, buf: Option<&Buf>) -> bool {
+    let Framing::Length(length) = facts.framing else { return false };
+    length <= SHORT && !facts.expects_continue && buf.is_none_or(|block| (block.filled().len() as u64) < length)
+}
+
+/// Waits until a short body is there whole, so that a client that is slow with it holds no slot meanwhile.
 pub(super) async fn gather(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, facts: &Facts) -> Result<(), Next> {
-    let Framing::Length(length) = facts.framing else { return Ok(()) };
-    let Some(block) = buf.as_mut().filter(|_| length <= SHORT && !facts.expects_continue) else { return Ok(()) };
-    if block.filled().len() as u64 >= length {
-        return Ok(());
-    }
     conn.deadline(setup.io.body_rate_timeout).await;
-    while (block.filled().len() as u64) < length {
+    while is_short_and_unfinished(facts, buf.as_ref()) {
+        let Some(block) = buf.as_mut() else { return Err(Next::Close) };
         more(conn, block).await?;
     }
     Ok(())

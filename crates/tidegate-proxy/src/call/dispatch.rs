@@ -41,7 +41,9 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
         },
         None => prepared,
     };
-    if let Err(next) = body::gather(conn, &setup, buf, &prepared.facts).await {
+    if body::is_short_and_unfinished(&prepared.facts, buf.as_ref())
+        && let Err(next) = Box::pin(body::gather(conn, &setup, buf, &prepared.facts)).await
+    {
         return next;
     }
     conn.home.service.stats.open_requests.add(1);
