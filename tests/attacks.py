@@ -6,17 +6,14 @@ import asyncio
 import contextlib
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gates import RunningGate
 
-__all__ = ["Client", "Origin", "Probe", "files_open", "memory_kib", "settled", "steady"]
-
-Handler = Callable[[str, "Client"], Awaitable[bool]]
-"""Answers one request on a connection of the server; ``False`` ends the connection."""
+__all__ = ["Client", "Origin", "Probe", "files_open", "settled", "steady"]
 
 
 @dataclass(eq=False)
@@ -79,15 +76,11 @@ class Origin:
     in_flight: int = 0
     in_flight_max: int = 0
     requests: int = 0
-    seen: list[str] = field(default_factory=list)
     open: set[Client] = field(default_factory=set)
-    misbehave: Handler | None = None
 
     @contextlib.asynccontextmanager
     async def serving(self) -> AsyncIterator[Origin]:
-        server = await asyncio.start_server(
-            self._serve, *(self.address.split(":") if self.address else ("127.0.0.1", 0))
-        )
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         host, port = server.sockets[0].getsockname()
         self.address = f"{host}:{port}"
         try:
@@ -115,8 +108,6 @@ class Origin:
         self.in_flight += 1
         self.in_flight_max = max(self.in_flight, self.in_flight_max)
         try:
-            if self.misbehave is not None:
-                return await self.misbehave(head, conn)
             return await behave(head, conn)
         finally:
             self.in_flight -= 1
@@ -158,6 +149,13 @@ class Probe:
 
     good: int = 0
     bad: list[str] = field(default_factory=list)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def calls(self, good: int) -> None:
+        """Wait until so many calls were answered well, or one was not."""
+        while self.good < good and not self.bad:
+            self.told.clear()
+            await self.told.wait()
 
 
 @contextlib.asynccontextmanager
@@ -177,19 +175,18 @@ async def steady(gate: RunningGate, every_s: float = 0.02) -> AsyncIterator[Prob
                     probe.good += 1
                 else:
                     probe.bad.append(f"{status} {body[:80]!r}")
+                probe.told.set()
                 await asyncio.sleep(every_s)
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as error:
             probe.bad.append(repr(error))
+            probe.told.set()
         finally:
             client.close()
 
-    task = asyncio.create_task(call())  # noqa: TID251 (kept in a name until it is awaited)
-    try:
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(call())
         yield probe
-    finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 def service(gate: RunningGate) -> dict[str, Any]:
@@ -203,10 +200,10 @@ async def settled(gate: RunningGate, *, within_s: float = 30) -> dict[str, Any]:
     keys = ("held_total", "pending", "open_conns", "open_requests")
     state = await asyncio.to_thread(service, gate)
     for _ in range(int(within_s * 20)):
-        state = await asyncio.to_thread(service, gate)
         if not any(state[key] for key in keys) and not any(server["in_flight"] for server in state["servers"]):
             break
         await asyncio.sleep(0.05)
+        state = await asyncio.to_thread(service, gate)
     else:
         raise AssertionError(f"never at rest: {state}")
     counters = state["counters"]
@@ -220,9 +217,3 @@ async def settled(gate: RunningGate, *, within_s: float = 30) -> dict[str, Any]:
 def files_open(gate: RunningGate) -> int:
     """Count the files that the gate's process has open."""
     return len(list(Path(f"/proc/{gate.process.pid}/fd").iterdir()))
-
-
-def memory_kib(gate: RunningGate) -> int:
-    """Return the resident memory of the gate's process, in KiB."""
-    lines = Path(f"/proc/{gate.process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))

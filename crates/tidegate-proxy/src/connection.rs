@@ -80,6 +80,29 @@ impl Conn {
         .inspect(|result| buf.add(*result.as_ref().unwrap_or(&0)))
     }
 
+    /// As [`Conn::read`]; while it waits, `buf` keeps no more than what is filled. An error when no block is free then.
+    pub(crate) async fn read_lean(&mut self, buf: &mut Buf) -> Option<std::io::Result<usize>> {
+        loop {
+            buf.shrink();
+            let came = poll_fn(|cx| {
+                if self.home.timers.expired(self.slot) {
+                    return Poll::Ready(false);
+                }
+                self.stream.poll_readable(cx).map(|()| true)
+            });
+            if !came.await {
+                return None;
+            }
+            if !buf.grow() {
+                return Some(Err(std::io::ErrorKind::OutOfMemory.into()));
+            }
+            // Readable may have been a part of a TLS record, or nothing.
+            if let Poll::Ready(read) = poll_fn(|cx| Poll::Ready(self.stream.poll_read(cx, buf.room()))).await {
+                return Some(read.inspect(|n| buf.add(*n)));
+            }
+        }
+    }
+
     /// Writes all of `bytes`; false when that fails or takes too long.
     pub(crate) async fn write_all(&mut self, bytes: &[u8], timeout: Span) -> bool {
         let mut at = 0;
@@ -116,7 +139,7 @@ impl Conn {
         let _already_closed = poll_fn(|cx| self.stream.poll_shutdown(cx)).await;
         let Some(mut buf) = self.home.buffers.lend() else { return };
         let mut left = LINGER_BYTES;
-        while let Some(Ok(n)) = self.read(&mut buf).await {
+        while let Some(Ok(n)) = self.read_lean(&mut buf).await {
             if n == 0 || n >= left {
                 return;
             }

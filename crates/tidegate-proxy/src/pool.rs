@@ -11,6 +11,8 @@ use tidegate_core::time::{Nanos, Span};
 
 /// Most idle connections kept per server; there are never more than its limit in use.
 const IDLE_MAX: usize = 4096;
+/// How long connections are not used again after a server spoke out of turn.
+const DISTRUST: Span = Span::secs(60);
 
 /// What must be equal for a connection to be used again. Compared field by field, never by a hash alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +36,8 @@ pub(crate) struct Server {
     pub(crate) send_proxy: Option<Version>,
     tls_profile: u64,
     idle: Mutex<Vec<Idle>>,
+    /// Until when no connection is used twice, in nanoseconds: the server has spoken out of turn.
+    distrusted: AtomicU64,
 }
 
 /// Numbers of TLS profiles: each loaded configuration has its own.
@@ -55,7 +59,7 @@ impl Server {
     ) -> Arc<Server> {
         let tls_profile = if tls.is_some() { PROFILES.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let (name, address) = (name.into(), address.into());
-        Arc::new(Server { name, address, stats, tls, send_proxy, tls_profile, idle: Mutex::new(Vec::new()) })
+        Arc::new(Server { name, address, stats, tls, send_proxy, tls_profile, idle: Mutex::new(Vec::new()), distrusted: AtomicU64::new(0) })
     }
 
     /// The key of connections for a client at `peer`.
@@ -90,6 +94,14 @@ impl Server {
             }
             self.stats.open_conns.sub(1);
         }
+    }
+
+    /// The server sent bytes behind an answer: the next client would have taken them for its own. For a while every call
+    /// gets a connection of its own.
+    pub(crate) fn distrust(&self, now: Nanos) {
+        self.distrusted.store((now + DISTRUST).0, Ordering::Relaxed);
+        let idle = std::mem::take(&mut *self.idle());
+        self.stats.open_conns.sub(idle.len() as u64);
     }
 
     /// Closes idle connections that are older than `max_age`, that the server closed, or on which it spoke unasked.
@@ -154,8 +166,9 @@ impl ServerConn {
     pub(crate) fn give_back(mut self, now: Nanos) {
         let Some(stream) = self.stream.take() else { return };
         self.server.stats.open_requests.sub(1);
+        let distrusted = now.0 < self.server.distrusted.load(Ordering::Relaxed);
         let mut idle = self.server.idle();
-        if self.key.proxied_for.is_some() || idle.len() >= IDLE_MAX {
+        if distrusted || self.key.proxied_for.is_some() || idle.len() >= IDLE_MAX {
             self.server.stats.open_conns.sub(1);
             return;
         }

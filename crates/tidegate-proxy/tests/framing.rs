@@ -158,7 +158,7 @@ async fn an_early_final_answer_closes_both_sides() {
     let mut origin = Origin::start().await;
     let gated = start(&plan(origin.address, 4));
     let mut client = Peer::connect(gated.address).await;
-    client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n\r\nsome").await;
+    client.send("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\nsome").await;
     let mut server = origin.accept().await;
     server.head().await.expect("a head");
     assert_eq!(server.exactly(4).await, b"some");

@@ -23,7 +23,7 @@ async fn silent_and_slow_clients_are_closed_and_counted() {
     let mut half = Peer::connect(gated.address).await;
     half.send("GET / HTTP/1.1\r\nHost:").await;
     let mut short = Peer::connect(gated.address).await;
-    short.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nshort").await;
+    short.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10000\r\n\r\nshort").await;
     let mut idle = Peer::connect(gated.address).await;
     assert!(idle.get("/x").await.0.starts_with("HTTP/1.1 200 "));
     for mut peer in silent {
@@ -115,11 +115,11 @@ async fn without_buffers_calls_are_turned_away_for_memory() {
     let mut plan = plan(origin.address, 10);
     plan["services"][0]["io"]["buffers_max_bytes"] = json!(64 * 1024);
     let gated = start(&plan);
-    // Four half heads take the four buffers that there are.
+    // Four half heads, too long to be put away while they wait, take the four buffers that there are.
     let mut half = Vec::new();
     for _ in 0..4 {
         let mut peer = Peer::connect(gated.address).await;
-        peer.send("GET / HTTP/1.1\r\n").await;
+        peer.send(format!("GET / HTTP/1.1\r\nX: {}", "a".repeat(9000))).await;
         half.push(peer);
     }
     gated.until("they are read", |g| g.service()["buffer_bytes"] == 64 * 1024).await;

@@ -46,7 +46,7 @@ def load_config(file: Path) -> Config:
     if len(data) > SIZE_MAX:
         raise ConfigError([Problem(file, 0, "", "is longer than 1 MiB, so it is not a configuration file")])
     try:
-        text = data.decode()
+        text = data.decode("utf-8-sig")  # some editors put a byte order mark first
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise ConfigError([Problem(file, line, "", "is not UTF-8 text", "save the file as UTF-8")]) from None
@@ -65,6 +65,9 @@ def parse_config(text: str, file: Path) -> Config:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_syntax(file, text, str(error))]) from None
+    except RecursionError:
+        hint = "no key of a gate needs more than three brackets inside one another"
+        raise ConfigError([Problem(file, 0, "", "nests arrays or tables too deeply", hint)]) from None
     lines = Lines(text)
     try:
         config = Config.model_validate(data)

@@ -25,6 +25,8 @@ use tokio::sync::Notify;
 const REQUEST_MAX: usize = 64 * 1024;
 /// How long a request and its answer may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// How long accepting rests when the process has no file descriptors left.
+const REST: Duration = Duration::from_millis(50);
 /// Most connections at once; more wait in the backlog.
 const CONNECTIONS_MAX: usize = 64;
 
@@ -86,36 +88,41 @@ async fn serve(sockets: Sockets, shared: Arc<Shared>, stop: Arc<Notify>) {
         };
         tokio::select! {
             () = stop.notified() => return,
-            Some(accepted) = accept_unix(unix.as_ref()) => {
+            accepted = accept_unix(unix.as_ref()) => {
                 let shared = shared.clone();
                 tokio::task::spawn_local(async move {
                     answer(accepted, &shared, None).await;
                     drop(place);
                 });
             }
-            Some(accepted) = accept_tcp(tcp.as_ref()) => {
+            accepted = accept_tcp(tcp.as_ref()) => {
                 let (shared, token) = (shared.clone(), token.clone());
                 tokio::task::spawn_local(async move {
                     answer(accepted, &shared, token.as_deref()).await;
                     drop(place);
                 });
             }
-            else => tokio::time::sleep(Duration::from_millis(50)).await, // out of file descriptors
         }
     }
 }
 
-async fn accept_unix(listener: Option<&tokio::net::UnixListener>) -> Option<tokio::net::UnixStream> {
-    match listener {
-        Some(listener) => listener.accept().await.ok().map(|(stream, _)| stream),
-        None => std::future::pending().await,
+async fn accept_unix(listener: Option<&tokio::net::UnixListener>) -> tokio::net::UnixStream {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(_) => tokio::time::sleep(REST).await,
+        }
     }
 }
 
-async fn accept_tcp(listener: Option<&tokio::net::TcpListener>) -> Option<tokio::net::TcpStream> {
-    match listener {
-        Some(listener) => listener.accept().await.ok().map(|(stream, _)| stream),
-        None => std::future::pending().await,
+async fn accept_tcp(listener: Option<&tokio::net::TcpListener>) -> tokio::net::TcpStream {
+    let Some(listener) = listener else { return std::future::pending().await };
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return stream,
+            Err(_) => tokio::time::sleep(REST).await,
+        }
     }
 }
 

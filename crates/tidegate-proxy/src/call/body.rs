@@ -2,14 +2,18 @@
 
 use super::prepare::Prepared;
 use super::refuse;
-use crate::buffer::{Buf, Buffers};
+use crate::buffer::{BLOCK, Buf, Buffers};
 use crate::connection::{Conn, Next};
 use crate::http1::body::Decoder;
+use crate::http1::request::Facts;
 use crate::http1::{Framing, Refusal};
 use crate::protocol::InBody;
 use crate::setup::Setup;
 use std::rc::Rc;
 use tidegate_core::reason::Reason;
+
+/// Longest body that is read whole before its call is admitted: what a held call may keep without a whole block.
+const SHORT: u64 = (BLOCK / 2) as u64;
 
 /// Reads until the protocol knows what the call is; at most one block. `Err`: the client was answered, or has left.
 pub(super) async fn look(
@@ -40,17 +44,39 @@ pub(super) async fn look(
             }
             Some(InBody::NeedMore) => {}
         }
-        block.compact();
-        match conn.read(block).await {
-            Some(Ok(n)) if n > 0 => {}
-            Some(_) => {
-                conn.home.service.stats.refuse(Reason::BadRequest);
-                return Err(Next::Close);
-            }
-            None => {
-                conn.home.service.stats.silent.add(1);
-                return Err(refuse::bad_request(conn, Refusal::with(408, "a body that did not end in time")).await);
-            }
+        more(conn, block).await?;
+    }
+}
+
+/// Whether a body that is to be read whole before its call is admitted is not there yet. Longer ones, chunked ones, and
+/// those that wait for the server's word stream.
+pub(super) fn is_short_and_unfinished(facts: &Facts, buf: Option<&Buf>) -> bool {
+    let Framing::Length(length) = facts.framing else { return false };
+    length <= SHORT && !facts.expects_continue && buf.is_none_or(|block| (block.filled().len() as u64) < length)
+}
+
+/// Waits until a short body is there whole, so that a client that is slow with it holds no slot meanwhile.
+pub(super) async fn gather(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, facts: &Facts) -> Result<(), Next> {
+    conn.deadline(setup.io.body_rate_timeout).await;
+    while is_short_and_unfinished(facts, buf.as_ref()) {
+        let Some(block) = buf.as_mut() else { return Err(Next::Close) };
+        more(conn, block).await?;
+    }
+    Ok(())
+}
+
+/// Reads once more before the deadline. `Err`: the client was answered, or has left.
+async fn more(conn: &mut Conn, block: &mut Buf) -> Result<(), Next> {
+    block.compact();
+    match conn.read_lean(block).await {
+        Some(Ok(n)) if n > 0 => Ok(()),
+        Some(_) => {
+            conn.home.service.stats.refuse(Reason::BadRequest);
+            Err(Next::Close)
+        }
+        None => {
+            conn.home.service.stats.silent.add(1);
+            Err(refuse::bad_request(conn, Refusal::with(408, "a body that did not end in time")).await)
         }
     }
 }

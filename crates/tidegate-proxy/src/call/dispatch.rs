@@ -41,6 +41,11 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
         },
         None => prepared,
     };
+    if body::is_short_and_unfinished(&prepared.facts, buf.as_ref())
+        && let Err(next) = Box::pin(body::gather(conn, &setup, buf, &prepared.facts)).await
+    {
+        return next;
+    }
     conn.home.service.stats.open_requests.add(1);
     let home = conn.home.clone();
     let next = admit(conn, &setup, buf, prepared).await;
@@ -191,6 +196,9 @@ async fn exchange(
     let status = state.answer.map_or(0, |answer| answer.status);
     let told = state.told;
     let (opened, closed) = state.session;
+    if state.spoke_on {
+        server.server().distrust(home.timers.now());
+    }
     let rest = state.take_rest();
     server.bound |= state.binds();
     state.finish();
@@ -232,6 +240,11 @@ async fn exchange(
         Ended::Cut => {
             broken(&server);
             ticket.done(Outcome::Broken, end(Who::Server, Step::Response), status);
+            Next::Close
+        }
+        Ended::Stalled => {
+            broken(&server);
+            ticket.abandon(end(Who::Server, Step::Response), status);
             Next::Close
         }
         Ended::Expired => {

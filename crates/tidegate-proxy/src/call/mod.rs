@@ -89,7 +89,7 @@ async fn read_head(conn: &mut Conn, buf: &mut Buf) -> Head {
             let timeout = conn.home.service.setup().io.head_timeout;
             conn.deadline(timeout).await;
         }
-        match conn.read(buf).await {
+        match Box::pin(conn.read_lean(buf)).await {
             Some(Ok(n)) if n > 0 => {}
             Some(_) => {
                 conn.home.service.stats.refuse(Reason::BadRequest);

@@ -109,7 +109,9 @@ async fn run(mut inbox: mpsc::Receiver<Command>, turned: &AtomicU64) {
                     }
                 }
                 Some(Command::Unlisten(service)) => {
-                    if let Some((_, accepting, _)) = homes.get(&*service.name) {
+                    // Another service may have taken over the name.
+                    let home = homes.get(&*service.name).filter(|(home, ..)| Arc::ptr_eq(&home.service, &service));
+                    if let Some((_, accepting, _)) = home {
                         accepting.abort();
                     }
                 }

@@ -105,7 +105,9 @@ impl Gate {
     }
 
     fn configured(&self) -> Vec<(String, SocketAddr)> {
-        self.shared.served().iter().map(|s| (s.service.name.to_string(), s.service.setup().plan.listen)).collect()
+        let served = self.shared.served();
+        let listening = served.iter().filter(|s| !s.service.stopping()); // one that drains has given up its socket
+        listening.map(|s| (s.service.name.to_string(), s.service.setup().plan.listen)).collect()
     }
 
     /// The state of everything, as JSON.

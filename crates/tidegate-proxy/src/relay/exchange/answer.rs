@@ -120,6 +120,7 @@ impl Exchange<'_> {
         }
         let sent = self.up_over && !self.up_broken;
         let clean = self.sbuf.as_ref().is_none_or(Buf::is_empty);
+        self.spoke_on = !clean;
         Ended::Whole {
             reuse_server: answer.keep_alive && sent && clean,
             keep_client: !self.close_client && !self.client_left,

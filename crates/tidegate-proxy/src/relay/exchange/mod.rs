@@ -45,8 +45,10 @@ pub(crate) enum Ended {
     Garbage,
     /// The answer broke off after some of it was passed on.
     Cut,
-    /// The server took longer than the machine allows.
+    /// The server took longer than the machine allows, or takes no more of the request.
     Expired,
+    /// The server gives no more of an answer that it has begun; it may still be at work.
+    Stalled,
     /// No buffer was free.
     Memory,
 }
@@ -88,6 +90,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) session: (Option<SessionKey>, bool),
     /// What else the answer says.
     pub(crate) told: Told,
+    /// Bytes came behind the whole answer.
+    pub(crate) spoke_on: bool,
     /// Addresses in the answer are replaced by this one.
     rewrite: Option<Origin>,
     close_client: bool,
@@ -124,6 +128,7 @@ impl<'a> Exchange<'a> {
             answer: None,
             session: (None, false),
             told: Told::default(),
+            spoke_on: false,
             rewrite,
             close_client: !request.keep_alive,
             client_left: false,

@@ -57,7 +57,7 @@ impl Exchange<'_> {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            return Poll::Ready(Ended::Cut);
+            return Poll::Ready(Ended::Stalled);
         }
         Poll::Pending
     }
@@ -72,7 +72,7 @@ impl Exchange<'_> {
     }
 
     fn stuck(&self) -> Ended {
-        if self.answer.is_some() { Ended::Cut } else { Ended::NoAnswer { again: false } }
+        if self.answer.is_some() { Ended::Stalled } else { Ended::Expired }
     }
 
     fn due(&self, wait: Wait, moved: Nanos) -> Nanos {
