@@ -59,7 +59,16 @@ impl Server {
     ) -> Arc<Server> {
         let tls_profile = if tls.is_some() { PROFILES.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let (name, address) = (name.into(), address.into());
-        Arc::new(Server { name, address, stats, tls, send_proxy, tls_profile, idle: Mutex::new(Vec::new()), distrusted: AtomicU64::new(0) })
+        Arc::new(Server {
+            name,
+            address,
+            stats,
+            tls,
+            send_proxy,
+            tls_profile,
+            idle: Mutex::new(Vec::new()),
+            distrusted: AtomicU64::new(0),
+        })
     }
 
     /// The key of connections for a client at `peer`.
