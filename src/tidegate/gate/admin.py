@@ -47,7 +47,8 @@ class AdminClient:
     """
 
     def __init__(self, path: Path = ADMIN_DEFAULT, *, timeout_s: float = 5.0) -> None:
-        self.path = path
+        # The configuration file says "unix:/path": what is copied from there must work here.
+        self.path = Path(str(path).removeprefix("unix:"))
         self._timeout_s = timeout_s
 
     def status(self) -> dict[str, Any]:
