@@ -53,6 +53,7 @@ async fn half_heads_hold_no_whole_buffer() {
         peer.send("st: a\r\n\r\n").await;
         assert_eq!(peer.answer().await.1, "/half ");
     }
+    gated.until("all are done", |g| g.in_flight() == 0).await;
     assert_eq!(gated.turned_away("memory"), 0);
     gated.assert_conserved();
 }

@@ -36,8 +36,8 @@ pub(super) async fn look(
             setup.protocol.look(content_type.as_deref(), body, whole)
         });
         match seen {
-            None => return Err(refuse::bad_request(conn, Refusal::bad("a body that breaks its framing")).await),
-            Some(InBody::Refused(why)) => return Err(refuse::bad_request(conn, Refusal::bad(why)).await),
+            None => return Err(bad(conn, Refusal::bad("a body that breaks its framing")).await),
+            Some(InBody::Refused(why)) => return Err(bad(conn, Refusal::bad(why)).await),
             Some(InBody::Told { role, cost_milli, operation, soap }) => {
                 prepared.tell(role, cost_milli, operation, soap);
                 return Ok(prepared);
@@ -50,25 +50,35 @@ pub(super) async fn look(
 
 /// Whether a body that is to be read whole before its call is admitted is not there yet. Longer ones, chunked ones, and
 /// those that wait for the server's word stream.
-pub(super) fn is_short_and_unfinished(facts: &Facts, buf: Option<&Buf>) -> bool {
+pub(super) fn is_short_and_unfinished(facts: Facts, buf: Option<&Buf>) -> bool {
     let Framing::Length(length) = facts.framing else { return false };
     length <= SHORT && !facts.expects_continue && buf.is_none_or(|block| (block.filled().len() as u64) < length)
 }
 
 /// Waits until a short body is there whole, so that a client that is slow with it holds no slot meanwhile.
-pub(super) async fn gather(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, facts: &Facts) -> Result<(), Next> {
+pub(super) async fn gather(
+    conn: &mut Conn,
+    setup: &Setup,
+    buf: &mut Option<Buf>,
+    prepared: Prepared,
+) -> Result<Prepared, Next> {
     conn.deadline(setup.io.body_rate_timeout).await;
-    while is_short_and_unfinished(facts, buf.as_ref()) {
+    while is_short_and_unfinished(prepared.facts, buf.as_ref()) {
         let Some(block) = buf.as_mut() else { return Err(Next::Close) };
         more(conn, block).await?;
     }
-    Ok(())
+    Ok(prepared)
+}
+
+/// Refuses. Boxed: a call that is fine does not pay for it.
+async fn bad(conn: &mut Conn, refusal: Refusal) -> Next {
+    Box::pin(refuse::bad_request(conn, refusal)).await
 }
 
 /// Reads once more before the deadline. `Err`: the client was answered, or has left.
 async fn more(conn: &mut Conn, block: &mut Buf) -> Result<(), Next> {
     block.compact();
-    match conn.read_lean(block).await {
+    match Box::pin(conn.read_lean(block)).await {
         Some(Ok(n)) if n > 0 => Ok(()),
         Some(_) => {
             conn.home.service.stats.refuse(Reason::BadRequest);
@@ -76,7 +86,7 @@ async fn more(conn: &mut Conn, block: &mut Buf) -> Result<(), Next> {
         }
         None => {
             conn.home.service.stats.silent.add(1);
-            Err(refuse::bad_request(conn, Refusal::with(408, "a body that did not end in time")).await)
+            Err(bad(conn, Refusal::with(408, "a body that did not end in time")).await)
         }
     }
 }

@@ -41,11 +41,15 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
         },
         None => prepared,
     };
-    if body::is_short_and_unfinished(&prepared.facts, buf.as_ref())
-        && let Err(next) = Box::pin(body::gather(conn, &setup, buf, &prepared.facts)).await
-    {
-        return next;
-    }
+    // By value: what was borrowed once keeps its place in a call's state, beside the one that it is moved to.
+    let prepared = if body::is_short_and_unfinished(prepared.facts, buf.as_ref()) {
+        match Box::pin(body::gather(conn, &setup, buf, prepared)).await {
+            Ok(prepared) => prepared,
+            Err(next) => return next,
+        }
+    } else {
+        prepared
+    };
     conn.home.service.stats.open_requests.add(1);
     let home = conn.home.clone();
     let next = admit(conn, &setup, buf, prepared).await;
