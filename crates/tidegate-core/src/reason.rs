@@ -77,7 +77,7 @@ words! {
 }
 
 words! {
-    /// In which step of its life a call ended (DESIGN, "The life of a connection").
+    /// In which step of its life a call ended (ARCHITECTURE.md, "The life of a connection").
     Step {
         /// Before the first byte: accepting, PROXY header.
         Accept = "accept",

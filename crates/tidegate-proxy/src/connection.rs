@@ -224,7 +224,7 @@ async fn busy(mut conn: Conn) -> (Conn, Next) {
 
 #[cfg(test)]
 mod tests {
-    /// What an idle client costs beside its socket: DESIGN allows 600 bytes for this and tokio's own part (about 400).
+    /// What an idle client costs beside its socket: the goal is 600 bytes for this and tokio's own part (about 400).
     #[test]
     fn an_idle_connection_is_small() {
         assert!(std::mem::size_of::<super::Serving>() <= 144, "{}", std::mem::size_of::<super::Serving>());

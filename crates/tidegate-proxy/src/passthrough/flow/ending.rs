@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// Waits up to this length need more precise a timer than the wheel.
 const SHORT: Span = Span::millis(500);
-/// How long a server may take to close after its client has (mux.md: half-closed 10 to 30 s).
+/// How long a server may take to close after its client has: proxies in the field use 10 to 30 s.
 pub(super) const HALF_CLOSED: Span = Span::secs(10);
 
 impl Flow {
