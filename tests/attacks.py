@@ -96,7 +96,7 @@ class Origin:
         try:
             while await self._one(conn):
                 pass
-        except (ConnectionError, asyncio.IncompleteReadError, ValueError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError, ValueError):
             pass
         finally:
             self.open.discard(conn)
