@@ -1,19 +1,19 @@
 //! Seeded random numbers: SplitMix64 (Steele, Lea, Flood 2014), small, fast and the same on every machine.
 
+use tidegate_core::rng::Rng;
 use tidegate_core::time::Span;
 
+/// Spreads the stream numbers over all bits: 2^64 divided by the golden ratio.
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A stream of random numbers that its seed decides entirely.
+/// A stream of random numbers that its seed decides entirely: the core's generator, with what hosts need on top.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SplitMix64 {
-    state: u64,
-}
+pub struct SplitMix64(Rng);
 
 impl SplitMix64 {
     /// The stream of `seed`.
     pub fn new(seed: u64) -> SplitMix64 {
-        SplitMix64 { state: seed }
+        SplitMix64(Rng::new(seed))
     }
 
     /// The stream number `index` of `seed`: one per host, so that hosts do not disturb one another's numbers.
@@ -27,11 +27,7 @@ impl SplitMix64 {
 
     /// The next 64 random bits.
     pub fn next_u64(&mut self) -> u64 {
-        self.state = self.state.wrapping_add(GOLDEN);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     /// A number in [0, 1).

@@ -1,11 +1,12 @@
 //! The machine of `tidegate-core` between the hosts and the server, in virtual time: the storm of KB 412434 held.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+/// The plan with the documented defaults is the one that the core's own tests use.
+#[path = "../../tidegate-core/tests/world/mod.rs"]
+mod world;
+
 use std::collections::BTreeMap;
-use tidegate_core::admission::{
-    Action, Arrival, CallId, ClientKey, Event, Guarantees, Machine, Mode, Outcome as End, Plan, Role, ServerPlan,
-    SessionKey,
-};
+use tidegate_core::admission::{Action, Arrival, CallId, ClientKey, Event, Machine, Outcome as End, Role, SessionKey};
 use tidegate_core::time::{Nanos, Span};
 use tidegate_sim::floor::{Work, floor_s};
 use tidegate_sim::host::{Call, Host, HostScript, Next, Outcome};
@@ -13,39 +14,11 @@ use tidegate_sim::law::{Law, LawKind};
 use tidegate_sim::provider::{JobId, Offer, Provider, ProviderModel};
 use tidegate_sim::retry::Retry;
 use tidegate_sim::rng::SplitMix64;
+use world::plan;
 
 const SCRIPT: HostScript = HostScript { follow_ups: 3, poll: Span::secs(10), timeout: Span::secs(30) };
 const POLITE: Retry = Retry::Fixed { min: Span::secs(10), max: Span::secs(12) };
 const GREEDY: Retry = Retry::Greedy { wait: Span::millis(500) };
-
-fn plan(limit: u32) -> Plan {
-    Plan {
-        mode: Mode::Enforce,
-        servers: vec![ServerPlan { name: "a".into(), limit }],
-        guarantees: Guarantees { continuation: 500, new_session: 250, steady: 100, bulk: 100 },
-        seed: 7,
-        held_max: 20_000,
-        held_per_client_max: 8,
-        reserved_places: 8,
-        bulk_per_client_min: 2,
-        clients_max: 50_000,
-        sessions_max: 65_536,
-        client_timeout: Span::secs(30),
-        margin: Span::secs(2),
-        upstream_timeout: Span::secs(60),
-        quarantine: Span::secs(10),
-        seniority: Span::secs(600),
-        settle_after: Span::secs(30),
-        settle_calls: 16,
-        session_idle: None,
-        follow_ups_milli: 1000,
-        retry_server: Span::secs(1),
-        renew_within: Span::secs(30),
-        retry_after_min: Span::secs(1),
-        retry_after_max: Span::secs(30),
-        rate_window: Span::secs(2),
-    }
-}
 
 enum Due {
     Begin(usize),
