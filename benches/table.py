@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import statistics
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,11 @@ def medians(results: list[dict[str, Any]]) -> dict[tuple[str, str, str], float]:
         if row["value"] is not None:
             values.setdefault((row["test"], row["metric"], row["peer"]), []).append(row["value"])
     return {key: statistics.median(found) for key, found in values.items()}
+
+
+def counted(results: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    """Return how many runs there are of each (test, peer)."""
+    return dict(Counter((test, peer) for test, peer, _ in sorted({(r["test"], r["peer"], r["run"]) for r in results})))
 
 
 def shown(value: float | None) -> str:
@@ -81,8 +87,10 @@ def table(record: dict[str, Any]) -> str:
         lines.append(f"| {label} | {' | '.join(figures)} |")
     ratios = ", ".join(text for text in (against("HAProxy", middle), against("Envoy", middle)) if text)
     cores = f"{machine['cores']} cores of {machine['cpu']}, kernel {machine['kernel']}, {machine['system']}"
+    short = [f"{test} of {peer} {count}" for (test, peer), count in counted(record["results"]).items() if count < runs]
+    fewer = f" (fewer: {', '.join(short)})" if short else ""
     rate, commit = record["settings"]["rate"], record["commit"][:10]
-    lines += ["", f"Medians of {runs} runs at {rate} requests/s, admission on, commit {commit}; {cores}."]
+    lines += ["", f"Medians of {runs} runs{fewer} at {rate} requests/s, admission on, commit {commit}; {cores}."]
     lines += ["", f"CPU per request: {ratios}. {ahead(middle)}"]
     return "\n".join(lines)
 
