@@ -78,6 +78,29 @@ pub(crate) struct Record {
     pub(crate) status: u16,
 }
 
+impl Record {
+    /// A call that has just arrived: nothing is decided yet.
+    pub(crate) fn new(call: CallId, at: Nanos, client: ClientName, operation: Label, role: Role) -> Record {
+        Record {
+            call,
+            at,
+            client,
+            operation,
+            role,
+            class: None,
+            ahead: None,
+            predicted: None,
+            decided: None,
+            reason: None,
+            retry_after: None,
+            server: None,
+            observed: None,
+            end: None,
+            status: 0,
+        }
+    }
+}
+
 /// The last calls of one service.
 #[derive(Default)]
 pub(crate) struct Ring {

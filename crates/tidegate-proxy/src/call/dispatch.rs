@@ -59,23 +59,7 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
 
 /// Asks the machine.
 async fn arrive(conn: &Conn, prepared: &Prepared) -> (Ticket, Decision) {
-    let record = |call, at| Record {
-        call,
-        at,
-        client: prepared.client.clone(),
-        operation: prepared.operation,
-        role: prepared.arrival.role,
-        class: None,
-        ahead: None,
-        predicted: None,
-        decided: None,
-        reason: None,
-        retry_after: None,
-        server: None,
-        observed: None,
-        end: None,
-        status: 0,
-    };
+    let record = |call, at| Record::new(call, at, prepared.client.clone(), prepared.operation, prepared.arrival.role);
     poll_fn(|cx| Poll::Ready(conn.home.service.arrive(prepared.arrival, record, cx))).await
 }
 

@@ -111,23 +111,7 @@ impl Caller {
 
     fn record(&self, arrival: &Arrival, operation: &str) -> impl FnOnce(CallId, Nanos) -> Record + use<> {
         let (client, role, operation) = (self.name.clone(), arrival.role, Label::new(&[operation.as_bytes()]));
-        move |call, at| Record {
-            call,
-            at,
-            client,
-            operation,
-            role,
-            class: None,
-            ahead: None,
-            predicted: None,
-            decided: None,
-            reason: None,
-            retry_after: None,
-            server: None,
-            observed: None,
-            end: None,
-            status: 0,
-        }
+        move |call, at| Record::new(call, at, client, operation, role)
     }
 }
 
