@@ -16,6 +16,7 @@ ADMISSION = {
     "bulk_per_client_min", "clients_max", "sessions_max", "client_timeout_ns", "margin_ns", "upstream_timeout_ns",
     "quarantine_ns", "seniority_ns", "settle_after_ns", "settle_calls", "session_idle_ns", "follow_ups_milli",
     "retry_server_ns", "renew_within_ns", "retry_after_min_ns", "retry_after_max_ns", "rate_window_ns",
+    "limit_window_ns", "silence_ns",
 }  # fmt: skip
 IO = {
     "head_timeout_ns", "handshake_timeout_ns", "idle_timeout_ns", "write_timeout_ns", "body_rate_timeout_ns",

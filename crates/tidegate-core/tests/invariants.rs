@@ -108,7 +108,8 @@ fn step(world: &mut World, base: &Plan, what: Move) {
         Move::Drain => world.event(Event::Drain),
         Move::Pool(which, limit, observe) => {
             let names = ["a", "b", "c", "d"].iter().enumerate().filter(|(index, _)| which >> index & 1 == 1);
-            let servers = names.map(|(_, name)| ServerPlan { name: (*name).into(), limit }).collect();
+            let servers =
+                names.map(|(_, name)| ServerPlan { name: (*name).into(), limit: LimitPlan::Static(limit) }).collect();
             let mode = if observe { Mode::Observe } else { base.mode };
             world.apply(Plan { servers, mode, ..base.clone() });
         }
@@ -148,7 +149,7 @@ proptest! {
     /// The same, over a pool of three to begin with.
     #[test]
     fn pools(trace in prop::collection::vec(moves(), 0..150)) {
-        let servers = ["a", "b", "c"].map(|name| ServerPlan { name: name.into(), limit: 2 }).to_vec();
+        let servers = ["a", "b", "c"].map(|name| ServerPlan { name: name.into(), limit: LimitPlan::Static(2) }).to_vec();
         play(Plan { servers, ..plan(2) }, trace);
     }
 

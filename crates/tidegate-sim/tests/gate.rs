@@ -6,7 +6,9 @@
 mod world;
 
 use std::collections::BTreeMap;
-use tidegate_core::admission::{Action, Arrival, CallId, ClientKey, Event, Machine, Outcome as End, Role, SessionKey};
+use tidegate_core::admission::{
+    Action, Arrival, CallId, ClientKey, Event, KindKey, Machine, OperationKey, Outcome as End, Role, SessionKey,
+};
 use tidegate_core::time::{Nanos, Span};
 use tidegate_sim::floor::{Work, floor_s};
 use tidegate_sim::host::{Call, Host, HostScript, Next, Outcome};
@@ -58,7 +60,7 @@ impl Storm {
         let agenda = nexts.iter().enumerate().map(|(i, next)| ((next.at, i as u64), Due::Begin(i))).collect();
         Storm {
             server,
-            machine: Machine::new(plan(limit), Nanos(0)).unwrap(),
+            machine: Machine::new(plan(limit), None, Nanos(0)).unwrap(),
             sessions: vec![0; hosts.len()],
             failed: vec![0; hosts.len()],
             order: hosts.len() as u64,
@@ -128,7 +130,9 @@ impl Storm {
         let client = ClientKey(host as u64);
         let arrival = Arrival {
             client,
+            kind: KindKey::default(),
             role,
+            operation: OperationKey::default(),
             session,
             cost_milli,
             deadline: None,

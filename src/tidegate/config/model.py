@@ -281,6 +281,10 @@ class Admission(_Table):
     retry_after_max: Duration = _duration("30s")
     rate_window: Duration = _duration("2s")
     """Window over which the rate of completed work is measured."""
+    limit_window: Duration = _duration("1s")
+    """Least length of a window over which an adaptive limit is judged once it is steady."""
+    silence: Duration = _duration("5s")
+    """A server that has calls in flight and answers none of them for this long is suspect."""
     guarantees: Guarantees = Guarantees()
 
 

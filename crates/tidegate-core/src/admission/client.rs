@@ -18,11 +18,13 @@ struct Client {
 pub(super) struct Clients {
     table: Recent<ClientKey, Client>,
     next_seniority: u64,
+    /// Entries with a number in line.
+    waiting: u32,
 }
 
 impl Clients {
     pub fn new(capacity: usize, ttl: Span) -> Clients {
-        Clients { table: Recent::new(capacity, ttl), next_seniority: 0 }
+        Clients { table: Recent::new(capacity, ttl), next_seniority: 0, waiting: 0 }
     }
 
     pub fn resize(&mut self, capacity: usize, ttl: Span) {
@@ -31,7 +33,8 @@ impl Clients {
 
     fn entry(&mut self, now: Nanos, key: ClientKey) -> Option<&mut Client> {
         if self.table.touch(now, key).is_none() {
-            self.table.insert(now, key, Client::default(), |client| client.held > 0);
+            let gone = self.table.insert(now, key, Client::default(), |client| client.held > 0);
+            self.waiting -= gone.iter().filter(|client| client.seniority.is_some()).count() as u32;
         }
         self.table.get_mut(key)
     }
@@ -44,14 +47,20 @@ impl Clients {
         };
         let seniority = *client.seniority.get_or_insert(next);
         self.next_seniority += u64::from(seniority == next);
+        self.waiting += u32::from(seniority == next);
         seniority
     }
 
     /// It is connected: the next time it starts at the end of the line.
     pub fn connected(&mut self, key: ClientKey) {
         if let Some(client) = self.table.get_mut(key) {
-            client.seniority = None;
+            self.waiting -= u32::from(client.seniority.take().is_some());
         }
+    }
+
+    /// Clients with a number in line.
+    pub fn unconnected(&self) -> u32 {
+        self.waiting
     }
 
     /// Calls that it has held.

@@ -17,6 +17,16 @@ pub struct ClientKey(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SessionKey(pub u64);
 
+/// An operation of the protocol, as a number that stays the same from run to run (a hash of its name); what it costs is
+/// learned by this key. 0: not known, nothing is learned.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct OperationKey(pub u32);
+
+/// A kind of clients that have the same patience (one product, one user agent), as a number that stays the same from run
+/// to run. 0: not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KindKey(pub u32);
+
 /// A server of the service: its index in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerId(pub u16);
@@ -62,11 +72,16 @@ words! {
 pub struct Arrival {
     /// Who calls.
     pub client: ClientKey,
+    /// What kind of client that is.
+    pub kind: KindKey,
     /// What for.
     pub role: Role,
+    /// Which operation of the protocol.
+    pub operation: OperationKey,
     /// The session that the call carries, if any.
     pub session: Option<SessionKey>,
-    /// Expected work in thousandths of a unit (one unit: one session open). 1..=1_000_000; 0 is taken as 1.
+    /// Expected work in thousandths of a unit (one unit: one session open), until it is learned. 1..=1_000_000; 0 is
+    /// taken as 1.
     pub cost_milli: u32,
     /// When the client gives up, if it said so; else the plan's client timeout counts from now.
     pub deadline: Option<Nanos>,
@@ -109,6 +124,8 @@ pub enum Event {
     Connected(CallId),
     /// The server is done with the call.
     Done(CallId, Outcome),
+    /// The driver has seen that this server began anew (another instance, a shorter uptime).
+    Restarted(ServerId),
     /// A session has ended although no call said so (its connection is closed).
     SessionOver(SessionKey),
     /// The time that [`next_wake`](super::Machine::next_wake) named has come.

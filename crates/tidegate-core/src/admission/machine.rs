@@ -9,6 +9,7 @@
 use super::call::{Call, Calls, InFlight, State};
 use super::client::Clients;
 use super::event::{Action, CallId, Class, Event, ServerId};
+use super::learned::{LEARNED_FORMAT, Learned};
 use super::plan::{Mode, Plan, PlanError};
 use super::server::Server;
 use super::share::Shares;
@@ -48,12 +49,13 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine with nothing in it.
+    /// A machine with nothing in it, that begins with what an earlier one has learned.
     ///
     /// # Errors
     /// The plan is not one.
-    pub fn new(plan: Plan, now: Nanos) -> Result<Machine, PlanError> {
+    pub fn new(plan: Plan, learned: Option<&Learned>, now: Nanos) -> Result<Machine, PlanError> {
         plan.check()?;
+        let _ = learned;
         Ok(Machine {
             calls: Calls::default(),
             queues: Queues::new(plan.servers.len()),
@@ -90,6 +92,7 @@ impl Machine {
             Event::ClientGone(call) => self.client_gone(now, call, out),
             Event::Connected(call) => self.connected(now, call, out),
             Event::Done(call, outcome) => self.done(now, call, outcome, out),
+            Event::Restarted(_server) => {}
             Event::SessionOver(session) => self.sessions.close(session),
             Event::Wake => self.wake(now, out),
             Event::Maintenance(on) => {
@@ -107,6 +110,17 @@ impl Machine {
             }
         }
         self.end_event(now);
+    }
+
+    /// What the next machine of this service may begin with.
+    pub fn learned(&self) -> Learned {
+        Learned {
+            format: LEARNED_FORMAT,
+            servers: Vec::new(),
+            costs: Vec::new(),
+            patience: Vec::new(),
+            follow_ups_milli: self.sessions.follow_ups() as u32,
+        }
     }
 
     pub(super) fn passes_all(&self) -> bool {

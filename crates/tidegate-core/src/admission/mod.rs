@@ -12,6 +12,7 @@ mod dispatch;
 mod done;
 mod event;
 mod hold;
+mod learned;
 mod machine;
 mod plan;
 mod predict;
@@ -20,7 +21,10 @@ mod share;
 mod snapshot;
 mod timers;
 
-pub use event::{Action, Arrival, CallId, Class, ClientKey, Event, Outcome, Role, ServerId, SessionKey};
+pub use event::{
+    Action, Arrival, CallId, Class, ClientKey, Event, KindKey, OperationKey, Outcome, Role, ServerId, SessionKey,
+};
+pub use learned::{LEARNED_FORMAT, Learned, LearnedServer};
 pub use machine::Machine;
-pub use plan::{Guarantees, Mode, Plan, PlanError, ServerPlan};
-pub use snapshot::{Counters, Phase, ServerSnapshot, Snapshot};
+pub use plan::{Guarantees, LimitPlan, Mode, Plan, PlanError, ServerPlan};
+pub use snapshot::{Counters, Phase, RecoveryView, ServerSnapshot, Snapshot};

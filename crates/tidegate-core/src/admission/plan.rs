@@ -14,14 +14,36 @@ pub enum Mode {
     Enforce,
 }
 
+/// How many calls may be in flight at a server. In JSON: `22`, or `{"most": 256}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum LimitPlan {
+    /// So many, 1..=65_536.
+    Static(u32),
+    /// What the server turns out to serve best.
+    Adaptive {
+        /// Never more than this, 1..=65_536 (default 256).
+        most: u32,
+    },
+}
+
+impl LimitPlan {
+    /// The most that it can ever be.
+    pub fn most(self) -> u32 {
+        match self {
+            LimitPlan::Static(limit) | LimitPlan::Adaptive { most: limit } => limit,
+        }
+    }
+}
+
 /// One server as the machine sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServerPlan {
     /// Its name, unique in the service.
     pub name: String,
-    /// How many calls may be in flight there, 1..=65_536. Probes have one more.
-    pub limit: u32,
+    /// How many calls may be in flight there. Probes have one more.
+    pub limit: LimitPlan,
 }
 
 /// Least share of completed work per class while it has calls waiting, in thousandths. The sum is at most 1000.
@@ -105,6 +127,13 @@ pub struct Plan {
     /// The window over which the rate of completed work is measured (default 2 s).
     #[serde(rename = "rate_window_ns")]
     pub rate_window: Span,
+    /// Least length of a window over which an adaptive limit is judged once it is steady (default 1 s); a tenth of it while
+    /// it is searched for.
+    #[serde(rename = "limit_window_ns")]
+    pub limit_window: Span,
+    /// A server that has calls in flight and answers none of them for this long is suspect (default 5 s).
+    #[serde(rename = "silence_ns")]
+    pub silence: Span,
 }
 
 /// Why a plan was refused.
@@ -141,7 +170,7 @@ impl Plan {
             if self.servers[..index].iter().any(|other| other.name == server.name) {
                 return Err(PlanError::Twice(server.name.clone()));
             }
-            within("limit", "1 to 65536", u64::from(server.limit), 1, 65_536)?;
+            within("limit", "1 to 65536", u64::from(server.limit.most()), 1, 65_536)?;
         }
         let shares = &self.guarantees;
         let sum = [shares.continuation, shares.new_session, shares.steady, shares.bulk].map(u64::from).iter().sum();
@@ -163,6 +192,8 @@ impl Plan {
         )?;
         within("upstream_timeout", "more than 0", self.upstream_timeout.0, 1, u64::MAX)?;
         within("retry_server", "at least 1 ms", self.retry_server.0, 1_000_000, u64::MAX)?;
+        within("limit_window", "at least 10 ms", self.limit_window.0, 10_000_000, u64::MAX)?;
+        within("silence", "at least 10 ms", self.silence.0, 10_000_000, u64::MAX)?;
         // At the end of each window every held call is looked at again.
         within("rate_window", "at least 10 ms", self.rate_window.0, 10_000_000, u64::MAX)
     }

@@ -8,6 +8,7 @@
 use super::event::ServerId;
 use super::plan::ServerPlan;
 use super::snapshot::{Phase, ServerSnapshot};
+use crate::limit::{LimitCause, LimitMode, LimitView};
 use crate::time::{Nanos, Span};
 
 /// One server.
@@ -43,7 +44,7 @@ impl Server {
     pub fn new(plan: &ServerPlan) -> Server {
         Server {
             name: plan.name.clone(),
-            limit: plan.limit,
+            limit: plan.limit.most(),
             in_flight: 0,
             probing: false,
             orphans: 0,
@@ -98,7 +99,7 @@ impl Server {
         }
     }
 
-    pub fn snapshot(&self, maintenance: bool, draining: bool) -> ServerSnapshot {
+    pub fn snapshot(&self, _now: Nanos, maintenance: bool, draining: bool) -> ServerSnapshot {
         let phase = match (draining, maintenance, self.down) {
             (true, _, _) => Phase::Draining,
             (_, true, _) => Phase::Maintenance,
@@ -109,6 +110,17 @@ impl Server {
             name: self.name.clone(),
             phase,
             limit: self.limit,
+            why: LimitView {
+                mode: LimitMode::Static,
+                cause: LimitCause::Start,
+                since: Span::ZERO,
+                best: None,
+                base: None,
+                unit: None,
+                rate_milli: None,
+                next: None,
+            },
+            recovery: None,
             in_flight: self.in_flight,
             orphans: self.orphans,
             admitted: self.admitted,

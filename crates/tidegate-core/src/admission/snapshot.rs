@@ -2,6 +2,7 @@
 
 use super::event::Class;
 use super::machine::Machine;
+use crate::limit::LimitView;
 use crate::reason::{Reason, words};
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
@@ -77,6 +78,21 @@ impl Counters {
     }
 }
 
+/// A server that is let back to work batch by batch.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RecoveryView {
+    /// The number of the batch, from 1.
+    pub batch: u32,
+    /// Clients that it may hold.
+    pub size: u32,
+    /// Clients let in with it so far.
+    pub begun: u32,
+    /// Of these, clients whose sessions are complete.
+    pub complete: u32,
+    /// Since when the server recovers.
+    pub since: Span,
+}
+
 /// One server, now.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ServerSnapshot {
@@ -86,6 +102,10 @@ pub struct ServerSnapshot {
     pub phase: Phase,
     /// Its limit.
     pub limit: u32,
+    /// Why the limit is what it is.
+    pub why: LimitView,
+    /// How far its recovery is, while it recovers.
+    pub recovery: Option<RecoveryView>,
     /// Calls in flight, orphans and probes included.
     pub in_flight: u32,
     /// Of these, calls whose client has left.
@@ -117,6 +137,8 @@ pub struct Snapshot {
     pub sessions_unsettled: u32,
     /// All other sessions that are remembered.
     pub sessions_settled: u32,
+    /// Clients that asked for a session and have none that is settled: what is still to come in.
+    pub remaining: u32,
     /// The servers, in the plan's order.
     pub servers: Vec<ServerSnapshot>,
     /// Maintenance is on.
@@ -143,7 +165,8 @@ impl Machine {
             all_in: self.all_in(),
             sessions_unsettled,
             sessions_settled,
-            servers: self.servers.iter().map(|server| server.snapshot(self.maintenance, self.draining)).collect(),
+            remaining: self.clients.unconnected(),
+            servers: self.servers.iter().map(|server| server.snapshot(now, self.maintenance, self.draining)).collect(),
             maintenance: self.maintenance,
             bypass: self.bypass,
             draining: self.draining,

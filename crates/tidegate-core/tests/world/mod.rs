@@ -10,7 +10,7 @@ use tidegate_core::time::{Nanos, Span};
 pub fn plan(limit: u32) -> Plan {
     Plan {
         mode: Mode::Enforce,
-        servers: vec![ServerPlan { name: "a".into(), limit }],
+        servers: vec![ServerPlan { name: "a".into(), limit: LimitPlan::Static(limit) }],
         guarantees: Guarantees { continuation: 500, new_session: 250, steady: 100, bulk: 100 },
         seed: 7,
         held_max: 20_000,
@@ -33,13 +33,17 @@ pub fn plan(limit: u32) -> Plan {
         retry_after_min: Span::secs(1),
         retry_after_max: Span::secs(30),
         rate_window: Span::secs(2),
+        limit_window: Span::secs(1),
+        silence: Span::secs(5),
     }
 }
 
 pub fn arrival(client: u64, role: Role) -> Arrival {
     Arrival {
         client: ClientKey(client),
+        kind: KindKey::default(),
         role,
+        operation: OperationKey::default(),
         session: None,
         cost_milli: 1000,
         deadline: None,
@@ -78,9 +82,9 @@ pub struct World {
 
 impl World {
     pub fn new(plan: Plan) -> World {
-        let limits: Vec<u32> = plan.servers.iter().map(|server| server.limit).collect();
+        let limits: Vec<u32> = plan.servers.iter().map(|server| server.limit.most()).collect();
         let mode = plan.mode;
-        let machine = Machine::new(plan, Nanos(0)).unwrap();
+        let machine = Machine::new(plan, None, Nanos(0)).unwrap();
         World {
             machine,
             now: Nanos(0),
@@ -101,7 +105,7 @@ impl World {
         let before = self.machine.snapshot(self.now).servers;
         let stays = |name: &str| before.iter().find(|server| server.name == name).map_or(0, |server| server.in_flight);
         self.left_over = plan.servers.iter().map(|server| stays(&server.name)).collect();
-        self.limits = plan.servers.iter().map(|server| server.limit).collect();
+        self.limits = plan.servers.iter().map(|server| server.limit.most()).collect();
         self.mode = plan.mode;
         let mut out = Vec::new();
         self.machine.apply(self.now, plan, &mut out).unwrap();

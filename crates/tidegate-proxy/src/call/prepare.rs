@@ -10,7 +10,7 @@ use crate::vasa::version::Origin;
 use crate::wire::forwarded;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
-use tidegate_core::admission::{Arrival, ClientKey, Role};
+use tidegate_core::admission::{Arrival, ClientKey, KindKey, OperationKey, Role};
 
 /// A call, ready to ask the machine about.
 pub(super) struct Prepared {
@@ -65,7 +65,9 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
     let known_role = known.and_then(|k| k.role);
     let arrival = Arrival {
         client: key,
+        kind: KindKey::default(),
         role: role_of(call.role, known_role),
+        operation: OperationKey::default(),
         session: call.session.map(|token| setup.session(token)),
         cost_milli: call.cost_milli,
         deadline: None,

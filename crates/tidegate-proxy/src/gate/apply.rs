@@ -97,7 +97,7 @@ pub(super) fn swap(
 
 fn added(plan: &ServicePlan) -> Result<(Arc<Service>, ServiceChange), GateError> {
     let setup = Setup::new(plan, None)?;
-    let machine = Machine::new(plan.admission.clone(), clock::now())
+    let machine = Machine::new(plan.admission.clone(), None, clock::now())
         .map_err(|error| GateError::plan(format_args!("services[{}].admission", plan.name), error))?;
     let change = ServiceChange {
         name: plan.name.clone(),

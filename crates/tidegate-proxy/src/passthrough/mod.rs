@@ -30,7 +30,7 @@ pub(crate) use shared::Shared;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::task::{Context, Poll};
-use tidegate_core::admission::{Arrival, CallId, ClientKey, Event, Outcome, Role, SessionKey};
+use tidegate_core::admission::{Arrival, CallId, ClientKey, Event, KindKey, OperationKey, Outcome, Role, SessionKey};
 use tidegate_core::reason::{End, Reason, Step, Who};
 use tidegate_core::time::Nanos;
 
@@ -99,7 +99,9 @@ impl Caller {
         };
         Arrival {
             client: self.key,
+            kind: KindKey::default(),
             role,
+            operation: OperationKey::default(),
             session,
             cost_milli,
             deadline: None,

@@ -79,7 +79,7 @@ fn check_service(at: &str, service: &ServicePlan) -> Checked {
             "must have tls = null behind passthrough: the client's TLS goes through",
         )?;
     }
-    tidegate_core::admission::Machine::new(service.admission.clone(), tidegate_core::time::Nanos(0))
+    tidegate_core::admission::Machine::new(service.admission.clone(), None, tidegate_core::time::Nanos(0))
         .map(drop)
         .map_err(|error| GateError::plan(format!("{at}.admission"), error))
 }

@@ -27,6 +27,7 @@ pub fn admission(servers: &[(&str, u32)]) -> Value {
         "seniority_ns": 600 * S, "settle_after_ns": 30 * S, "settle_calls": 16, "session_idle_ns": null,
         "follow_ups_milli": 1000, "retry_server_ns": S / 20, "renew_within_ns": 30 * S,
         "retry_after_min_ns": S, "retry_after_max_ns": 30 * S, "rate_window_ns": 2 * S,
+        "limit_window_ns": S, "silence_ns": 5 * S,
     })
 }
 
