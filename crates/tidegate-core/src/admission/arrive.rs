@@ -14,8 +14,7 @@ impl Machine {
         self.counters.arrived += 1;
         let (class, bound, dead) = self.classify(now, &arrival);
         let place = self.place(now, &arrival, class, bound);
-        let opens = arrival.role == Role::Open;
-        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout, opens));
+        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout));
         if self.draining {
             self.turn_away(index, Reason::Draining, out);
         } else if self.passes_all() {

@@ -1,7 +1,7 @@
 //! Holding a call: whether it may wait, whose place it takes, and how long.
 
 use super::call::{Call, State};
-use super::event::Action;
+use super::event::{Action, Class};
 use super::machine::Machine;
 use crate::reason::Reason;
 use crate::time::Nanos;
@@ -95,6 +95,10 @@ impl Machine {
         self.timers.insert((call.timer, index));
         self.queues.push(&call.place, index, front);
         self.clients.hold(now, call.place.client, index, call.opens);
+        if call.polls && call.class() == Class::Steady && call.session.is_some() {
+            let id = self.calls.id(index);
+            self.remember_poll(id);
+        }
     }
 
     /// Says `Hold` of a call that is still held.

@@ -20,7 +20,7 @@ use crate::reason::Reason;
 use crate::rng::Rng;
 use crate::session::Sessions;
 use crate::time::Nanos;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The admission machine of one service. See the [module](super) for how a call goes through it.
 pub struct Machine {
@@ -35,6 +35,8 @@ pub struct Machine {
     pub(super) costs: Costs,
     pub(super) rng: Rng,
     pub(super) timers: BTreeSet<(Nanos, u32)>,
+    /// Held polls of settled sessions, oldest first; those that have left since are skipped.
+    pub(super) polls: VecDeque<CallId>,
     pub(super) counters: Counters,
     /// Arrival numbers.
     pub(super) arrivals: u64,
@@ -72,6 +74,7 @@ impl Machine {
             costs: learned.map_or_else(Costs::default, |learned| Costs::remembered(&learned.costs)),
             rng: Rng::new(plan.seed),
             timers: BTreeSet::new(),
+            polls: VecDeque::new(),
             counters: Counters::default(),
             arrivals: 0,
             work_in_flight: 0,
@@ -186,6 +189,7 @@ impl Machine {
     /// Ends an event. Notes whether the pool does all that it is allowed to do: only then does its rate say something.
     pub(super) fn end_event(&mut self, now: Nanos) {
         self.sessions.lapse(now, self.plan.settle_after);
+        self.skip_polls();
         // A slot may be free while somebody waits: bulk at its cap, a session bound to another server.
         let full = |server: &Server| server.down.is_some() || server.load() >= server.limit;
         let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);

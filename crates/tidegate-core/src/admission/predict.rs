@@ -68,7 +68,10 @@ impl Machine {
         let share = match place.class {
             Class::Continuation => shares.continuation,
             Class::NewSession => shares.new_session,
-            Class::Steady => shares.steady,
+            // Urgent ones take all that no guarantee of another class takes.
+            Class::Steady => {
+                shares.steady.max(1000 - (shares.continuation + shares.new_session + shares.bulk).min(1000))
+            }
             Class::Bulk => shares.bulk,
             Class::Probe | Class::Renewal => 0,
         };
