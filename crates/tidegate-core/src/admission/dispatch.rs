@@ -105,7 +105,7 @@ impl Machine {
         };
         if let Some(reason) = late {
             self.queues.done(&place, 0);
-            return self.turn_away(index, reason, out);
+            return self.turn_away(now, index, reason, out);
         }
         self.shares.dispatched(&self.plan.guarantees, place.class, place.work, waiting);
         self.admit(now, index, server, reserved_slot, out);
@@ -134,15 +134,15 @@ impl Machine {
         self.queues.charge(&place);
         self.admit(now, index, server, false, out);
         if !free && !self.bypass {
-            self.observe(index, &place, out);
+            self.observe(now, index, &place, out);
         }
     }
 
-    fn observe(&mut self, index: u32, place: &Place, out: &mut Vec<Action>) {
+    fn observe(&mut self, now: Nanos, index: u32, place: &Place, out: &mut Vec<Action>) {
         let slots: u64 = self.servers.iter().map(|server| u64::from(server.limit)).sum();
         let calls: u64 = self.servers.iter().map(|server| u64::from(server.in_flight)).sum();
         let over = self.work_in_flight * calls.saturating_sub(slots) / calls.max(1);
-        let predicted = self.predicted(place, 0, over);
+        let predicted = self.predicted(now, place, 0, over);
         let room = self.plan.client_timeout - self.plan.margin;
         let turn_away = predicted.filter(|predicted| *predicted > room).map(|_| Reason::TooLate);
         *(if turn_away.is_some() { &mut self.counters.would_turn_away } else { &mut self.counters.would_hold }) += 1;

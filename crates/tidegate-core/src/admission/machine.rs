@@ -14,7 +14,7 @@ use super::plan::{Mode, Plan, PlanError, ServerPlan};
 use super::server::Server;
 use super::share::Shares;
 use super::snapshot::Counters;
-use crate::limit::{Costs, Rate};
+use crate::limit::{Absence, Costs, Rate};
 use crate::queue::Queues;
 use crate::reason::Reason;
 use crate::rng::Rng;
@@ -33,6 +33,7 @@ pub struct Machine {
     pub(super) shares: Shares,
     pub(super) rate: Rate,
     pub(super) costs: Costs,
+    pub(super) absence: Absence,
     pub(super) rng: Rng,
     pub(super) timers: BTreeSet<(Nanos, u32)>,
     /// Held polls of settled sessions, oldest first; those that have left since are skipped.
@@ -72,6 +73,7 @@ impl Machine {
             shares: Shares::default(),
             rate: Rate::default(),
             costs: learned.map_or_else(Costs::default, |learned| Costs::remembered(&learned.costs)),
+            absence: Absence::new(learned.and_then(|learned| learned.absence)),
             rng: Rng::new(plan.seed),
             timers: BTreeSet::new(),
             polls: VecDeque::new(),
@@ -115,7 +117,7 @@ impl Machine {
             Event::Drain => {
                 self.draining = true;
                 let held: Vec<u32> = self.queues.iter().collect();
-                held.into_iter().for_each(|index| self.turn_away(index, Reason::Draining, out));
+                held.into_iter().for_each(|index| self.turn_away(now, index, Reason::Draining, out));
             }
         }
         self.end_event(now);
@@ -163,13 +165,16 @@ impl Machine {
     }
 
     /// Forgets a held call (already out of the queues) or one that was never queued, and says so.
-    pub(super) fn turn_away(&mut self, index: u32, reason: Reason, out: &mut Vec<Action>) {
+    pub(super) fn turn_away(&mut self, now: Nanos, index: u32, reason: Reason, out: &mut Vec<Action>) {
         let id = self.calls.id(index);
         let Some(call) = self.calls.get(index).cloned() else {
             return;
         };
         self.leave_queue(index);
-        let retry_after = self.retry_after(reason, &call);
+        let retry_after = self.retry_after(now, reason, &call);
+        if call.class() == Class::NewSession && reason != Reason::Superseded && !call.honours_retry_after {
+            self.clients.turned_away(now, call.place.client);
+        }
         self.timers.remove(&(call.timer, index));
         self.calls.remove(index);
         self.counters.turned_away[reason as usize] += 1;
@@ -190,6 +195,8 @@ impl Machine {
     pub(super) fn end_event(&mut self, now: Nanos) {
         self.sessions.lapse(now, self.plan.settle_after);
         self.skip_polls();
+        let longest = self.absence.expected(self.plan.client_timeout).mul_f64(2.0);
+        self.clients.expect_no_longer(now, longest);
         // A slot may be free while somebody waits: bulk at its cap, a session bound to another server.
         let full = |server: &Server| server.down.is_some() || server.load() >= server.limit;
         let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);

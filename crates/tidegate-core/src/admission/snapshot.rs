@@ -163,7 +163,7 @@ impl Machine {
             pending: self.pending,
             oldest: oldest.map_or(Span::ZERO, |arrived| now.since(arrived)),
             rate_milli: self.rate.per_second().unwrap_or(0.0) as u64,
-            all_in: self.all_in(),
+            all_in: self.all_in(now),
             sessions_unsettled,
             sessions_settled,
             remaining: self.clients.unconnected(),
