@@ -85,7 +85,7 @@ impl Machine {
             _ => 0,
         };
         let configured = arrival.cost_milli.clamp(1, 1_000_000);
-        let work = u64::from(self.costs.expected(arrival.operation, configured));
+        let work = ((self.costs.expected(arrival.operation, configured) * 1000.0).round() as u64).max(1);
         Place { class, bound, client: arrival.client, key, order: self.arrivals, work }
     }
 
