@@ -16,7 +16,8 @@ impl Machine {
         let (class, bound, dead) = self.classify(now, &arrival);
         let place = self.place(now, &arrival, class, bound);
         let opens = arrival.role == Role::Open;
-        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout, opens));
+        let patience = self.patience_of(arrival.kind);
+        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, patience, opens));
         if self.draining {
             self.turn_away(index, Reason::Draining, out);
         } else if self.passes_all() {

@@ -95,6 +95,7 @@ impl Machine {
         };
         if let Some(reason) = late {
             self.queues.done(&place, 0);
+            self.given_up(now, index, reason);
             return self.turn_away(index, reason, out);
         }
         self.shares.dispatched(&self.plan.guarantees, place.class, place.work, waiting);

@@ -12,6 +12,7 @@ impl Machine {
         let begin = out.len();
         let twin = self.twin(index);
         if let Err(reason) = self.may_wait(now, index, reserved, twin, out) {
+            self.given_up(now, index, reason);
             self.turn_away(index, reason, out);
         } else {
             self.supersede(twin, index);

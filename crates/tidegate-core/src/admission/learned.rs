@@ -44,7 +44,7 @@ impl Machine {
             format: LEARNED_FORMAT,
             servers: self.servers.iter().filter_map(|server| server.learned()).collect(),
             costs: self.costs.remember(),
-            patience: Vec::new(),
+            patience: self.patience.remember(),
             follow_ups_milli: self.sessions.follow_ups() as u32,
         }
     }

@@ -14,7 +14,7 @@ use super::plan::{Mode, Plan, PlanError, ServerPlan};
 use super::server::Server;
 use super::share::Shares;
 use super::snapshot::Counters;
-use crate::limit::{Costs, Rate};
+use crate::limit::{Costs, Patience, Rate};
 use crate::queue::Queues;
 use crate::reason::Reason;
 use crate::rng::Rng;
@@ -33,6 +33,7 @@ pub struct Machine {
     pub(super) shares: Shares,
     pub(super) rate: Rate,
     pub(super) costs: Costs,
+    pub(super) patience: Patience,
     pub(super) rng: Rng,
     pub(super) timers: BTreeSet<(Nanos, u32)>,
     pub(super) counters: Counters,
@@ -70,6 +71,7 @@ impl Machine {
             shares: Shares::default(),
             rate: Rate::default(),
             costs: learned.map_or_else(Costs::default, |learned| Costs::remembered(&learned.costs)),
+            patience: learned.map_or_else(Patience::default, |learned| Patience::remembered(&learned.patience)),
             rng: Rng::new(plan.seed),
             timers: BTreeSet::new(),
             counters: Counters::default(),

@@ -1,16 +1,19 @@
 //! How much may be in flight, and how fast work is done.
 //!
-//! [`Adaptive`] finds the limit of a server, [`Costs`] what each operation costs, [`Rate`] how fast the whole pool works.
+//! [`Adaptive`] finds the limit of a server, [`Costs`] what each operation costs,
+//! [`Patience`] how long clients wait, [`Rate`] how fast the whole pool works.
 
 mod adaptive;
 mod cost;
 mod level;
 mod overdue;
+mod patience;
 mod rate;
 mod view;
 mod window;
 
 pub use adaptive::{Adaptive, Terms};
 pub use cost::Costs;
+pub use patience::Patience;
 pub use rate::Rate;
 pub use view::{LimitCause, LimitMode, LimitView};
