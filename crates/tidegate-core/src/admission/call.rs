@@ -1,6 +1,6 @@
 //! The table of live calls.
 
-use super::event::{Arrival, CallId, Class, KindKey, OperationKey, ServerId, SessionKey};
+use super::event::{Arrival, CallId, Class, KindKey, OperationKey, Role, ServerId, SessionKey};
 use crate::queue::Place;
 use crate::time::{Nanos, Span};
 
@@ -58,10 +58,12 @@ pub(super) struct Call {
     pub staggered: bool,
     /// It opens a session and can be superseded by a twin.
     pub opens: bool,
+    /// It is a poll.
+    pub polls: bool,
 }
 
 impl Call {
-    pub fn new(now: Nanos, arrival: &Arrival, place: Place, patience: (Span, bool), opens: bool) -> Call {
+    pub fn new(now: Nanos, arrival: &Arrival, place: Place, patience: (Span, bool)) -> Call {
         Call {
             place,
             kind: arrival.kind,
@@ -77,7 +79,8 @@ impl Call {
             state: State::Held,
             timer: Nanos::NEVER,
             staggered: false,
-            opens,
+            opens: arrival.role == Role::Open,
+            polls: arrival.role == Role::Poll,
         }
     }
 

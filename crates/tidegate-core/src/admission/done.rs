@@ -162,10 +162,10 @@ impl Machine {
             self.counters.client_gone += 1;
         } else if passes_all || give_up <= now {
             self.queues.done(&place, place.work);
-            self.turn_away(index, Reason::ServerDown, out);
+            self.turn_away(now, index, Reason::ServerDown, out);
         } else if twin.is_some() {
             self.queues.done(&place, place.work);
-            self.turn_away(index, Reason::Superseded, out); // the newer one waits already, with the same seniority
+            self.turn_away(now, index, Reason::Superseded, out); // the newer one waits already, with the same seniority
         } else {
             self.counters.held_again += 1;
             self.enqueue(now, index, true);

@@ -27,7 +27,7 @@ mod timers;
 pub use event::{
     Action, Arrival, CallId, Class, ClientKey, Event, KindKey, OperationKey, Outcome, Role, ServerId, SessionKey,
 };
-pub use learned::{LEARNED_FORMAT, Learned, LearnedServer};
+pub use learned::{LEARNED_FORMAT, Learned, LearnedError, LearnedServer};
 pub use machine::Machine;
 pub use plan::{Guarantees, LimitPlan, Mode, Plan, PlanError, ServerPlan};
 pub use snapshot::{Counters, Phase, RecoveryView, ServerSnapshot, Snapshot};

@@ -35,9 +35,8 @@ impl Machine {
         self.patience.ended(now, call.kind, now.since(call.arrived), false, self.plan.client_timeout);
     }
 
-    /// A held call, with its client still there, is turned away for a reason.
-    pub(super) fn given_up(&mut self, now: Nanos, index: u32, reason: Reason) {
-        let Some(call) = self.calls.get(index) else { return };
+    /// A call is turned away while its client is still there.
+    pub(super) fn given_up(&mut self, now: Nanos, call: &Call, reason: Reason) {
         let late = call.hurried && matches!(reason, Reason::Deadline | Reason::TooLate);
         let up = |server: &Server| server.phase(now, self.plan.silence) == Phase::Up;
         let idle = |server: &Server| server.load() * 2 < server.limit;

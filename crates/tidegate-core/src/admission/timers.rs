@@ -24,8 +24,7 @@ impl Machine {
             match self.calls.get(index).map(|call| call.state) {
                 Some(State::Held) => {
                     let reason = self.why_given_up(index);
-                    self.given_up(now, index, reason);
-                    self.turn_away(index, reason, out);
+                    self.turn_away(now, index, reason, out);
                 }
                 Some(State::InFlight(in_flight)) if in_flight.expired => {
                     self.count(index);

@@ -96,7 +96,7 @@ impl Machine {
             state.recovery.begin(now); // a silence alone says nothing of its limit
         }
         if was_down && sure {
-            self.end_sessions(server, out);
+            self.end_sessions(now, server, out);
         }
     }
 
@@ -130,7 +130,7 @@ impl Machine {
     pub(in crate::admission) fn restarted(&mut self, now: Nanos, server: ServerId, out: &mut Vec<Action>) {
         let Some(state) = self.servers.get_mut(usize::from(server.0)) else { return };
         state.begin_anew(now);
-        self.end_sessions(server, out);
+        self.end_sessions(now, server, out);
         self.dispatch(now, out);
     }
 
@@ -144,7 +144,7 @@ impl Machine {
     }
 
     /// Its sessions have died with the server: what is held of them is told so, that its clients log in again in order.
-    fn end_sessions(&mut self, server: ServerId, out: &mut Vec<Action>) {
+    fn end_sessions(&mut self, now: Nanos, server: ServerId, out: &mut Vec<Action>) {
         self.sessions.end_all(server);
         if self.passes_all() {
             return;
@@ -153,7 +153,7 @@ impl Machine {
         for index in held {
             let session = self.calls.get(index).and_then(|call| call.session);
             if session.is_some_and(|session| self.sessions.dead(session)) {
-                self.turn_away(index, Reason::TokenDead, out);
+                self.turn_away(now, index, Reason::TokenDead, out);
             }
         }
     }
