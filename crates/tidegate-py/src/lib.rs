@@ -5,6 +5,7 @@
 
 mod error;
 mod gate;
+mod limiter;
 
 use pyo3::prelude::*;
 use tidegate_core::admission::Class;
@@ -37,6 +38,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("build_info", option_env!("TIDEGATE_BUILD_INFO").unwrap_or("built outside a checkout"))?;
     module.add("GateError", module.py().get_type::<error::GateError>())?;
     module.add_class::<gate::Gate>()?;
+    module.add_class::<limiter::Limiter>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
     module.add_function(wrap_pyfunction!(reasons, module)?)?;
     module.add_function(wrap_pyfunction!(classes, module)?)?;
