@@ -40,6 +40,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<gate::Gate>()?;
     module.add_class::<limiter::Limiter>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
+    module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
     module.add_function(wrap_pyfunction!(reasons, module)?)?;
     module.add_function(wrap_pyfunction!(classes, module)?)?;
     module.add_function(wrap_pyfunction!(ends, module)?)
