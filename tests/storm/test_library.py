@@ -37,7 +37,7 @@ def test_every_client_of_the_limiter_is_answered(limit: str) -> None:
     assert told["answered"] == 200
     status = told["limiter"]
     assert status["in_flight"] == status["held_total"] == 0
-    assert told["most_at_the_backend"] == status["in_flight_max"] < 200
+    assert told["most_at_the_backend"] <= status["in_flight_max"] < 200
     if limit != "adaptive":
         assert told["most_at_the_backend"] <= CAPACITY
 
