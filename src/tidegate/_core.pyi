@@ -1,4 +1,4 @@
-"""The compiled part of tidegate: a handle for the gate, a limiter, storms in virtual time, and the closed lists of words.
+"""The compiled part of tidegate: a handle for the gate, a limiter, storms in virtual time, the closed lists of words.
 
 Everything crosses the boundary as JSON with ``"format": 1`` or as plain numbers and texts. Every blocking call releases
 the GIL. Nothing here calls back into Python, but for the progress of a simulation.

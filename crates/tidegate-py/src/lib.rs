@@ -5,11 +5,8 @@
 
 mod error;
 mod gate;
-<<<<<<< HEAD
 mod limiter;
-=======
 mod sim;
->>>>>>> main
 
 use pyo3::prelude::*;
 use tidegate_core::admission::Class;
