@@ -4,6 +4,7 @@
 
 mod adaptive;
 mod cost;
+mod idle;
 mod level;
 mod overdue;
 mod rate;
@@ -12,5 +13,6 @@ mod window;
 
 pub use adaptive::{Adaptive, Terms};
 pub use cost::Costs;
+pub use idle::IdleTimeout;
 pub use rate::Rate;
 pub use view::{LimitCause, LimitMode, LimitView};
