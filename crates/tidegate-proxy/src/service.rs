@@ -182,6 +182,11 @@ impl Service {
         self.core().machine.snapshot(clock::now())
     }
 
+    /// Whether clients had better ask for less now.
+    pub(crate) fn pressed(&self) -> bool {
+        self.core().machine.pressed()
+    }
+
     /// What the machine has learned.
     pub(crate) fn learned(&self) -> Learned {
         self.core().machine.learned()

@@ -224,6 +224,8 @@ class Vasa(_Table):
     """``https://HOST:PORT`` under which hosts reach the gate; ``serviceLocation`` in version.xml is rewritten to it."""
     session_cookie: str = "VASASESSIONID"
     version_path: str = "/vasa/version.xml"
+    lower_concurrency: bool = False
+    """While calls are held, hosts are told to have one call outstanding (``maxConcurrentRequestsPerSession``)."""
     probe_paths: Texts = ()
     """Paths that health checks ask for."""
     operation: dict[str, Operation] = {}

@@ -150,6 +150,11 @@ pub struct Snapshot {
 }
 
 impl Machine {
+    /// Whether calls are held: then clients had better ask for less.
+    pub fn pressed(&self) -> bool {
+        self.queues.total() > 0
+    }
+
     /// Counters and gauges.
     pub fn snapshot(&self, now: Nanos) -> Snapshot {
         let held = |index: u32| self.calls.get(index).map(|call| call.arrived);
