@@ -39,6 +39,9 @@ pub struct Learned {
     pub costs: Vec<(OperationKey, u32)>,
     /// How long clients wait for an answer, by kind.
     pub patience: Vec<(KindKey, Span)>,
+    /// How long clients stay away that were turned away.
+    #[serde(rename = "absence_ns")]
+    pub absence: Option<Span>,
     /// Expected work of a session between opening and settling, in thousandths of a unit.
     pub follow_ups_milli: u32,
 }
@@ -51,6 +54,7 @@ impl Machine {
             servers: self.servers.iter().filter_map(|server| server.learned()).collect(),
             costs: self.costs.remember(),
             patience: Vec::new(),
+            absence: self.absence.learned(),
             follow_ups_milli: self.sessions.follow_ups() as u32,
         }
     }

@@ -17,6 +17,7 @@ mod learned;
 mod machine;
 mod plan;
 mod predict;
+mod recover;
 mod server;
 mod share;
 mod snapshot;
