@@ -184,7 +184,7 @@ impl Service {
 
     /// Whether clients had better ask for less now.
     pub(crate) fn pressed(&self) -> bool {
-        self.core().machine.pressed()
+        self.core().machine.pressed(clock::now())
     }
 
     /// What the machine has learned.

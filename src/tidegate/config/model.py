@@ -225,7 +225,7 @@ class Vasa(_Table):
     session_cookie: str = "VASASESSIONID"
     version_path: str = "/vasa/version.xml"
     lower_concurrency: bool = False
-    """While calls are held, hosts are told to have one call outstanding (``maxConcurrentRequestsPerSession``)."""
+    """While calls are held or a server recovers, lower ``maxConcurrentRequestsPerSession`` in its answers to 1."""
     probe_paths: Texts = ()
     """Paths that health checks ask for."""
     operation: dict[str, Operation] = {}

@@ -151,9 +151,9 @@ pub struct Snapshot {
 }
 
 impl Machine {
-    /// Whether calls are held: then clients had better ask for less.
-    pub fn pressed(&self) -> bool {
-        self.queues.total() > 0
+    /// Whether calls are held, or a server is let back to work batch by batch: then clients had better ask for less.
+    pub fn pressed(&self, now: Nanos) -> bool {
+        self.queues.total() > 0 || self.servers.iter().any(|server| server.recovery.view(now, 0).is_some())
     }
 
     /// Counters and gauges.
