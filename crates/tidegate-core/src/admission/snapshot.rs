@@ -136,7 +136,7 @@ pub struct Snapshot {
     pub all_in: Option<Span>,
     /// Sessions that are open, not settled, and still expected to go on.
     pub sessions_unsettled: u32,
-    /// All other sessions that are remembered.
+    /// Sessions that are settled: their clients are connected.
     pub sessions_settled: u32,
     /// Clients that asked for a session and have none that is settled: what is still to come in.
     pub remaining: u32,
