@@ -85,6 +85,7 @@ def _vasa(vasa: Vasa, operations: Mapping[str, Operation], default: Operation) -
         "session_cookie": vasa.session_cookie,
         "version_path": vasa.version_path,
         "public_url": vasa.public_url,
+        "lower_concurrency": vasa.lower_concurrency,
         "probe_paths": list(vasa.probe_paths),
     }
 

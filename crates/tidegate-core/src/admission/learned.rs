@@ -131,7 +131,7 @@ mod tests {
             servers: vec![server],
             costs: vec![(OperationKey(7), 330)],
             patience: vec![(KindKey(7), Span::secs(30))],
-            absence: Some(Span::secs(11)),
+            absence: Some(Span::secs(12)),
             follow_ups_milli: 1000,
         };
         change(&mut learned);

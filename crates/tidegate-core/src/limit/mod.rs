@@ -6,6 +6,7 @@
 mod absence;
 mod adaptive;
 mod cost;
+mod idle;
 mod level;
 mod overdue;
 mod patience;
@@ -16,6 +17,7 @@ mod window;
 pub use absence::Absence;
 pub use adaptive::{Adaptive, Terms, TooEarly};
 pub use cost::Costs;
+pub use idle::IdleTimeout;
 pub use patience::Patience;
 pub use rate::Rate;
 pub use view::{LimitCause, LimitMode, LimitView};
