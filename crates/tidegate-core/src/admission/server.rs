@@ -6,16 +6,21 @@
 //! so by the server in its own words, and their clients log in again.
 
 use super::event::ServerId;
-use super::plan::ServerPlan;
+use super::learned::LearnedServer;
+use super::plan::{LimitPlan, ServerPlan};
+use super::recover::Recovery;
 use super::snapshot::{Phase, ServerSnapshot};
-use crate::limit::{LimitCause, LimitMode, LimitView};
+use crate::limit::{Adaptive, LimitCause, LimitMode, LimitView, Terms};
 use crate::time::{Nanos, Span};
 
 /// One server.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
     pub name: String,
+    /// How many calls may be in flight.
     pub limit: u32,
+    /// What finds the limit, if nobody has set it.
+    pub finder: Option<Adaptive>,
     pub in_flight: u32,
     /// Whether the reserved slot of the probes is taken.
     pub probing: bool,
@@ -25,6 +30,8 @@ pub(super) struct Server {
     pub in_flight_max: u32,
     /// Down since a connect failed: when one call may try.
     pub down: Option<Retry>,
+    /// How it is let back to work.
+    pub recovery: Recovery,
 }
 
 /// How a server that is down is tried.
@@ -39,19 +46,56 @@ pub(super) struct Retry {
 
 /// Failed connects in a row after which a server's sessions are taken for dead.
 const DEAD: u32 = 3;
+/// What a server is thought to serve well of which nothing is known.
+const UNKNOWN: u32 = 4;
+/// Clients per slot: with four fifths of a batch complete each slot still has one.
+const PER_SLOT: u32 = 5;
 
 impl Server {
-    pub fn new(plan: &ServerPlan) -> Server {
+    pub fn new(plan: &ServerPlan, known: Option<&LearnedServer>, now: Nanos) -> Server {
+        let finder = match plan.limit {
+            LimitPlan::Static(_) => None,
+            LimitPlan::Adaptive { most } => {
+                Some(Adaptive::new(most, known.map(|known| (known.limit, known.base.as_secs_f64())), now))
+            }
+        };
         Server {
             name: plan.name.clone(),
-            limit: plan.limit.most(),
+            limit: finder.as_ref().map_or(plan.limit.most(), Adaptive::limit),
+            finder,
             in_flight: 0,
             probing: false,
             orphans: 0,
             admitted: 0,
             in_flight_max: 0,
             down: None,
+            recovery: Recovery::new(known.map(|known| known.base), now),
         }
+    }
+
+    /// It has begun anew.
+    pub fn begin_anew(&mut self, now: Nanos) {
+        if let Some(finder) = &mut self.finder {
+            finder.restarted(now);
+            self.limit = finder.limit();
+        }
+        self.recovery.begin(now);
+    }
+
+    /// The limit with which it served well, as far as is known.
+    pub fn good(&self) -> u32 {
+        let found = |finder: &Adaptive| finder.remember().map_or(UNKNOWN, |(best, _)| best);
+        self.finder.as_ref().map_or(self.limit, found)
+    }
+
+    /// Clients that a batch has at least: where the limit is learned, enough that it is used up to the last.
+    pub fn batch_least(&self) -> u32 {
+        self.finder.as_ref().map_or(0, |_| self.limit.saturating_mul(PER_SLOT))
+    }
+
+    /// Whether a client may open a session on it now. Who tries whether it is back may.
+    pub fn may_begin(&self, now: Nanos, silence: Span) -> bool {
+        self.down.is_some() || self.recovery.may_begin(now, self.in_flight, silence, self.batch_least())
     }
 
     /// Calls in flight that count against the limit.
@@ -99,33 +143,87 @@ impl Server {
         }
     }
 
-    pub fn snapshot(&self, _now: Nanos, maintenance: bool, draining: bool) -> ServerSnapshot {
-        let phase = match (draining, maintenance, self.down) {
-            (true, _, _) => Phase::Draining,
-            (_, true, _) => Phase::Maintenance,
-            (_, _, Some(_)) => Phase::Down,
-            _ => Phase::Up,
-        };
+    pub fn phase(&self, now: Nanos, silence: Span) -> Phase {
+        if self.down.is_some() {
+            Phase::Down
+        } else if self.recovery.suspect(now, self.in_flight, silence) {
+            Phase::Suspect
+        } else if self.recovery.view(now, 0).is_some() {
+            Phase::Recovering
+        } else {
+            Phase::Up
+        }
+    }
+
+    pub fn snapshot(&self, now: Nanos, terms: Terms, phase: Phase) -> ServerSnapshot {
         ServerSnapshot {
             name: self.name.clone(),
             phase,
             limit: self.limit,
-            why: LimitView {
-                mode: LimitMode::Static,
-                cause: LimitCause::Start,
-                since: Span::ZERO,
-                best: None,
-                base: None,
-                unit: None,
-                rate_milli: None,
-                next: None,
-            },
-            recovery: None,
+            why: self.why(now, terms),
+            recovery: self.recovery.view(now, self.batch_least()),
             in_flight: self.in_flight,
             orphans: self.orphans,
             admitted: self.admitted,
             in_flight_max: self.in_flight_max,
         }
+    }
+}
+
+/// The limit and what it is found from.
+impl Server {
+    /// A new plan for it. A limit that is found stays where it is, within the new bound.
+    pub fn replan(&mut self, plan: &ServerPlan, now: Nanos) {
+        match (plan.limit, &mut self.finder) {
+            (LimitPlan::Adaptive { most }, Some(finder)) => finder.bound(most, now),
+            (LimitPlan::Adaptive { most }, none) => *none = Some(Adaptive::new(most, None, now)),
+            (LimitPlan::Static(_), finder) => *finder = None,
+        }
+        self.limit = self.finder.as_ref().map_or(plan.limit.most(), Adaptive::limit);
+    }
+
+    /// A call was admitted.
+    pub fn begin(&mut self, now: Nanos, index: u32, work: u64) -> u32 {
+        self.finder.as_mut().map_or(0, |finder| finder.begin(now, index, work))
+    }
+
+    /// A call has given its slot back.
+    pub fn end(&mut self, since: Nanos, index: u32) {
+        self.finder.iter_mut().for_each(|finder| finder.end(since, index));
+    }
+
+    /// Whether somebody waits: with no slot free, the limit is what keeps them.
+    pub fn full(&mut self, waiting: bool) {
+        let full = waiting && self.down.is_none() && self.load() >= self.limit;
+        self.finder.iter_mut().for_each(|finder| finder.full(full));
+    }
+
+    /// Looks at how things are; the limit may change.
+    pub fn judge(&mut self, now: Nanos, terms: Terms) {
+        if let Some(finder) = &mut self.finder {
+            finder.judge(now, terms);
+            self.limit = finder.limit();
+        }
+    }
+
+    /// What a later run may begin with.
+    pub fn learned(&self) -> Option<LearnedServer> {
+        let (limit, base) = self.finder.as_ref()?.remember()?;
+        Some(LearnedServer { name: self.name.clone(), limit, base: Span::from_secs_f64(base) })
+    }
+
+    fn why(&self, now: Nanos, terms: Terms) -> LimitView {
+        let set = || LimitView {
+            mode: LimitMode::Static,
+            cause: LimitCause::Start,
+            since: Span::ZERO,
+            best: None,
+            base: None,
+            unit: None,
+            rate_milli: None,
+            next: None,
+        };
+        self.finder.as_ref().map_or_else(set, |finder| finder.view(now, terms))
     }
 }
 
