@@ -7,6 +7,7 @@ at most LIMIT requests at the server at once and a queue before it. What differs
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from benches.process import BenchError, Process, free_port, need, start
 HERE = Path(__file__).parent
 LIMIT = 64
 BODY = "x" * 127 + "\n"
-PROXY_CPU, ORIGIN_CPU = 0, 1
+_CPUS = sorted(os.sched_getaffinity(0))
+PROXY_CPU, ORIGIN_CPU = _CPUS[0], _CPUS[-1]
 BIN = Path(sys.executable).parent
 
 
