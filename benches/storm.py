@@ -20,7 +20,7 @@ from benches import peers, storm_page
 from benches.peers.storm import PEERS
 from benches.process import BenchError
 from benches.record import Record, Row
-from benches.storm_calm import Calm, added_p99_ms
+from benches.storm_calm import Calm, added
 from benches.storm_grid import best_knobs
 from benches.storm_scenarios import BY_NAME, SCENARIOS
 from benches.storm_world import CENSORED_FLOORS, Outcome, Terms, play
@@ -65,7 +65,9 @@ class Bench:
     def measure(self, test: str, peer: str, run: int) -> list[Row]:
         """Measure one cell: one scenario through one peer, once. The run is the seed."""
         if test == CALM:
-            return [Row(test, peer, "p99_added_ms", added_p99_ms(peer, run, self.terms, self.settings.calm), "ms", run)]
+            seen = added(peer, run, self.terms, self.settings.calm)
+            away = Row(test, peer, "turned_away", seen.turned_away, "share", run)
+            return [Row(test, peer, "p99_added_ms", seen.p99_ms, "ms", run), away]
         scenario = BY_NAME[test]
         if self.settings.hosts:
             scenario = scenario.small(self.settings.hosts)

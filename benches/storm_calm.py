@@ -25,13 +25,21 @@ class Calm:
     seconds: float = 3.0
 
 
-def added_p99_ms(peer: str, seed: int, terms: Terms, calm: Calm) -> float:
-    """Return the p99 through `peer` minus the p99 without it, in milliseconds: the median over all turns.
+@dataclass(frozen=True)
+class Added:
+    """What a peer adds to the p99, in milliseconds, and the share of calls that it turned away without need."""
+
+    p99_ms: float
+    turned_away: float
+
+
+def added(peer: str, seed: int, terms: Terms, calm: Calm) -> Added:
+    """Return what `peer` adds: the medians over all turns.
 
     Raises
     ------
     BenchError
-        A request was not answered with 200, or the peer does not start.
+        A request got no answer, or one that is neither 200 nor 503; or the peer does not start.
     LabError
         A lab process does not start.
     """
@@ -43,27 +51,34 @@ def added_p99_ms(peer: str, seed: int, terms: Terms, calm: Calm) -> float:
         gate = launch(peer, place)
         try:
             through = f"127.0.0.1:{place.port}"
-            _p99_ms(world, "warm-up", lab, through, 1.0)
-            added = [
-                _p99_ms(world, f"through-{turn}", lab, through, calm.seconds)
-                - _p99_ms(world, f"direct-{turn}", lab, address, calm.seconds)
+            _offer(world, "warm-up", lab, through, 1.0)
+            seen = [
+                (
+                    _offer(world, f"through-{turn}", lab, through, calm.seconds),
+                    _offer(world, f"direct-{turn}", lab, address, calm.seconds),
+                )
                 for turn in range(calm.turns)
             ]
         finally:
             gate.stop()
         origin.say({"cmd": "stop"})
-    return round(statistics.median(added), 3)
+    return Added(
+        p99_ms=round(statistics.median(peers.p99_ms - direct.p99_ms for peers, direct in seen), 3),
+        turned_away=round(statistics.median(peers.turned_away for peers, _ in seen), 5),
+    )
 
 
-def _p99_ms(world: World, name: str, lab: list[str], target: str, seconds: float) -> float:
+def _offer(world: World, name: str, lab: list[str], target: str, seconds: float) -> Added:
+    """Offer requests at a fixed rate; latencies count from the time at which each was meant to begin."""
     spec = {"target": target, "rate": RATE, "connections": CONNECTIONS, "duration_s": seconds}
     child, _ = world.start(name, [*lab, "load", json.dumps(spec)])
     child.say({"cmd": "go"})
-    seen: dict[str, Any] = {}
+    seen: dict[str, Any] = {"offered": 0, "statuses": {}}
     for who, message in world.hear(seconds + 15):
         if (who, message["kind"]) == (name, "final"):
             seen = message
             break
-    if seen.get("statuses") != {"200": seen.get("offered")}:
-        raise BenchError(f"of {seen.get('offered')} requests not all were answered with 200: {seen.get('statuses')}")
-    return float(seen["p99_ms"])
+    fine, away = (int(seen["statuses"].get(status, 0)) for status in ("200", "503"))
+    if not fine or fine + away != seen["offered"]:
+        raise BenchError(f"of {seen['offered']} requests not all were answered: {seen['statuses']}")
+    return Added(float(seen["p99_ms"]), away / (fine + away))
