@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from benches import peers, storm_page
+from benches import peers, storm_page, storm_predict
 from benches.peers.storm import PEERS
 from benches.process import BenchError
-from benches.record import Record, Row
+from benches.record import Record, Row, digest
 from benches.storm_calm import Calm, added
 from benches.storm_grid import best_knobs
 from benches.storm_scenarios import BY_NAME, SCENARIOS
@@ -32,6 +32,13 @@ EVERYBODY = "s1"
 """The scenario in which all peers take part; in the others those of FEW do."""
 FEW = ("haproxy-best", "envoy-adaptive", "tidegate")
 CALM = "s10"
+THEIRS = (
+    "crates/tidegate-lab/src",
+    *(f"crates/tidegate-sim/src/{name}.rs" for name in ("host", "lane", "law", "provider", "retry", "rng", "session")),
+    "benches/peers/storm",
+    *(f"benches/storm_{name}.py" for name in ("calm", "scenarios", "world")),
+)
+"""What the figures of the other peers depend on: with another commit of the gate they stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,8 @@ class Bench:
     def measure(self, test: str, peer: str, run: int) -> list[Row]:
         """Measure one cell: one scenario through one peer, once. The run is the seed."""
         if test == CALM:
+            if self.settings.runs > 1:
+                wait_for_quiet()  # this is about milliseconds; a storm takes little CPU, and its lab watches itself
             seen = added(peer, run, self.terms, self.settings.calm)
             away = Row(test, peer, "turned_away", seen.turned_away, "share", run)
             return [Row(test, peer, "p99_added_ms", seen.p99_ms, "ms", run), away]
@@ -75,7 +84,18 @@ class Bench:
         if outcome.bottleneck:
             raise BenchError(outcome.bottleneck)
         self._keep(test, peer, run, outcome)
-        return [Row(test, peer, metric, value, unit, run) for metric, value, unit in outcome.metrics()]
+        rows = [Row(test, peer, metric, value, unit, run) for metric, value, unit in outcome.metrics()]
+        if peer == "tidegate" and (predicted := storm_predict.spec(scenario, outcome.work_floor_s, run)):
+            error = storm_predict.error(predicted, outcome)
+            rows.append(Row(test, peer, "prediction_error", error, "share", run))
+        return rows
+
+    def forget_curves(self, record: Record) -> None:
+        """Keep the curves of the runs that the results have."""
+        lines = self.curves.read_text().splitlines() if self.curves.exists() else []
+        runs = [(json.loads(line), line) for line in lines]
+        kept = [line for run, line in runs if record.has(run["test"], run["peer"], run["run"])]
+        self.curves.write_text("".join(f"{line}\n" for line in kept))
 
     def _keep(self, test: str, peer: str, run: int, outcome: Outcome) -> None:
         about = {"test": test, "peer": peer, "run": run, "hosts": outcome.scenario.hosts}
@@ -94,12 +114,13 @@ def turns(curve: list[tuple[float, int]]) -> list[tuple[float, int]]:
 
 
 def cells(settings: Settings, chosen: tuple[str, ...]) -> Iterator[tuple[str, str, int]]:
-    """Yield (test, peer, run): all cells once, then all again; the peers forth and back."""
-    for run in range(1, settings.runs + 1):
-        for test in (*settings.scenarios, CALM):
-            names = [peer for peer in (PEERS if test == EVERYBODY else FEW) if peer in chosen]
-            for peer in names if run % 2 else reversed(names):
-                yield test, peer, run
+    """Yield (test, peer, run): all storms once, then all again; the calm last; the peers forth and back."""
+    for tests in (settings.scenarios, (CALM,)):
+        for run in range(1, settings.runs + 1):
+            for test in tests:
+                names = [peer for peer in (PEERS if test == EVERYBODY else FEW) if peer in chosen]
+                for peer in names if run % 2 else reversed(names):
+                    yield test, peer, run
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -109,13 +130,22 @@ def run(arguments: argparse.Namespace) -> None:
     refuse_debug_build()
     path = RESULTS / ("storm-quick.json" if arguments.quick else "storm.json")
     best = best_knobs()
-    fixed = {"speed": settings.speed, "censored_floors": CENSORED_FLOORS, "hosts": settings.hosts, "best": vars(best)}
-    record = Record(path, peers.versions(*peers.PROXIES), fixed, fresh=arguments.fresh or arguments.quick)
+    fixed = {
+        "speed": settings.speed,
+        "censored_floors": CENSORED_FLOORS,
+        "hosts": settings.hosts,
+        "best": vars(best),
+        "lab": digest(THEIRS),
+    }
+    record = Record(
+        path,
+        peers.versions(*peers.PROXIES),
+        fixed,
+        fresh=arguments.fresh or arguments.quick,
+        any_commit=lambda row: row.peer != "tidegate",
+    )
     bench = Bench(settings, Terms(settings.speed, best), path.with_name(f"{path.stem}-curves.jsonl"))
-    if not record.rows:
-        bench.curves.unlink(missing_ok=True)
-    if not arguments.quick:
-        wait_for_quiet()
+    bench.forget_curves(record)
     for test, peer, number in cells(settings, chosen):
         if record.has(test, peer, number):
             continue

@@ -77,6 +77,18 @@ def peer_lines(found: Values) -> list[str]:
     return lines
 
 
+def predictions(found: Values) -> str:
+    """Return one sentence: how far the simulator is from the live runs of the gate."""
+    errors = [
+        f"{scenario.name.upper()} {statistics.median(one) * 100:.1f} %"
+        for scenario in SCENARIOS
+        if (one := found.get((scenario.name, "prediction_error", "tidegate")))
+    ]
+    if not errors:
+        return ""
+    return f"The simulator's time to the last host differs from tidegate's live one by {', '.join(errors)}."
+
+
 def verdict(found: Values) -> str:
     """Return one sentence per peer: where it is ahead of tidegate, and where it ties."""
     sentences = []
@@ -111,7 +123,8 @@ def tables(record: dict[str, Any]) -> str:
         f"haproxy-best: maxconn {best['maxconn']}, timeout queue {best['queue_s']:g} s, {by_class}."
     )
     title = "Time until the last host is connected, as a multiple of the least possible time:"
-    lines = [title, "", *scenario_lines(found), "", *peer_lines(found), "", terms, "", verdict(found)]
+    lines = [title, "", *scenario_lines(found), "", *peer_lines(found), "", terms]
+    lines += ["", f"{verdict(found)} {predictions(found)}".strip()]
     return "\n".join(lines)
 
 

@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benches import storm_grid, storm_page, storm_table
+from benches import record as bench_record
+from benches import storm_grid, storm_page, storm_predict, storm_table
 from benches.peers.storm import PEERS, Knobs
 from benches.process import BenchError
+from benches.record import Record, Row
 from benches.storm import CALM, QUICK, Settings, cells, turns
 from benches.storm_scenarios import BY_NAME, SCENARIOS
 from benches.storm_world import CENSORED_FLOORS, Outcome
+
+from tidegate import _core
 
 TIME = "last_connected_over_floor"
 
@@ -31,7 +35,9 @@ def test_all_peers_play_the_restart_and_few_the_rest() -> None:
 
 def test_every_cell_is_played_once_before_any_is_played_again() -> None:
     order = list(cells(Settings(runs=2), PEERS))
-    assert {run for _, _, run in order[: len(order) // 2]} == {1}
+    storms = [run for test, _, run in order if test != CALM]
+    assert storms == sorted(storms)
+    assert [test for test, _, _ in order][-6:] == [CALM] * 6
     assert [peer for test, peer, run in order if (test, run) == ("s1", 2)] == list(reversed(PEERS))
 
 
@@ -121,6 +127,29 @@ def test_the_page_draws_the_median_run_of_each_peer() -> None:
     assert drawn[0]["lines"] == [{"peer": "tidegate", "points": [(0, 38), (0, 300)]}]
     page = storm_page.page({**record(), "results": results}, runs)
     assert "{{" not in page.split("<script>")[-1].split("const DASHES")[0]
+
+
+def test_the_simulator_plays_what_does_not_depend_on_the_live_run() -> None:
+    played = {scenario.name for scenario in SCENARIOS if storm_predict.spec(scenario, 30.0, 1)}
+    assert played == {"s1", "s1-1000", "s4", "s5", "s7"}
+    spec = storm_predict.spec(BY_NAME["s5"], 30.0, 1)
+    assert spec is not None
+    assert [change["at_s"] for change in spec["servers"][0]["changes"]] == [15.0, 40.0]
+
+
+@pytest.mark.parametrize(("live_s", "error"), [(11.0, 0.0), (10.0, 0.1), (None, None)])
+def test_prediction_error(monkeypatch: pytest.MonkeyPatch, live_s: float | None, error: float | None) -> None:
+    monkeypatch.setattr(_core, "simulate", lambda *_: '{"last_connected_s": 55.0}')
+    assert storm_predict.error({}, outcome(live_s)) == error
+
+
+def test_only_the_gate_is_measured_anew_with_another_commit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "storm.json"
+    for commit, kept in (("c1", []), ("c2", ["haproxy-best"])):
+        monkeypatch.setattr(bench_record, "commit", lambda commit=commit: commit)
+        record = Record(path, {}, {}, fresh=False, any_commit=lambda row: row.peer != "tidegate")
+        assert [row.peer for row in record.rows] == kept
+        record.add([Row("s1", peer, TIME, 1.0, "x", 1) for peer in ("haproxy-best", "tidegate") if peer not in kept])
 
 
 def test_scenarios_have_names_of_their_own() -> None:
