@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint fuzz bench-gate bench-library wheel lock clean
+.PHONY: help setup build demo test lint fuzz bench-gate bench-storm wheel lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -40,6 +41,9 @@ bench-gate: build ## Measure the gate beside haproxy, nginx and envoy (QUICK=1: 
 bench-library: build ## Measure what being admitted costs inside a server (QUICK=1: a short look; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benches.library $(if $(QUICK),--quick)
+bench-storm: build ## Play reconnect storms through the gate and its peers (QUICK=1: five minutes; QUIET box needed)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
+	@$(BIN)/python -m benches.storm $(if $(QUICK),--quick)
 
 wheel: ## Build a wheel with the lab binary in it, install it without Rust, and run it
 	@PYTHON="$(PYTHON)" scripts/wheel
