@@ -20,6 +20,7 @@ THROUGH = {
     "tidegate.cli.printer": "cli/test_app.py",
     "tidegate.cli.status_text": "cli/test_gate_talk.py",
     "tidegate.config.check": "cli/test_gate_check.py",
+    "tidegate.config.fields": "unit/test_config_load.py",
     "tidegate.config.model": "unit/test_config_load.py",
     "tidegate.config.plan": "unit/test_config_plan.py",
     "tidegate.config.rules": "unit/test_config_load.py",
