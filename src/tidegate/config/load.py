@@ -195,10 +195,10 @@ def _words(model: type[BaseModel], path: tuple[str | int, ...], detail: ErrorDet
 
 
 _BOUNDS = {
-    "greater_than_equal": "{:g} or more",
-    "greater_than": "more than {:g}",
-    "less_than_equal": "{:g} or less",
-    "less_than": "less than {:g}",
+    "greater_than_equal": "{:.12g} or more",
+    "greater_than": "more than {:.12g}",
+    "less_than_equal": "{:.12g} or less",
+    "less_than": "less than {:.12g}",
 }
 
 _PATTERN_HINTS: dict[str | int, str] = {

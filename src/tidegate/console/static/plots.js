@@ -24,8 +24,9 @@ function draw(box, chart, axes) {
   const axis = label => ({ label, labelSize: 22, stroke: css("--soft"), font: "12px system-ui", labelFont: "12px system-ui",
     grid: { stroke: css("--grid"), width: 1 }, ticks: { stroke: css("--grid"), width: 1 } });
   const points = joined(chart.lines.map(line => line.points));
-  const zooms = points[0][points[0].length - 1] > axes.until * 1.01;
-  const x = zooms ? { time: false, auto: false, min: 0, max: axes.until } : { time: false, range: [0, axes.until] };
+  const until = chart.until || axes.until;
+  const zooms = points[0][points[0].length - 1] > until * 1.01;
+  const x = zooms ? { time: false, auto: false, min: 0, max: until } : { time: false, range: [0, until] };
   return new uPlot({
     width: box.clientWidth, height: chart.height || 250,
     scales: { x, y: { range: (u, low, high) => [0, Math.max(1, high * 1.08)] } },
@@ -52,7 +53,8 @@ function key(one, line, index) {
   return item;
 }
 
-// charts: [{ title, unit, good, lines: [{ label, color, dash, width, points: [times, values] }] }]; axes: { until, x }.
+// charts: [{ title, unit, good, lines: [{ label, color, dash, width, points: [times, values] }],
+// until, wide, height }]; axes: { until, x }. What lies beyond `until` is there after a double-click.
 function showCharts(place, charts, axes) {
   const drawn = charts.map(chart => {
     const one = { chart, plot: null, box: document.createElement("div") };
