@@ -25,6 +25,24 @@ fn login(world: &mut World, client: u64, session: u64) {
 }
 
 #[test]
+fn a_poll_that_has_waited_long_goes_before_new_sessions() {
+    let mut world = World::new(plan(1));
+    let first = world.arrive(open(1));
+    world.event(Event::Done(first, Outcome::Answered { opened: Some(SessionKey(1)), closed: false }));
+    let settles = world.arrive(in_session(1, 1, Role::Poll));
+    let busy = world.arrive(open(2));
+    world.event(Event::Done(settles, ANSWERED));
+    let polls = world.arrive(Arrival { cost_milli: 10, ..in_session(1, 1, Role::Poll) });
+    let newer: Vec<CallId> = (3..6).map(|client| world.arrive(open(client))).collect();
+    world.advance(Span::secs(2));
+    world.event(Event::Done(busy, ANSWERED));
+    assert!(matches!(world.fates[&newer[0]], Fate::InFlight(_)), "by rank, while the poll is young");
+    world.advance(Span::secs(6));
+    world.event(Event::Done(newer[0], ANSWERED));
+    assert!(matches!(world.fates[&polls], Fate::InFlight(_)), "it has waited for a quarter of its 30 s");
+}
+
+#[test]
 fn a_newer_call_takes_the_place_of_its_twin() {
     let mut world = World::new(plan(1));
     let busy = world.arrive(open(1));

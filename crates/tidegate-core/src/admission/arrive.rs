@@ -8,22 +8,24 @@ use crate::reason::Reason;
 use crate::session::{Known, SettleRule};
 use crate::time::Nanos;
 
+/// Set in the key of every call that opens a session and is not reserved: those come first.
+pub(super) const NEW_SESSION: u64 = 1 << 63;
+
 impl Machine {
     /// A call arrives. The first action pushed is about it: `Admit`, `Hold` or `TurnAway`.
     pub fn arrive(&mut self, now: Nanos, arrival: Arrival, out: &mut Vec<Action>) -> CallId {
         self.counters.arrived += 1;
         let (class, bound, dead) = self.classify(now, &arrival);
         let place = self.place(now, &arrival, class, bound);
-        let opens = arrival.role == Role::Open;
-        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout, opens));
+        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout));
         if self.draining {
-            self.turn_away(index, Reason::Draining, out);
+            self.turn_away(now, index, Reason::Draining, out);
         } else if self.passes_all() {
             self.pass(now, index, out);
         } else if dead || arrival.token_expiry.is_some_and(|expiry| expiry <= now) {
-            self.turn_away(index, Reason::TokenDead, out);
+            self.turn_away(now, index, Reason::TokenDead, out);
         } else if arrival.deadline.is_some_and(|deadline| deadline <= now) {
-            self.turn_away(index, Reason::TooLate, out);
+            self.turn_away(now, index, Reason::TooLate, out);
         } else if let Some(server) = self.free_at_once(now, &place) {
             self.queues.charge(&place);
             self.admit(now, index, server, false, out);
@@ -71,12 +73,18 @@ impl Machine {
         let key = match class {
             // A reserved client stands before every seniority number.
             Class::NewSession if arrival.reserved => 0,
-            Class::NewSession => (1 << 63) | self.clients.seniority(now, arrival.client),
+            Class::NewSession => {
+                if let Some(absence) = self.clients.back(now, arrival.client) {
+                    self.absence.back(absence);
+                }
+                NEW_SESSION | self.clients.seniority(now, arrival.client)
+            }
             // In milliseconds: the queue adds up work per block of keys.
             Class::Renewal => arrival.token_expiry.unwrap_or(now).0 / 1_000_000,
             _ => 0,
         };
-        let work = u64::from(arrival.cost_milli.clamp(1, 1_000_000));
+        let configured = arrival.cost_milli.clamp(1, 1_000_000);
+        let work = u64::from(self.costs.expected(arrival.operation, configured));
         Place { class, bound, client: arrival.client, key, order: self.arrivals, work }
     }
 

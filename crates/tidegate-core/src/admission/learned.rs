@@ -1,6 +1,7 @@
 //! What a machine has learned and its successor may begin with (DESIGN: learned state carries `format = 1`).
 
 use super::event::{KindKey, OperationKey};
+use super::machine::Machine;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,23 @@ pub struct Learned {
     pub costs: Vec<(OperationKey, u32)>,
     /// How long clients wait for an answer, by kind.
     pub patience: Vec<(KindKey, Span)>,
+    /// How long clients stay away that were turned away.
+    #[serde(rename = "absence_ns")]
+    pub absence: Option<Span>,
     /// Expected work of a session between opening and settling, in thousandths of a unit.
     pub follow_ups_milli: u32,
+}
+
+impl Machine {
+    /// What the next machine of this service may begin with.
+    pub fn learned(&self) -> Learned {
+        Learned {
+            format: LEARNED_FORMAT,
+            servers: self.servers.iter().filter_map(|server| server.learned()).collect(),
+            costs: self.costs.remember(),
+            patience: Vec::new(),
+            absence: self.absence.learned(),
+            follow_ups_milli: self.sessions.follow_ups() as u32,
+        }
+    }
 }

@@ -9,18 +9,18 @@
 use super::call::{Call, Calls, InFlight, State};
 use super::client::Clients;
 use super::event::{Action, CallId, Class, Event, ServerId};
-use super::learned::{LEARNED_FORMAT, Learned};
-use super::plan::{Mode, Plan, PlanError};
+use super::learned::Learned;
+use super::plan::{Mode, Plan, PlanError, ServerPlan};
 use super::server::Server;
 use super::share::Shares;
 use super::snapshot::Counters;
-use crate::limit::Rate;
+use crate::limit::{Absence, Costs, Rate};
 use crate::queue::Queues;
 use crate::reason::Reason;
 use crate::rng::Rng;
 use crate::session::Sessions;
 use crate::time::Nanos;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The admission machine of one service. See the [module](super) for how a call goes through it.
 pub struct Machine {
@@ -32,8 +32,12 @@ pub struct Machine {
     pub(super) servers: Vec<Server>,
     pub(super) shares: Shares,
     pub(super) rate: Rate,
+    pub(super) costs: Costs,
+    pub(super) absence: Absence,
     pub(super) rng: Rng,
     pub(super) timers: BTreeSet<(Nanos, u32)>,
+    /// Held polls of settled sessions, oldest first; those that have left since are skipped.
+    pub(super) polls: VecDeque<CallId>,
     pub(super) counters: Counters,
     /// Arrival numbers.
     pub(super) arrivals: u64,
@@ -55,17 +59,24 @@ impl Machine {
     /// The plan is not one.
     pub fn new(plan: Plan, learned: Option<&Learned>, now: Nanos) -> Result<Machine, PlanError> {
         plan.check()?;
-        let _ = learned;
+        let server = |plan: &ServerPlan| {
+            let known = learned.and_then(|learned| learned.servers.iter().find(|known| known.name == plan.name));
+            Server::new(plan, known, now)
+        };
+        let follow_ups = learned.map_or(plan.follow_ups_milli, |learned| learned.follow_ups_milli);
         Ok(Machine {
             calls: Calls::default(),
             queues: Queues::new(plan.servers.len()),
             clients: Clients::new(plan.clients_max as usize, plan.seniority),
-            sessions: Sessions::new(plan.sessions_max as usize, plan.follow_ups_milli),
-            servers: plan.servers.iter().map(Server::new).collect(),
+            sessions: Sessions::new(plan.sessions_max as usize, follow_ups),
+            servers: plan.servers.iter().map(server).collect(),
             shares: Shares::default(),
             rate: Rate::default(),
+            costs: learned.map_or_else(Costs::default, |learned| Costs::remembered(&learned.costs)),
+            absence: Absence::new(learned.and_then(|learned| learned.absence)),
             rng: Rng::new(plan.seed),
             timers: BTreeSet::new(),
+            polls: VecDeque::new(),
             counters: Counters::default(),
             arrivals: 0,
             work_in_flight: 0,
@@ -106,21 +117,10 @@ impl Machine {
             Event::Drain => {
                 self.draining = true;
                 let held: Vec<u32> = self.queues.iter().collect();
-                held.into_iter().for_each(|index| self.turn_away(index, Reason::Draining, out));
+                held.into_iter().for_each(|index| self.turn_away(now, index, Reason::Draining, out));
             }
         }
         self.end_event(now);
-    }
-
-    /// What the next machine of this service may begin with.
-    pub fn learned(&self) -> Learned {
-        Learned {
-            format: LEARNED_FORMAT,
-            servers: Vec::new(),
-            costs: Vec::new(),
-            patience: Vec::new(),
-            follow_ups_milli: self.sessions.follow_ups() as u32,
-        }
     }
 
     pub(super) fn passes_all(&self) -> bool {
@@ -138,16 +138,20 @@ impl Machine {
     ) {
         let id = self.calls.id(index);
         let retry = self.plan.retry_server;
-        let at = self.servers.get_mut(usize::from(server.0));
-        let trial = at.is_some_and(|state| state.take(now, reserved_slot, retry));
         let Some(call) = self.calls.get_mut(index) else {
             return;
         };
+        let at = self.servers.get_mut(usize::from(server.0));
+        let (trial, epoch) = at.map_or((false, 0), |state| {
+            let trial = state.take(now, reserved_slot, retry);
+            (trial, state.begin(now, index, call.place.work))
+        });
         self.timers.remove(&(call.timer, index));
         call.timer = now + self.plan.upstream_timeout;
         call.state = State::InFlight(InFlight {
             server,
             since: now,
+            epoch,
             reserved_slot,
             trial,
             counted: false,
@@ -161,13 +165,16 @@ impl Machine {
     }
 
     /// Forgets a held call (already out of the queues) or one that was never queued, and says so.
-    pub(super) fn turn_away(&mut self, index: u32, reason: Reason, out: &mut Vec<Action>) {
+    pub(super) fn turn_away(&mut self, now: Nanos, index: u32, reason: Reason, out: &mut Vec<Action>) {
         let id = self.calls.id(index);
         let Some(call) = self.calls.get(index).cloned() else {
             return;
         };
         self.leave_queue(index);
-        let retry_after = self.retry_after(reason, &call);
+        let retry_after = self.retry_after(now, reason, &call);
+        if call.class() == Class::NewSession && reason != Reason::Superseded && !call.honours_retry_after {
+            self.clients.turned_away(now, call.place.client);
+        }
         self.timers.remove(&(call.timer, index));
         self.calls.remove(index);
         self.counters.turned_away[reason as usize] += 1;
@@ -187,10 +194,14 @@ impl Machine {
     /// Ends an event. Notes whether the pool does all that it is allowed to do: only then does its rate say something.
     pub(super) fn end_event(&mut self, now: Nanos) {
         self.sessions.lapse(now, self.plan.settle_after);
+        self.skip_polls();
+        let longest = self.absence.expected(self.plan.client_timeout).mul_f64(2.0);
+        self.clients.expect_no_longer(now, longest);
         // A slot may be free while somebody waits: bulk at its cap, a session bound to another server.
         let full = |server: &Server| server.down.is_some() || server.load() >= server.limit;
         let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);
         let waiting = self.passes_all() || (self.queues.total() > 0 && !self.maintenance);
         self.rate.saturated(now, waiting && busy);
+        self.servers.iter_mut().for_each(|server| server.full(waiting));
     }
 }

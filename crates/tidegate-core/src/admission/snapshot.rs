@@ -155,6 +155,7 @@ impl Machine {
         let held = |index: u32| self.calls.get(index).map(|call| call.arrived);
         let oldest = self.queues.iter().filter_map(held).min();
         let (sessions_unsettled, sessions_settled) = self.sessions.counts();
+        let terms = self.terms();
         Snapshot {
             now,
             counters: self.counters.clone(),
@@ -162,11 +163,15 @@ impl Machine {
             pending: self.pending,
             oldest: oldest.map_or(Span::ZERO, |arrived| now.since(arrived)),
             rate_milli: self.rate.per_second().unwrap_or(0.0) as u64,
-            all_in: self.all_in(),
+            all_in: self.all_in(now),
             sessions_unsettled,
             sessions_settled,
             remaining: self.clients.unconnected(),
-            servers: self.servers.iter().map(|server| server.snapshot(now, self.maintenance, self.draining)).collect(),
+            servers: self
+                .servers
+                .iter()
+                .map(|server| server.snapshot(now, terms, self.maintenance, self.draining))
+                .collect(),
             maintenance: self.maintenance,
             bypass: self.bypass,
             draining: self.draining,

@@ -24,7 +24,7 @@ impl Machine {
             match self.calls.get(index).map(|call| call.state) {
                 Some(State::Held) => {
                     let reason = self.why_given_up(index);
-                    self.turn_away(index, reason, out);
+                    self.turn_away(now, index, reason, out);
                 }
                 Some(State::InFlight(in_flight)) if in_flight.expired => {
                     self.count(index);
@@ -48,7 +48,13 @@ impl Machine {
         if let State::InFlight(in_flight) = &mut call.state {
             in_flight.expired = true;
         }
+        let server = call.in_flight().map(|in_flight| usize::from(in_flight.server.0));
         self.counters.expired += 1;
+        let terms = self.terms();
+        if let Some(server) = server.and_then(|server| self.servers.get_mut(server)) {
+            server.finder.iter_mut().for_each(|finder| finder.overload(now, terms));
+            server.judge(now, terms);
+        }
         out.push(Action::Expire { call: id });
     }
 
