@@ -12,6 +12,7 @@ __all__ = [
     "__version__",
     "build_info",
     "build_profile",
+    "check_learned",
     "check_plan",
     "classes",
     "ends",
@@ -42,14 +43,20 @@ class Gate:
     """A running gate: a thread for the traffic and one for health, metrics and switches."""
 
     @staticmethod
-    def start(plan: bytes) -> Gate:
-        """Check ``plan`` (JSON, format 1), bind everything, start; on :exc:`GateError` nothing is bound."""
+    def start(plan: bytes, learned: bytes | None = None) -> Gate:
+        """Check ``plan`` (JSON, format 1), bind everything, start; on :exc:`GateError` nothing is bound.
+
+        ``learned`` is what :meth:`learned` returned when an earlier gate ended.
+        """
 
     def apply(self, plan: bytes) -> str:
         """Swap the plan whole; return a report as JSON. On :exc:`GateError` the old plan stays."""
 
     def addresses(self) -> list[tuple[str, str]]:
         """Return ``(service, "HOST:PORT")`` for every service, as bound."""
+
+    def learned(self) -> str:
+        """Return what each service has learned, by name, as JSON."""
 
     def status(self) -> str:
         """Return the state as JSON."""
@@ -74,6 +81,9 @@ class Gate:
 
 def check_plan(plan: bytes) -> None:
     """Refuse what :meth:`Gate.start` would refuse, binding nothing. Raises :exc:`GateError`."""
+
+def check_learned(plan: bytes, learned: bytes) -> None:
+    """Raise :exc:`GateError` when a gate with ``plan`` may not begin with what was ``learned``."""
 
 def reasons() -> list[str]:
     """Return the words for why a call is turned away, in order of declaration."""

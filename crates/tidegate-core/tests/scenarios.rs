@@ -240,8 +240,8 @@ fn a_server_that_never_answers_gets_its_slot_back_after_the_quarantine() {
 
 #[test]
 fn while_the_server_is_down_one_call_at_a_time_tries() {
-    let mut world = World::new(plan(4));
-    let calls: Vec<CallId> = (1..=4).map(|client| world.arrive(open(client))).collect();
+    let mut world = World::warm(plan(4));
+    let calls: Vec<CallId> = (1..=4).map(|client| world.arrive(arrival(client, Role::Call))).collect();
     for call in &calls {
         world.event(Event::Done(*call, Outcome::ConnectFailed));
     }
@@ -277,7 +277,7 @@ fn sessions_of_a_dead_server_go_to_another() {
 
 #[test]
 fn only_the_end_of_a_try_begins_the_next() {
-    let mut world = World::new(plan(4));
+    let mut world = World::warm(plan(4));
     let calls: Vec<CallId> = (1..=3).map(|client| world.arrive(open(client))).collect();
     world.event(Event::Connected(calls[0]));
     world.event(Event::Done(calls[1], Outcome::ConnectFailed));

@@ -38,6 +38,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("GateError", module.py().get_type::<error::GateError>())?;
     module.add_class::<gate::Gate>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
+    module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
     module.add_function(wrap_pyfunction!(reasons, module)?)?;
     module.add_function(wrap_pyfunction!(classes, module)?)?;
     module.add_function(wrap_pyfunction!(ends, module)?)

@@ -3,6 +3,7 @@
 use super::call::Call;
 use super::event::{Action, Arrival, CallId, Class, Role, ServerId};
 use super::machine::Machine;
+use super::server::Server;
 use crate::queue::Place;
 use crate::reason::Reason;
 use crate::session::{Known, SettleRule};
@@ -91,6 +92,7 @@ impl Machine {
     /// A server for a call when nobody waits: the fast path, past the queues.
     fn free_at_once(&self, now: Nanos, place: &Place) -> Option<ServerId> {
         let may = self.queues.total() == 0 && !self.maintenance && !matches!(place.class, Class::Probe | Class::Bulk);
-        if may { self.slot_for(now, place.bound) } else { None }
+        let fits = |server: &Server| place.class != Class::NewSession || server.may_begin(now, self.plan.silence);
+        if may { self.slot_for(now, place.bound, fits) } else { None }
     }
 }

@@ -20,6 +20,8 @@ pub(super) struct InFlight {
     pub since: Nanos,
     /// Which limit of the server it was admitted under.
     pub epoch: u32,
+    /// The batch of clients with which it was let in.
+    pub batch: Option<u32>,
     /// It holds the reserved slot of the probes.
     pub reserved_slot: bool,
     /// It tries whether a server that is down is back.

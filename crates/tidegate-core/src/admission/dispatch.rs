@@ -10,14 +10,21 @@ use crate::time::{Nanos, Span};
 
 impl Machine {
     /// A server with a free slot for a call bound to `bound`, or to none. Who is bound to a dead server is bound to none.
-    pub(super) fn slot_for(&self, now: Nanos, bound: Option<ServerId>) -> Option<ServerId> {
+    pub(super) fn slot_for(
+        &self,
+        now: Nanos,
+        bound: Option<ServerId>,
+        fits: impl Fn(&Server) -> bool,
+    ) -> Option<ServerId> {
         let bound = bound.filter(|bound| !self.servers.get(usize::from(bound.0)).is_some_and(Server::dead));
-        least_loaded(&self.servers, |id, server| bound.is_none_or(|bound| bound == id) && server.has_slot(now))
+        let free = |id, server: &Server| bound.is_none_or(|bound| bound == id) && server.has_slot(now);
+        least_loaded(&self.servers, |id, server| free(id, server) && fits(server))
     }
 
     /// Fills free slots from the queues until there is none, or nobody who may take it.
     pub(super) fn dispatch(&mut self, now: Nanos, out: &mut Vec<Action>) {
         self.dispatched = now;
+        self.judge_batches(now);
         if self.passes_all() {
             return self.let_all_pass(now, out);
         }
@@ -58,9 +65,14 @@ impl Machine {
             return Some((poll, false));
         }
         let bulk_cap = self.plan.bulk_per_client_min.max(state.limit / 8);
+        let cap = |class| match class {
+            Class::NewSession if !state.may_begin(now, self.plan.silence) => None,
+            Class::Bulk if state.recovery.keeps_bulk_out(self.queues.count(Class::NewSession) > 0) => None,
+            Class::Bulk => Some(bulk_cap),
+            _ => Some(u32::MAX),
+        };
         let first: [Option<u32>; 6] = std::array::from_fn(|class| {
-            let cap = if Class::ALL[class] == Class::Bulk { bulk_cap } else { u32::MAX };
-            self.queues.first(Class::ALL[class], server, dead, cap)
+            cap(Class::ALL[class]).and_then(|cap| self.queues.first(Class::ALL[class], server, dead, cap))
         });
         let heads = first.map(|index| index.and_then(|index| self.calls.get(index)).map(|call| call.place.work));
         let class = self.shares.choose(&heads)?;
@@ -128,7 +140,7 @@ impl Machine {
         let Some(place) = self.calls.get(index).map(|call| call.place) else {
             return;
         };
-        let free = self.slot_for(now, place.bound).is_some();
+        let free = self.slot_for(now, place.bound, |_| true).is_some();
         let server = place.bound.or_else(|| least_loaded(&self.servers, |_, server| server.down.is_none()));
         let server = server.or_else(|| least_loaded(&self.servers, |_, _| true)).unwrap_or(ServerId(0));
         self.queues.charge(&place);

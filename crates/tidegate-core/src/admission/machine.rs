@@ -103,10 +103,13 @@ impl Machine {
             Event::ClientGone(call) => self.client_gone(now, call, out),
             Event::Connected(call) => self.connected(now, call, out),
             Event::Done(call, outcome) => self.done(now, call, outcome, out),
-            Event::Restarted(_server) => {}
+            Event::Restarted(server) => self.restarted(now, server, out),
             Event::SessionOver(session) => self.sessions.close(session),
             Event::Wake => self.wake(now, out),
             Event::Maintenance(on) => {
+                if self.maintenance && !on {
+                    self.servers.iter_mut().for_each(|server| server.begin_anew(now)); // that was the planned restart
+                }
                 self.maintenance = on;
                 self.dispatch(now, out);
             }
@@ -152,6 +155,7 @@ impl Machine {
             server,
             since: now,
             epoch,
+            batch: None,
             reserved_slot,
             trial,
             counted: false,
@@ -161,6 +165,7 @@ impl Machine {
         self.timers.insert((call.timer, index));
         self.work_in_flight += call.place.work;
         self.pending += 1;
+        self.enter(now, index, server);
         out.push(Action::Admit { call: id, server });
     }
 

@@ -105,9 +105,11 @@ impl Machine {
         Some(Span::from_secs_f64(in_flight + by_rank.min(by_share)))
     }
 
-    /// Time until all that is held now is in, with its follow-ups.
+    /// Time until all that is held now is in, with its follow-ups. While the first clients are let in the pool never does
+    /// all that it can, and its rate is what it does.
     pub(super) fn all_in(&self, now: Nanos) -> Option<Span> {
-        let rate = self.pace(now)?;
+        let recovering = || self.servers.iter().filter_map(|server| server.recovery.rate(now)).reduce(|a, b| a + b);
+        let rate = self.pace(now).or_else(recovering)?;
         let new = self.queues.work(Class::NewSession)
             + u64::from(self.queues.count(Class::NewSession)) * self.sessions.follow_ups();
         let held = new

@@ -100,6 +100,14 @@ impl World {
         }
     }
 
+    /// A gate that has begun so long ago that it lets clients in without batches.
+    pub fn warm(plan: Plan) -> World {
+        let wait = plan.client_timeout + Span(1);
+        let mut world = World::new(plan);
+        world.advance(wait);
+        world
+    }
+
     /// Swaps in a plan, perhaps with other servers.
     pub fn apply(&mut self, plan: Plan) {
         let before = self.machine.snapshot(self.now).servers;
@@ -235,6 +243,8 @@ impl World {
             let left = if all_pass { u32::MAX } else { self.left_over[index] };
             self.left_over[index] = left.min(server.in_flight);
             assert!(server.orphans <= server.in_flight);
+            let batch = server.recovery.as_ref();
+            assert!(batch.is_none_or(|batch| batch.complete <= batch.begun), "{batch:?}");
         }
         for call in self.held() {
             let (arrived, arrival) = self.arrivals[&call];
