@@ -1,22 +1,26 @@
-"""The compiled part of tidegate: a handle for the gate, and the closed lists of words.
+"""The compiled part of tidegate: a handle for the gate, storms in virtual time, and the closed lists of words.
 
 Everything crosses the boundary as JSON with ``"format": 1`` or as plain numbers and texts. Every blocking call releases
-the GIL. Nothing here calls back into Python.
+the GIL. Nothing here calls back into Python, but for the progress of a simulation.
 """
 
+from collections.abc import Callable
 from typing import final
 
 __all__ = [
     "Gate",
     "GateError",
+    "SpecError",
     "__version__",
     "build_info",
     "build_profile",
     "check_learned",
     "check_plan",
+    "check_spec",
     "classes",
     "ends",
     "reasons",
+    "simulate",
 ]
 
 __version__: str
@@ -36,6 +40,16 @@ class GateError(Exception):
 
     slug: str
     message: str
+    hint: str
+
+class SpecError(Exception):
+    """A spec or a policy cannot be played.
+
+    ``args`` is ``(message, path, hint)``: one sentence, the path of the field, and what to do about it.
+    """
+
+    message: str
+    path: str
     hint: str
 
 @final
@@ -84,6 +98,16 @@ def check_plan(plan: bytes) -> None:
 
 def check_learned(plan: bytes, learned: bytes) -> None:
     """Raise :exc:`GateError` when a gate with ``plan`` may not begin with what was ``learned``."""
+
+def check_spec(spec: bytes) -> None:
+    """Refuse what :func:`simulate` would refuse, playing nothing. Raises :exc:`SpecError`."""
+
+def simulate(spec: bytes, policy: str | bytes, progress: Callable[[float], object] | None = None) -> str:
+    """Play ``spec`` (JSON, format 1) under ``policy`` (its name, or JSON); return a report as JSON.
+
+    ``progress`` is called about ten times a second with the share that is over, 0 to 1; what it raises ends the run.
+    Raises :exc:`SpecError`.
+    """
 
 def reasons() -> list[str]:
     """Return the words for why a call is turned away, in order of declaration."""
