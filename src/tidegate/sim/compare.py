@@ -13,7 +13,16 @@ from tidegate.sim.policies import BEST_HAPROXY, BUILT_IN, Haproxy, KbManual, Pol
 from tidegate.sim.scenario import Scenario
 from tidegate.sim.spec import compile_policy, compile_spec
 
-__all__ = ["Tell", "names_of", "policies_of", "rehearse", "rehearse_all", "rehearse_policy", "scenario_json"]
+__all__ = [
+    "Tell",
+    "names_of",
+    "policies_of",
+    "rehearse",
+    "rehearse_all",
+    "rehearse_policy",
+    "scenario_json",
+    "with_time_for",
+]
 
 Tell = Callable[[str, float], None]
 """Told which run is on, and which share of everything is done."""
@@ -21,7 +30,7 @@ Tell = Callable[[str, float], None]
 _OTHER_SEED = 1_000_003
 """Added to the seed for the search: what is chosen on a storm must not be judged on the same."""
 _POLLS_MAX = 10_000_000
-"""A manual restart of very many hosts takes days; one that takes more polls than this ends with the window."""
+"""A restart of very many hosts by hand takes days; one that takes more polls than this ends with the window."""
 
 
 def policies_of(scenario: Scenario) -> dict[str, Policy]:
@@ -75,10 +84,22 @@ def rehearse_policy(scenario: Scenario, name: str, policy: Policy, tell: Tell) -
     not_before_s = 0.0
     if isinstance(policy, KbManual):
         not_before_s = scenario.down_until_s
-        scenario = _with_time_for(policy, scenario)
+        scenario = with_time_for(policy, scenario) or scenario
     spec = compile_spec(scenario, not_before_s=not_before_s)
     result = engine.play(spec, compile_policy(policy), lambda share: tell(name, share))
     return {**result, "policy": name}
+
+
+def with_time_for(policy: KbManual, scenario: Scenario) -> Scenario | None:
+    """Return the storm with the time that the pauses of a restart by hand take; ``None`` when that cannot be played."""
+    run = scenario.scenario
+    pauses_s = math.ceil(scenario.host_count / policy.batch) * policy.pause.seconds
+    needed_s = run.window.seconds + scenario.down_until_s + pauses_s
+    polls = sum(hosts.count / 2 * needed_s / hosts.poll.every.seconds for hosts in scenario.hosts.values())
+    if polls > _POLLS_MAX:
+        return None
+    longer = needed_s / run.window.seconds
+    return scenario.played_with(window_s=needed_s, sample_s=run.sample.seconds * longer)
 
 
 def scenario_json(scenario: Scenario) -> Json:
@@ -92,17 +113,6 @@ def scenario_json(scenario: Scenario) -> Json:
         "best_in_flight": scenario.best_in_flight,
         "best_rate": round(scenario.best_rate, 3),
     }
-
-
-def _with_time_for(policy: KbManual, scenario: Scenario) -> Scenario:
-    run = scenario.scenario
-    pauses_s = math.ceil(scenario.host_count / policy.batch) * policy.pause.seconds
-    needed_s = run.window.seconds + scenario.down_until_s + pauses_s
-    polls = sum(hosts.count / 2 * needed_s / hosts.poll.every.seconds for hosts in scenario.hosts.values())
-    if polls > _POLLS_MAX:
-        return scenario
-    longer = needed_s / run.window.seconds
-    return scenario.played_with(window_s=needed_s, sample_s=run.sample.seconds * longer)
 
 
 def _search(scenario: Scenario, tell: Tell) -> tuple[Haproxy, Json]:

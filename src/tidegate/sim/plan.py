@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tidegate.sim.compare import Tell, policies_of, rehearse_policy, scenario_json
+from tidegate.sim.compare import Tell, policies_of, rehearse_policy, scenario_json, with_time_for
 from tidegate.sim.engine import Json
 from tidegate.sim.policies import KbManual
 from tidegate.sim.scenario import Hosts, Scenario, ScenarioTable, Server
@@ -18,8 +18,6 @@ _ARTICLE = ((10, 120), (5, 180))
 """KB 412434: 5 to 10 hosts every 2 to 3 minutes; its quickest and its slowest form."""
 _SEEDS = 3
 """A way to restart by hand must work with so many seeds."""
-_HOSTS_MAX = 10_000
-"""With more hosts a restart by hand takes hours at best; it is reckoned, not played."""
 
 
 def storm_of(hosts: int, server: Server, timeout: Duration) -> Scenario:
@@ -77,25 +75,25 @@ def _fastest(scenario: Scenario, tell: Tell) -> tuple[Json | None, int]:
     """
     hosts = scenario.host_count
     ways = sorted((_pauses_s(hosts, batch, pause), batch, pause) for batch in _BATCHES for pause in _PAUSES_S)
-    if hosts > _HOSTS_MAX:
-        return _by_hand(scenario, ways[0][1], ways[0][2], _SEEDS, tell), 0
     best: Json | None = None
     for index, (pauses_s, batch, pause_s) in enumerate(ways):
         if best is not None and scenario.down_until_s + pauses_s >= best["last_connected_s"]:
             return best, index
         way = _by_hand(scenario, batch, pause_s, _SEEDS, _span(tell, index / len(ways), (index + 1) / len(ways)))
+        if not way["played"]:
+            return best or way, index
         if way["clean"] and (best is None or way["last_connected_s"] < best["last_connected_s"]):
             best = way
     return best, len(ways)
 
 
 def _by_hand(scenario: Scenario, batch: int, pause_s: int, seeds: int, tell: Tell) -> Json:
-    """Return what comes of a restart by hand, the worst of ``seeds``; reckoned where there are too many hosts."""
+    """Return what comes of a restart by hand, the worst of ``seeds``; its pauses alone where it takes too long."""
     policy = KbManual(kind="kb-manual", batch=batch, pause=Duration.from_seconds(pause_s))
-    way: Json = {"batch": batch, "pause_s": pause_s, "played": scenario.host_count <= _HOSTS_MAX, "clean": True}
+    way: Json = {"batch": batch, "pause_s": pause_s, "played": with_time_for(policy, scenario) is not None}
     if not way["played"]:
-        at_least = scenario.down_until_s + _pauses_s(scenario.host_count, batch, pause_s)
-        return {**way, "last_connected_s": at_least, "clean": None}
+        pauses_s = _pauses_s(scenario.host_count, batch, pause_s)
+        return {**way, "clean": None, "last_connected_s": scenario.down_until_s + pauses_s}
     last: float | None = 0.0
     first = scenario.scenario.seed
     for seed in range(first, first + seeds):
@@ -103,8 +101,8 @@ def _by_hand(scenario: Scenario, batch: int, pause_s: int, seeds: int, tell: Tel
         ends = run["last_connected_s"]
         last = None if last is None or ends is None else max(last, ends)
         if ends is None or sum(run["failed_attempts"].values()) or run["wasted_work"]:
-            return {**way, "last_connected_s": last, "clean": False}
-    return {**way, "last_connected_s": last}
+            return {**way, "clean": False, "last_connected_s": last}
+    return {**way, "clean": True, "last_connected_s": last}
 
 
 def _pauses_s(hosts: int, batch: int, pause_s: int) -> int:
