@@ -41,7 +41,7 @@ def test_all_policies_as_json(run: Run, engine: FakeEngine) -> None:
     assert {"format", "scenario", "policies"} == set(value)
     assert list(value["policies"]) == [
         "none", "kb-manual", "nginx-conn", "nginx-req", "haproxy-default", "haproxy-best", "envoy-adaptive",
-        "envoy-admission", "tidegate",
+        "envoy-admission", "tidegate", "haproxy-misset",
     ]  # fmt: skip
     assert all(set(one) >= PROMISED for one in value["policies"].values())
 
