@@ -22,6 +22,7 @@ LEARNED = {
     "servers": [{"name": "a", "limit": 22, "base_ns": 500_000_000}],
     "costs": [[2048, 330]],
     "patience": [],
+    "absence_ns": None,
     "follow_ups_milli": 1000,
 }
 

@@ -106,6 +106,7 @@ impl Learned {
             ("cost of an operation", self.costs.iter().all(|(_, milli)| (1..=1_000_000).contains(milli))),
             ("list of patience", few(self.patience.len())),
             ("patience of a kind of clients", self.patience.iter().all(|(_, span)| sane(*span))),
+            ("absence of clients", self.absence.is_none_or(sane)),
             ("work of a session", self.follow_ups_milli <= 1_000_000),
         ];
         parts.iter().find(|(_, fine)| !fine).map_or(Ok(()), |(part, _)| Err(LearnedError::Absurd(part)))
@@ -130,6 +131,7 @@ mod tests {
             servers: vec![server],
             costs: vec![(OperationKey(7), 330)],
             patience: vec![(KindKey(7), Span::secs(30))],
+            absence: Some(Span::secs(11)),
             follow_ups_milli: 1000,
         };
         change(&mut learned);
@@ -147,6 +149,7 @@ mod tests {
         assert!(refused(|l| l.servers[0].base = Span::ZERO).is_some());
         assert!(refused(|l| l.costs[0].1 = 0).is_some());
         assert!(refused(|l| l.patience[0].1 = Span::secs(7200)).is_some());
+        assert!(refused(|l| l.absence = Some(Span::ZERO)).is_some());
         assert!(refused(|l| l.follow_ups_milli = u32::MAX).is_some());
         assert!(refused(|l| l.costs = vec![(OperationKey(7), 330); 5000]).is_some());
     }
