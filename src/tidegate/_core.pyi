@@ -96,6 +96,9 @@ class Gate:
 def check_plan(plan: bytes) -> None:
     """Refuse what :meth:`Gate.start` would refuse, binding nothing. Raises :exc:`GateError`."""
 
+def check_learned(plan: bytes, learned: bytes) -> None:
+    """Raise :exc:`GateError` when a gate with ``plan`` may not begin with what was ``learned``."""
+
 def check_spec(spec: bytes) -> None:
     """Refuse what :func:`simulate` would refuse, playing nothing. Raises :exc:`SpecError`."""
 
@@ -105,9 +108,6 @@ def simulate(spec: bytes, policy: str | bytes, progress: Callable[[float], objec
     ``progress`` is called about ten times a second with the share that is over, 0 to 1; what it raises ends the run.
     Raises :exc:`SpecError`.
     """
-
-def check_learned(plan: bytes, learned: bytes) -> None:
-    """Raise :exc:`GateError` when a gate with ``plan`` may not begin with what was ``learned``."""
 
 def reasons() -> list[str]:
     """Return the words for why a call is turned away, in order of declaration."""

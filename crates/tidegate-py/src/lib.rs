@@ -40,9 +40,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SpecError", module.py().get_type::<error::SpecError>())?;
     module.add_class::<gate::Gate>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
+    module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
     module.add_function(wrap_pyfunction!(sim::simulate, module)?)?;
     module.add_function(wrap_pyfunction!(sim::check_spec, module)?)?;
-    module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
     module.add_function(wrap_pyfunction!(reasons, module)?)?;
     module.add_function(wrap_pyfunction!(classes, module)?)?;
     module.add_function(wrap_pyfunction!(ends, module)?)
