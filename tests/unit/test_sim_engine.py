@@ -46,7 +46,7 @@ def test_every_policy_is_known_to_the_compiled_module() -> None:
     [
         (json.dumps({**json.loads(SPEC), "windows": 1}).encode(), TIDEGATE, "windows"),
         (SPEC, {"kind": "zzz"}, "zzz"),
-        (SPEC, {"kind": "haproxy", "maxconn": 0}, "maxconn"),
+        (SPEC, {"kind": "haproxy", "maxconn": 0, "timeout_queue_s": 5.0}, "maxconn"),
     ],
 )
 def test_what_is_refused(spec: bytes, policy: dict[str, object], words: str) -> None:
