@@ -51,13 +51,14 @@ def figures_table(scenario: dict[str, Any], runs: dict[str, dict[str, Any]]) -> 
         title=f"{scenario['title']}: {scenario['hosts']} hosts",
         caption=f"{least}{knee}; seed {scenario['seed']}; simulated.",
         box=box.SIMPLE_HEAD,
+        padding=(0, 0, 0, 1),
         pad_edge=False,
     )
     table.add_column("policy", no_wrap=True)
     # Broken where they are, so that the table fits on 80 columns.
-    for heading in ("hosts\nin", "last in\n(s)", "half in\n(s)", "timed\nout", "turned\naway", "refused,\nbroken"):
+    for heading in ("hosts\nin", "last\nin (s)", "half\nin (s)", "timed\nout", "turned\naway", "refused\nbroken"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("wasted\nwork", "most in\nflight"):
+    for heading in ("wasted\nwork", "peak in\nflight"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, run in runs.items():
         failed = run["failed_attempts"]
