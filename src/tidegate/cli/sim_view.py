@@ -58,7 +58,7 @@ def figures_table(scenario: dict[str, Any], runs: dict[str, dict[str, Any]]) -> 
     # Broken where they are, so that the table fits on 80 columns.
     for heading in ("hosts\nin", "last\nin (s)", "half\nin (s)", "timed\nout", "turned\naway", "refused\nbroken"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("wasted\nwork", "peak in\nflight"):
+    for heading in ("wasted\nwork", "in\nflight"):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, run in runs.items():
         failed = run["failed_attempts"]
