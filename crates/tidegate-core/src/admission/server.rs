@@ -10,9 +10,10 @@ use super::plan::ServerPlan;
 use super::snapshot::{Phase, ServerSnapshot};
 use crate::limit::{LimitCause, LimitMode, LimitView};
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 
 /// One server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Server {
     pub name: String,
     pub limit: u32,
@@ -28,7 +29,7 @@ pub(super) struct Server {
 }
 
 /// How a server that is down is tried.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Retry {
     pub at: Nanos,
     /// A call is trying now.
