@@ -90,6 +90,7 @@ impl Machine {
         match event {
             Event::Arrive(arrival) => {
                 self.arrive(now, arrival, out);
+                return;
             }
             Event::ClientGone(call) => self.client_gone(now, call, out),
             Event::Connected(call) => self.connected(now, call, out),

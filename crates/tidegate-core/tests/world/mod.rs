@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::admission::*;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
+use tidegate_core::trace::{Begin, Step, TRACE_FORMAT, Told, Writer};
 
 /// A plan with the documented defaults and one server called `a`.
 pub fn plan(limit: u32) -> Plan {
@@ -78,6 +79,8 @@ pub struct World {
     /// What may be in flight beyond the limits: left over from a bypass or a larger limit, never growing.
     pub left_over: Vec<u32>,
     pub mode: Mode,
+    /// What the machine is told, while that is recorded.
+    pub trace: Option<(Writer, Vec<u8>)>,
 }
 
 impl World {
@@ -97,6 +100,29 @@ impl World {
             left_over: vec![0; limits.len()],
             limits,
             mode,
+            trace: None,
+        }
+    }
+
+    /// Begins a trace with the machine as it is now.
+    pub fn record(&mut self) {
+        let (machine, now) = (self.machine.clone(), self.now);
+        let begin = Begin { format: TRACE_FORMAT, version: "test".into(), service: "test".into(), now, machine };
+        let (mut writer, mut lines) = (Writer::default(), Vec::new());
+        writer.begin(&begin, &mut lines).unwrap();
+        self.trace = Some((writer, lines));
+    }
+
+    /// Ends the trace and gives it out.
+    pub fn recorded(&mut self) -> Vec<u8> {
+        let (mut writer, mut lines) = self.trace.take().unwrap();
+        writer.end(false, &mut lines).unwrap();
+        lines
+    }
+
+    fn note(&mut self, told: Told, said: &[Action]) {
+        if let Some((writer, lines)) = &mut self.trace {
+            writer.step(Step::new(self.now, told, said), lines).unwrap();
         }
     }
 
@@ -108,13 +134,15 @@ impl World {
         self.limits = plan.servers.iter().map(|server| server.limit.most()).collect();
         self.mode = plan.mode;
         let mut out = Vec::new();
-        self.machine.apply(self.now, plan, &mut out).unwrap();
+        self.machine.apply(self.now, plan.clone(), &mut out).unwrap();
+        self.note(Told::Plan(Box::new(plan)), &out);
         self.take(out);
     }
 
     pub fn arrive(&mut self, arrival: Arrival) -> CallId {
         let mut out = Vec::new();
         let id = self.machine.arrive(self.now, arrival, &mut out);
+        self.note(Told::Event(Event::Arrive(arrival)), &out);
         assert_eq!(out[0].call(), id, "the first action is about the new call: {out:?}");
         assert!(!matches!(out[0], Action::Expire { .. } | Action::Observed { .. }));
         assert!(self.arrivals.insert(id, (self.now, arrival)).is_none(), "ids are never reused while live");
@@ -140,6 +168,7 @@ impl World {
         let unknown = self.machine.snapshot(self.now).counters.unknown_call;
         let mut out = Vec::new();
         self.machine.on_event(self.now, event, &mut out);
+        self.note(Told::Event(event), &out);
         if let Event::Done(call, Outcome::ConnectFailed) = event {
             let again = out.iter().any(|action| action.call() == call);
             let late = self.machine.snapshot(self.now).counters.unknown_call > unknown;
