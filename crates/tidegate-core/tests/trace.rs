@@ -5,8 +5,8 @@ mod world;
 
 use proptest::prelude::*;
 use tidegate_core::admission::*;
-use tidegate_core::time::Span;
-use tidegate_core::trace::{Report, TraceError, replay};
+use tidegate_core::time::{Nanos, Span};
+use tidegate_core::trace::{Report, Taped, TraceError, Writer, replay};
 use world::{World, arrival, plan};
 
 /// A short storm, recorded from its second call on.
@@ -47,16 +47,31 @@ fn a_whole_trace_replays() {
 
 #[test]
 fn another_machine_is_found_at_the_event_where_it_differs() {
-    let mut world = World::new(plan(1));
-    world.record();
-    world.arrive(arrival(0, Role::Open));
-    world.machine.apply(world.now, plan(2), &mut Vec::new()).unwrap(); // which the trace does not say
-    world.arrive(arrival(1, Role::Open));
-    let report = played(&world.recorded()).unwrap();
-    assert!(!report.identical);
+    let machine = |limit| Taped::new(Machine::new(plan(limit), None, Nanos(0)).unwrap());
+    let (mut one, mut two) = (machine(1), machine(2));
+    let begin = one.record("s", Nanos(0)).unwrap();
+    two.record("s", Nanos(0)).unwrap();
+    for client in 0..3 {
+        two.arrive(Nanos(client), arrival(client, Role::Open), &mut Vec::new());
+    }
+    // As if the machine with one slot had said what the one with two slots did.
+    let (mut writer, mut trace, mut steps) = (Writer::default(), Vec::new(), Vec::new());
+    two.take(&mut steps);
+    writer.begin(&begin, &mut trace).unwrap();
+    steps.into_iter().for_each(|step| writer.step(step, &mut trace).unwrap());
+    writer.end(false, &mut trace).unwrap();
+    let report = played(&trace).unwrap();
     let difference = report.first_difference.unwrap();
-    assert_eq!(difference.event, 2);
+    assert_eq!((report.identical, report.events, difference.event), (false, 2, 2));
     assert!(matches!(difference.said[0], Action::Hold { .. }), "{difference:?}");
+}
+
+#[test]
+fn one_records_at_a_time() {
+    let mut machine = Taped::new(Machine::new(plan(1), None, Nanos(0)).unwrap());
+    assert!(machine.record("s", Nanos(0)).is_some() && machine.record("s", Nanos(0)).is_none());
+    machine.stop();
+    assert!(machine.record("s", Nanos(0)).is_some());
 }
 
 #[test]

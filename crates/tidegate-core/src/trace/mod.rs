@@ -5,7 +5,7 @@
 //! time, what was told, a digest of the actions that it gave), and `end` (how many steps, a checksum of all lines before).
 //! A recording that could not keep up ends with `cut` instead, and is refused like one without an end.
 //!
-//! - [`Tape`]: where steps are kept until somebody has time to write them; [`Writer`]: turns them into lines.
+//! - [`Taped`]: a machine whose steps are noted until somebody has time to write them; [`Writer`]: makes them lines.
 //! - [`replay`]: reads a trace and plays it again.
 
 mod digest;
@@ -20,4 +20,4 @@ pub use lines::{Begin, TRACE_FORMAT, Told, Writer};
 #[cfg(fuzzing)]
 pub use read::seal;
 pub use replay::{Difference, Report, replay};
-pub use tape::{Step, Tape};
+pub use tape::{Step, Taped};

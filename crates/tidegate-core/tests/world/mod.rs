@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::admission::*;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
-use tidegate_core::trace::{Begin, Step, TRACE_FORMAT, Told, Writer};
+use tidegate_core::trace::{Taped, Writer};
 
 /// A plan with the documented defaults and one server called `a`.
 pub fn plan(limit: u32) -> Plan {
@@ -65,7 +65,7 @@ pub enum Fate {
 
 /// The machine, the calls it knows of, and what became of them.
 pub struct World {
-    pub machine: Machine,
+    pub machine: Taped,
     pub now: Nanos,
     pub fates: BTreeMap<CallId, Fate>,
     /// The calls of `fates` that are held or in flight, so that checks walk over live calls only.
@@ -79,15 +79,15 @@ pub struct World {
     /// What may be in flight beyond the limits: left over from a bypass or a larger limit, never growing.
     pub left_over: Vec<u32>,
     pub mode: Mode,
-    /// What the machine is told, while that is recorded.
-    pub trace: Option<(Writer, Vec<u8>)>,
+    /// The lines of a trace, while one is recorded.
+    pub trace: (Writer, Vec<u8>),
 }
 
 impl World {
     pub fn new(plan: Plan) -> World {
         let limits: Vec<u32> = plan.servers.iter().map(|server| server.limit.most()).collect();
         let mode = plan.mode;
-        let machine = Machine::new(plan, None, Nanos(0)).unwrap();
+        let machine = Taped::new(Machine::new(plan, None, Nanos(0)).unwrap());
         World {
             machine,
             now: Nanos(0),
@@ -100,30 +100,24 @@ impl World {
             left_over: vec![0; limits.len()],
             limits,
             mode,
-            trace: None,
+            trace: Default::default(),
         }
     }
 
     /// Begins a trace with the machine as it is now.
     pub fn record(&mut self) {
-        let (machine, now) = (self.machine.clone(), self.now);
-        let begin = Begin { format: TRACE_FORMAT, version: "test".into(), service: "test".into(), now, machine };
-        let (mut writer, mut lines) = (Writer::default(), Vec::new());
-        writer.begin(&begin, &mut lines).unwrap();
-        self.trace = Some((writer, lines));
+        let begin = self.machine.record("test", self.now).unwrap();
+        self.trace.0.begin(&begin, &mut self.trace.1).unwrap();
     }
 
     /// Ends the trace and gives it out.
     pub fn recorded(&mut self) -> Vec<u8> {
-        let (mut writer, mut lines) = self.trace.take().unwrap();
-        writer.end(false, &mut lines).unwrap();
+        let (mut writer, mut lines) = std::mem::take(&mut self.trace);
+        let mut steps = Vec::new();
+        let cut = self.machine.take(&mut steps);
+        steps.into_iter().for_each(|step| writer.step(step, &mut lines).unwrap());
+        writer.end(cut, &mut lines).unwrap();
         lines
-    }
-
-    fn note(&mut self, told: Told, said: &[Action]) {
-        if let Some((writer, lines)) = &mut self.trace {
-            writer.step(Step::new(self.now, told, said), lines).unwrap();
-        }
     }
 
     /// Swaps in a plan, perhaps with other servers.
@@ -134,15 +128,13 @@ impl World {
         self.limits = plan.servers.iter().map(|server| server.limit.most()).collect();
         self.mode = plan.mode;
         let mut out = Vec::new();
-        self.machine.apply(self.now, plan.clone(), &mut out).unwrap();
-        self.note(Told::Plan(Box::new(plan)), &out);
+        self.machine.apply(self.now, plan, &mut out).unwrap();
         self.take(out);
     }
 
     pub fn arrive(&mut self, arrival: Arrival) -> CallId {
         let mut out = Vec::new();
         let id = self.machine.arrive(self.now, arrival, &mut out);
-        self.note(Told::Event(Event::Arrive(arrival)), &out);
         assert_eq!(out[0].call(), id, "the first action is about the new call: {out:?}");
         assert!(!matches!(out[0], Action::Expire { .. } | Action::Observed { .. }));
         assert!(self.arrivals.insert(id, (self.now, arrival)).is_none(), "ids are never reused while live");
@@ -168,7 +160,6 @@ impl World {
         let unknown = self.machine.snapshot(self.now).counters.unknown_call;
         let mut out = Vec::new();
         self.machine.on_event(self.now, event, &mut out);
-        self.note(Told::Event(event), &out);
         if let Event::Done(call, Outcome::ConnectFailed) = event {
             let again = out.iter().any(|action| action.call() == call);
             let late = self.machine.snapshot(self.now).counters.unknown_call > unknown;
