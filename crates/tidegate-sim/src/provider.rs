@@ -197,6 +197,13 @@ impl Provider {
         self.backlog.clear();
     }
 
+    /// Its capacity changes: from `now` on another law holds, for the jobs that run too.
+    pub fn change(&mut self, now: Nanos, law: Law, done: &mut Vec<Done>) {
+        self.advance(now, done);
+        self.model.law = law;
+        self.balance();
+    }
+
     /// Jobs that run.
     pub fn running(&self) -> usize {
         self.fast.len() + self.slow.len()

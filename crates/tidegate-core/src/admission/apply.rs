@@ -16,7 +16,7 @@ impl Machine {
     /// The plan is not one; nothing was changed.
     pub fn apply(&mut self, now: Nanos, plan: Plan, out: &mut Vec<Action>) -> Result<(), PlanError> {
         plan.check()?;
-        let moved = self.move_servers(&plan);
+        let moved = self.move_servers(now, &plan);
         let at = |server: ServerId| moved.get(usize::from(server.0)).copied().flatten();
         self.sessions.resize(plan.sessions_max as usize);
         self.sessions.move_servers(at);
@@ -42,14 +42,16 @@ impl Machine {
     }
 
     /// Builds the new pool; says for each old server where it stands now.
-    fn move_servers(&mut self, plan: &Plan) -> Vec<Option<ServerId>> {
+    fn move_servers(&mut self, now: Nanos, plan: &Plan) -> Vec<Option<ServerId>> {
         let place_of = |name: &str| plan.servers.iter().position(|server| server.name == name);
         let moved = self.servers.iter().map(|old| place_of(&old.name).map(|new| ServerId(new as u16))).collect();
         let old = std::mem::take(&mut self.servers);
-        self.servers = plan.servers.iter().map(Server::new).collect();
-        for server in old {
-            if let Some(new) = self.servers.iter_mut().find(|new| new.name == server.name) {
-                *new = Server { limit: new.limit, ..server };
+        self.servers = plan.servers.iter().map(|server| Server::new(server, None, now)).collect();
+        for mut server in old {
+            let Some(at) = place_of(&server.name) else { continue };
+            if let (Some(new), Some(plan)) = (self.servers.get_mut(at), plan.servers.get(at)) {
+                server.replan(plan, now);
+                *new = server;
             }
         }
         moved

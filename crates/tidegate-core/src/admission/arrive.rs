@@ -76,7 +76,8 @@ impl Machine {
             Class::Renewal => arrival.token_expiry.unwrap_or(now).0 / 1_000_000,
             _ => 0,
         };
-        let work = u64::from(arrival.cost_milli.clamp(1, 1_000_000));
+        let configured = arrival.cost_milli.clamp(1, 1_000_000);
+        let work = u64::from(self.costs.expected(arrival.operation, configured));
         Place { class, bound, client: arrival.client, key, order: self.arrivals, work }
     }
 

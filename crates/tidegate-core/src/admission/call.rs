@@ -1,6 +1,6 @@
 //! The table of live calls.
 
-use super::event::{Arrival, CallId, Class, ServerId, SessionKey};
+use super::event::{Arrival, CallId, Class, OperationKey, ServerId, SessionKey};
 use crate::queue::Place;
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ pub(super) enum State {
 pub(super) struct InFlight {
     pub server: ServerId,
     pub since: Nanos,
+    /// Which limit of the server it was admitted under.
+    pub epoch: u32,
     /// It holds the reserved slot of the probes.
     pub reserved_slot: bool,
     /// It tries whether a server that is down is back.
@@ -35,6 +37,9 @@ pub(super) struct InFlight {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     pub place: Place,
+    pub operation: OperationKey,
+    /// Its cost as configured, in thousandths of a unit.
+    pub configured: u32,
     pub session: Option<SessionKey>,
     pub arrived: Nanos,
     pub deadline: Nanos,
@@ -55,6 +60,8 @@ impl Call {
     pub fn new(now: Nanos, arrival: &Arrival, place: Place, client_timeout: Span, opens: bool) -> Call {
         Call {
             place,
+            operation: arrival.operation,
+            configured: arrival.cost_milli.clamp(1, 1_000_000),
             session: arrival.session,
             arrived: now,
             deadline: arrival.deadline.unwrap_or(Nanos::NEVER).min(now + client_timeout),

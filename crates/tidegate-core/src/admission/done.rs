@@ -78,6 +78,7 @@ impl Machine {
             self.count(index);
             let Some(call) = self.free(index) else { return };
             self.learn(now, &call, in_flight, outcome, out);
+            self.adapt(now, &call, in_flight, outcome);
         }
         self.dispatch(now, out);
     }
@@ -90,6 +91,7 @@ impl Machine {
         self.work_in_flight -= call.place.work;
         if let Some(server) = self.servers.get_mut(usize::from(in_flight.server.0)) {
             server.give_back(in_flight.reserved_slot, in_flight.orphan, in_flight.trial);
+            server.end(in_flight.since, index);
         }
         Some(call)
     }
@@ -136,6 +138,7 @@ impl Machine {
         let retry_at = now + self.plan.retry_server.mul_f64(self.rng.uniform(0.8, 1.2));
         if let Some(server) = self.servers.get_mut(usize::from(at.server.0)) {
             server.give_back(at.reserved_slot, at.orphan, at.trial);
+            server.end(at.since, index);
             server.failed(retry_at, at.trial);
         }
         let give_up = self.calls.get(index).map_or(now, |call| self.give_up(call));

@@ -1,6 +1,7 @@
 //! What a machine has learned and its successor may begin with (DESIGN: learned state carries `format = 1`).
 
 use super::event::{KindKey, OperationKey};
+use super::machine::Machine;
 use crate::time::Span;
 use serde::{Deserialize, Serialize};
 
@@ -34,4 +35,17 @@ pub struct Learned {
     pub patience: Vec<(KindKey, Span)>,
     /// Expected work of a session between opening and settling, in thousandths of a unit.
     pub follow_ups_milli: u32,
+}
+
+impl Machine {
+    /// What the next machine of this service may begin with.
+    pub fn learned(&self) -> Learned {
+        Learned {
+            format: LEARNED_FORMAT,
+            servers: self.servers.iter().filter_map(|server| server.learned()).collect(),
+            costs: self.costs.remember(),
+            patience: Vec::new(),
+            follow_ups_milli: self.sessions.follow_ups() as u32,
+        }
+    }
 }

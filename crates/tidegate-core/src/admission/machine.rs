@@ -9,12 +9,12 @@
 use super::call::{Call, Calls, InFlight, State};
 use super::client::Clients;
 use super::event::{Action, CallId, Class, Event, ServerId};
-use super::learned::{LEARNED_FORMAT, Learned};
-use super::plan::{Mode, Plan, PlanError};
+use super::learned::Learned;
+use super::plan::{Mode, Plan, PlanError, ServerPlan};
 use super::server::Server;
 use super::share::Shares;
 use super::snapshot::Counters;
-use crate::limit::Rate;
+use crate::limit::{Costs, Rate};
 use crate::queue::Queues;
 use crate::reason::Reason;
 use crate::rng::Rng;
@@ -34,6 +34,7 @@ pub struct Machine {
     pub(super) servers: Vec<Server>,
     pub(super) shares: Shares,
     pub(super) rate: Rate,
+    pub(super) costs: Costs,
     pub(super) rng: Rng,
     pub(super) timers: BTreeSet<(Nanos, u32)>,
     pub(super) counters: Counters,
@@ -57,15 +58,20 @@ impl Machine {
     /// The plan is not one.
     pub fn new(plan: Plan, learned: Option<&Learned>, now: Nanos) -> Result<Machine, PlanError> {
         plan.check()?;
-        let _ = learned;
+        let server = |plan: &ServerPlan| {
+            let known = learned.and_then(|learned| learned.servers.iter().find(|known| known.name == plan.name));
+            Server::new(plan, known, now)
+        };
+        let follow_ups = learned.map_or(plan.follow_ups_milli, |learned| learned.follow_ups_milli);
         Ok(Machine {
             calls: Calls::default(),
             queues: Queues::new(plan.servers.len()),
             clients: Clients::new(plan.clients_max as usize, plan.seniority),
-            sessions: Sessions::new(plan.sessions_max as usize, plan.follow_ups_milli),
-            servers: plan.servers.iter().map(Server::new).collect(),
+            sessions: Sessions::new(plan.sessions_max as usize, follow_ups),
+            servers: plan.servers.iter().map(server).collect(),
             shares: Shares::default(),
             rate: Rate::default(),
+            costs: learned.map_or_else(Costs::default, |learned| Costs::remembered(&learned.costs)),
             rng: Rng::new(plan.seed),
             timers: BTreeSet::new(),
             counters: Counters::default(),
@@ -115,17 +121,6 @@ impl Machine {
         self.end_event(now);
     }
 
-    /// What the next machine of this service may begin with.
-    pub fn learned(&self) -> Learned {
-        Learned {
-            format: LEARNED_FORMAT,
-            servers: Vec::new(),
-            costs: Vec::new(),
-            patience: Vec::new(),
-            follow_ups_milli: self.sessions.follow_ups() as u32,
-        }
-    }
-
     pub(super) fn passes_all(&self) -> bool {
         self.bypass || self.plan.mode == Mode::Observe
     }
@@ -141,16 +136,20 @@ impl Machine {
     ) {
         let id = self.calls.id(index);
         let retry = self.plan.retry_server;
-        let at = self.servers.get_mut(usize::from(server.0));
-        let trial = at.is_some_and(|state| state.take(now, reserved_slot, retry));
         let Some(call) = self.calls.get_mut(index) else {
             return;
         };
+        let at = self.servers.get_mut(usize::from(server.0));
+        let (trial, epoch) = at.map_or((false, 0), |state| {
+            let trial = state.take(now, reserved_slot, retry);
+            (trial, state.begin(now, index, call.place.work))
+        });
         self.timers.remove(&(call.timer, index));
         call.timer = now + self.plan.upstream_timeout;
         call.state = State::InFlight(InFlight {
             server,
             since: now,
+            epoch,
             reserved_slot,
             trial,
             counted: false,
@@ -195,5 +194,6 @@ impl Machine {
         let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);
         let waiting = self.passes_all() || (self.queues.total() > 0 && !self.maintenance);
         self.rate.saturated(now, waiting && busy);
+        self.servers.iter_mut().for_each(|server| server.full(waiting));
     }
 }

@@ -4,6 +4,7 @@
 //! admitted, held or turned away. An admitted call takes a slot at one server until that *server* is done, whether or not
 //! the client is still there. When a slot falls free the next held call is chosen: guarantees first, then rank.
 
+mod adapt;
 mod apply;
 mod arrive;
 mod call;

@@ -6,9 +6,10 @@
 //! so by the server in its own words, and their clients log in again.
 
 use super::event::ServerId;
-use super::plan::ServerPlan;
+use super::learned::LearnedServer;
+use super::plan::{LimitPlan, ServerPlan};
 use super::snapshot::{Phase, ServerSnapshot};
-use crate::limit::{LimitCause, LimitMode, LimitView};
+use crate::limit::{Adaptive, LimitCause, LimitMode, LimitView, Terms};
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +17,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Server {
     pub name: String,
+    /// How many calls may be in flight.
     pub limit: u32,
+    /// What finds the limit, if nobody has set it.
+    pub finder: Option<Adaptive>,
     pub in_flight: u32,
     /// Whether the reserved slot of the probes is taken.
     pub probing: bool,
@@ -42,10 +46,17 @@ pub(super) struct Retry {
 const DEAD: u32 = 3;
 
 impl Server {
-    pub fn new(plan: &ServerPlan) -> Server {
+    pub fn new(plan: &ServerPlan, known: Option<&LearnedServer>, now: Nanos) -> Server {
+        let finder = match plan.limit {
+            LimitPlan::Static(_) => None,
+            LimitPlan::Adaptive { most } => {
+                Some(Adaptive::new(most, known.map(|known| (known.limit, known.base.as_secs_f64())), now))
+            }
+        };
         Server {
             name: plan.name.clone(),
-            limit: plan.limit.most(),
+            limit: finder.as_ref().map_or(plan.limit.most(), Adaptive::limit),
+            finder,
             in_flight: 0,
             probing: false,
             orphans: 0,
@@ -100,7 +111,7 @@ impl Server {
         }
     }
 
-    pub fn snapshot(&self, _now: Nanos, maintenance: bool, draining: bool) -> ServerSnapshot {
+    pub fn snapshot(&self, now: Nanos, terms: Terms, maintenance: bool, draining: bool) -> ServerSnapshot {
         let phase = match (draining, maintenance, self.down) {
             (true, _, _) => Phase::Draining,
             (_, true, _) => Phase::Maintenance,
@@ -111,22 +122,70 @@ impl Server {
             name: self.name.clone(),
             phase,
             limit: self.limit,
-            why: LimitView {
-                mode: LimitMode::Static,
-                cause: LimitCause::Start,
-                since: Span::ZERO,
-                best: None,
-                base: None,
-                unit: None,
-                rate_milli: None,
-                next: None,
-            },
+            why: self.why(now, terms),
             recovery: None,
             in_flight: self.in_flight,
             orphans: self.orphans,
             admitted: self.admitted,
             in_flight_max: self.in_flight_max,
         }
+    }
+}
+
+/// The limit and what it is found from.
+impl Server {
+    /// A new plan for it. A limit that is found stays where it is, within the new bound.
+    pub fn replan(&mut self, plan: &ServerPlan, now: Nanos) {
+        match (plan.limit, &mut self.finder) {
+            (LimitPlan::Adaptive { most }, Some(finder)) => finder.bound(most, now),
+            (LimitPlan::Adaptive { most }, none) => *none = Some(Adaptive::new(most, None, now)),
+            (LimitPlan::Static(_), finder) => *finder = None,
+        }
+        self.limit = self.finder.as_ref().map_or(plan.limit.most(), Adaptive::limit);
+    }
+
+    /// A call was admitted.
+    pub fn begin(&mut self, now: Nanos, index: u32, work: u64) -> u32 {
+        self.finder.as_mut().map_or(0, |finder| finder.begin(now, index, work))
+    }
+
+    /// A call has given its slot back.
+    pub fn end(&mut self, since: Nanos, index: u32) {
+        self.finder.iter_mut().for_each(|finder| finder.end(since, index));
+    }
+
+    /// Whether somebody waits: with no slot free, the limit is what keeps them.
+    pub fn full(&mut self, waiting: bool) {
+        let full = waiting && self.down.is_none() && self.load() >= self.limit;
+        self.finder.iter_mut().for_each(|finder| finder.full(full));
+    }
+
+    /// Looks at how things are; the limit may change.
+    pub fn judge(&mut self, now: Nanos, terms: Terms) {
+        if let Some(finder) = &mut self.finder {
+            finder.judge(now, terms);
+            self.limit = finder.limit();
+        }
+    }
+
+    /// What a later run may begin with.
+    pub fn learned(&self) -> Option<LearnedServer> {
+        let (limit, base) = self.finder.as_ref()?.remember()?;
+        Some(LearnedServer { name: self.name.clone(), limit, base: Span::from_secs_f64(base) })
+    }
+
+    fn why(&self, now: Nanos, terms: Terms) -> LimitView {
+        let set = || LimitView {
+            mode: LimitMode::Static,
+            cause: LimitCause::Start,
+            since: Span::ZERO,
+            best: None,
+            base: None,
+            unit: None,
+            rate_milli: None,
+            next: None,
+        };
+        self.finder.as_ref().map_or_else(set, |finder| finder.view(now, terms))
     }
 }
 

@@ -155,6 +155,7 @@ impl Machine {
         let held = |index: u32| self.calls.get(index).map(|call| call.arrived);
         let oldest = self.queues.iter().filter_map(held).min();
         let (sessions_unsettled, sessions_settled) = self.sessions.counts();
+        let terms = self.terms();
         Snapshot {
             now,
             counters: self.counters.clone(),
@@ -166,7 +167,11 @@ impl Machine {
             sessions_unsettled,
             sessions_settled,
             remaining: self.clients.unconnected(),
-            servers: self.servers.iter().map(|server| server.snapshot(now, self.maintenance, self.draining)).collect(),
+            servers: self
+                .servers
+                .iter()
+                .map(|server| server.snapshot(now, terms, self.maintenance, self.draining))
+                .collect(),
             maintenance: self.maintenance,
             bypass: self.bypass,
             draining: self.draining,

@@ -48,7 +48,13 @@ impl Machine {
         if let State::InFlight(in_flight) = &mut call.state {
             in_flight.expired = true;
         }
+        let server = call.in_flight().map(|in_flight| usize::from(in_flight.server.0));
         self.counters.expired += 1;
+        let terms = self.terms();
+        if let Some(server) = server.and_then(|server| self.servers.get_mut(server)) {
+            server.finder.iter_mut().for_each(|finder| finder.overload(now, terms));
+            server.judge(now, terms);
+        }
         out.push(Action::Expire { call: id });
     }
 

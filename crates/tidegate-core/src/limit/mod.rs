@@ -1,7 +1,16 @@
 //! How much may be in flight, and how fast work is done.
+//!
+//! [`Adaptive`] finds the limit of a server, [`Costs`] what each operation costs, [`Rate`] how fast the whole pool works.
 
+mod adaptive;
+mod cost;
+mod level;
+mod overdue;
 mod rate;
 mod view;
+mod window;
 
+pub use adaptive::{Adaptive, Terms};
+pub use cost::Costs;
 pub use rate::Rate;
 pub use view::{LimitCause, LimitMode, LimitView};

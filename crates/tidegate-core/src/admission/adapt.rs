@@ -1,0 +1,33 @@
+//! What the limits and the costs learn from each call that ends.
+
+use super::call::{Call, InFlight};
+use super::event::Outcome;
+use super::machine::Machine;
+use crate::limit::Terms;
+use crate::time::Nanos;
+
+impl Machine {
+    /// What the plan says that the limits need.
+    pub(super) fn terms(&self) -> Terms {
+        Terms { window: self.plan.limit_window, patience: self.plan.client_timeout }
+    }
+
+    /// A call has ended at its server.
+    pub(super) fn adapt(&mut self, now: Nanos, call: &Call, at: InFlight, outcome: Outcome) {
+        let terms = self.terms();
+        let Some(server) = self.servers.get_mut(usize::from(at.server.0)) else { return };
+        let Some(finder) = &mut server.finder else { return };
+        match outcome {
+            Outcome::Answered { .. } if !at.expired => {
+                let service = now.since(at.since);
+                if let Some(unit) = finder.unit() {
+                    self.costs.learn(call.operation, call.configured, call.opens, service, unit);
+                }
+                finder.answered(at.epoch, call.place.work, service);
+            }
+            Outcome::Overload | Outcome::Broken => finder.overload(now, terms),
+            Outcome::Answered { .. } | Outcome::ConnectFailed | Outcome::Incomplete => {}
+        }
+        server.judge(now, terms);
+    }
+}
