@@ -25,6 +25,7 @@ use super::overdue::InFlight;
 use super::view::{LimitCause, LimitMode, LimitView};
 use super::window::{Reading, Window};
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 
 /// First limit of a server of which nothing is known. One call alone shows nothing of concurrency, more may be too many.
 const FIRST: u32 = 2;
@@ -49,7 +50,7 @@ const PATIENCE: f64 = 0.3;
 /// Windows without need after which a limit is forgotten.
 const IDLE_WINDOWS: f64 = 60.0;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum Mode {
     /// `doubt`: the step seemed to bring nothing; it is measured twice before that is believed.
     Search { doubt: bool },
@@ -69,7 +70,7 @@ pub struct Terms {
 }
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Adaptive {
     most: u32,
     limit: u32,
