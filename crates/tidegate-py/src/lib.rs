@@ -5,6 +5,7 @@
 
 mod error;
 mod gate;
+mod replay;
 
 use pyo3::prelude::*;
 use tidegate_core::admission::Class;
@@ -36,8 +37,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("build_profile", if cfg!(debug_assertions) { "dev" } else { "release" })?;
     module.add("build_info", option_env!("TIDEGATE_BUILD_INFO").unwrap_or("built outside a checkout"))?;
     module.add("GateError", module.py().get_type::<error::GateError>())?;
+    module.add("TraceError", module.py().get_type::<replay::TraceError>())?;
     module.add_class::<gate::Gate>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
+    module.add_function(wrap_pyfunction!(replay::replay, module)?)?;
     module.add_function(wrap_pyfunction!(reasons, module)?)?;
     module.add_function(wrap_pyfunction!(classes, module)?)?;
     module.add_function(wrap_pyfunction!(ends, module)?)

@@ -40,7 +40,6 @@ pub struct Begin {
 #[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub(super) enum Line {
     Step {
-        n: u64,
         now: Nanos,
         told: Told,
         said: u64,
@@ -92,7 +91,7 @@ impl Writer {
     /// As [`begin`](Writer::begin).
     pub fn step(&mut self, step: Step, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         self.steps += 1;
-        self.line(&Line::Step { n: self.steps, now: step.now, told: step.told, said: step.said }, out)
+        self.line(&Line::Step { now: step.now, told: step.told, said: step.said }, out)
     }
 
     /// The last line; `cut` when steps are missing before it.

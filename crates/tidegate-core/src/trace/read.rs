@@ -91,14 +91,3 @@ pub(super) fn begin(line: &[u8]) -> Result<Begin, TraceError> {
     let first: Result<First<Begin>, _> = serde_json::from_slice(line);
     first.map(|first| first.begin).map_err(|why| TraceError::Machine { version: known.version, why: why.to_string() })
 }
-
-/// Closes what a fuzzer made up, so that it is read beyond the checksum.
-#[cfg(fuzzing)]
-pub fn seal(mut lines: Vec<u8>) -> Vec<u8> {
-    let mut checksum = Digest::default();
-    checksum.write(&lines);
-    let steps = lines.iter().filter(|byte| **byte == b'\n').count().saturating_sub(1);
-    let ending = format!("{{\"end\":{{\"steps\":{steps},\"checksum\":{}}}}}\n", checksum.finish());
-    lines.extend_from_slice(ending.as_bytes());
-    lines
-}
