@@ -4,11 +4,13 @@ Everything crosses the boundary as JSON with ``"format": 1`` or as plain numbers
 the GIL. Nothing here calls back into Python.
 """
 
+from os import PathLike
 from typing import final
 
 __all__ = [
     "Gate",
     "GateError",
+    "TraceError",
     "__version__",
     "build_info",
     "build_profile",
@@ -16,6 +18,7 @@ __all__ = [
     "classes",
     "ends",
     "reasons",
+    "replay",
 ]
 
 __version__: str
@@ -36,6 +39,9 @@ class GateError(Exception):
     slug: str
     message: str
     hint: str
+
+class TraceError(Exception):
+    """A trace cannot be replayed. ``args`` is ``(message, hint)``: one sentence, and what to do about it."""
 
 @final
 class Gate:
@@ -74,6 +80,13 @@ class Gate:
 
 def check_plan(plan: bytes) -> None:
     """Refuse what :meth:`Gate.start` would refuse, binding nothing. Raises :exc:`GateError`."""
+
+def replay(path: str | PathLike[str]) -> str:
+    """Replay the trace in a file (``tidegate gate record``); return what was found as JSON.
+
+    The JSON has ``format``, ``service``, ``version``, ``events``, ``decisions``, ``identical`` and ``first_difference``
+    (null, or ``event``, ``at_s``, ``told``, ``said``). :exc:`TraceError` when it is no whole trace of this format.
+    """
 
 def reasons() -> list[str]:
     """Return the words for why a call is turned away, in order of declaration."""

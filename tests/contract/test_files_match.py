@@ -16,6 +16,7 @@ THROUGH = {
     "tidegate.cli.gate": "cli/test_gate_check.py",
     "tidegate.cli.gate_file": "cli/test_gate_check.py",
     "tidegate.cli.gate_init": "cli/test_gate_init.py",
+    "tidegate.cli.gate_record": "storm/test_record.py",
     "tidegate.cli.gate_talk": "cli/test_gate_talk.py",
     "tidegate.cli.printer": "cli/test_app.py",
     "tidegate.cli.status_text": "cli/test_gate_talk.py",
