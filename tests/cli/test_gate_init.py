@@ -33,6 +33,8 @@ def test_a_vasa_provider(run: Run, tmp_path: Path, provider: str) -> None:
     assert service.tls is not None
     assert service.tls.kind == "passthrough"
     assert service.server["a"].address == provider
+    assert (service.server["a"].limit, service.server["a"].limit_max) == ("adaptive", 256)
+    assert config.gate.state == Path("/var/lib/tidegate/vasa.json")
     text = file.read_text()
     assert "# - certificate for: vp.test" in text
     assert '# names = ["vp.test"]' in text

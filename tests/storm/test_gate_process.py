@@ -17,6 +17,8 @@ import pytest
 from commands import Run
 from fakes import web_server
 from gates import RunningGate, gate_process, http_config
+from tidegate.config.load import load_config
+from tidegate.gate.state import Keeper
 
 pytestmark = pytest.mark.storm
 
@@ -111,6 +113,32 @@ def test_reload_takes_a_new_limit_and_keeps_the_listener(run: Run, gate: Running
     assert ran.json()["kind"] == "reloaded"
     assert gate.admin.status()["services"][0]["servers"][0]["limit"] == 9
     assert get(gate) == (200, "hello")
+
+
+def test_what_was_learned_is_there_at_the_next_start(tmp_path: Path, server: str) -> None:
+    text = http_config(tmp_path, server).replace("seed = 1", 'seed = 1\nstate = "state/kept.json"')
+    text = text.replace("static:4", "adaptive")
+    with gate_process(text, tmp_path) as gate:
+        get(gate)
+        gate.process.send_signal(signal.SIGTERM)
+        assert gate.process.wait() == 0
+    file = tmp_path / "state" / "kept.json"
+    kept = json.loads(file.read_text())
+    assert kept["services"]["web"]["servers"] == {"a": server}
+    learned = kept["services"]["web"]["learned"]
+    assert learned["format"] == 1
+    learned["servers"] = [{"name": "a", "limit": 40, "base_ns": 1_000_000}]
+    Keeper(load_config(tmp_path / "gate.toml"), lambda: {"web": learned}, pytest.fail).save()
+    with gate_process(text, tmp_path) as gate:
+        said = gate.admin.status()["services"][0]["servers"][0]
+        assert (said["limit"], said["why"]["cause"], said["why"]["best"]) == (10, "remembered", 40)
+        assert [event["event"] for event in gate.events()] == ["running"]
+    assert [server["limit"] for server in json.loads(file.read_text())["services"]["web"]["learned"]["servers"]] == [40]
+    learned["servers"][0]["limit"] = 0
+    Keeper(load_config(tmp_path / "gate.toml"), lambda: {"web": learned}, pytest.fail).save()
+    with gate_process(text, tmp_path) as gate:
+        assert "serves 0 calls at once" in gate.events()[0]["event"]
+        assert gate.admin.status()["services"][0]["servers"][0]["why"]["cause"] == "start"
 
 
 def test_a_file_with_a_mistake_changes_nothing(run: Run, gate: RunningGate) -> None:

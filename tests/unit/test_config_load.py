@@ -71,7 +71,9 @@ def test_one_mistake_in_a_service(line: str, where: str, message: str, hint: str
     [
         ("limit = 22", "limit", '"22" is not a limit'),
         ("limit = 'static:0'", "limit", '"static:0" is not a limit'),
-        ("limit = 'adaptive'", "limit", '"adaptive" is not a limit'),
+        ("limit = 'adaptiv'", "limit", '"adaptiv" is not a limit'),
+        ("limit_max = 0", "limit_max", "input should be greater than or equal to 1"),
+        ("limit_max = 9", "limit_max", 'limit_max bounds an adaptive limit, and this one is "static:4"'),
         ("send_proxy = 'v3'", "send_proxy", '"v3" is not one of the words'),
         ("tls = {}", "tls", "nothing says how the server is verified"),
         ("tls = {insecure = true, ca = 'x'}", "tls", "verified in more than one way"),

@@ -28,6 +28,7 @@ admin = "unix:/run/x.sock"
 admin_tcp = "127.0.0.1:9900"
 admin_token_file = "token"
 seed = 7
+state = "state.json"
 
 [service.vasa]
 listen = "[::1]:8443"
@@ -134,6 +135,17 @@ def test_a_full_file() -> None:
             "honours_retry_after": False,
         },
     ]
+
+
+def test_a_limit_is_adaptive_unless_it_is_set() -> None:
+    static = 'limit = "static:4"'
+    for line, limit in (
+        ("", {"most": 256}),
+        ('limit = "adaptive"', {"most": 256}),
+        ("limit_max = 9", {"most": 9}),
+        (static, 4),
+    ):
+        assert plan(MINIMAL.replace(static, line))["services"][0]["admission"]["servers"][0]["limit"] == limit
 
 
 def test_a_seed_is_drawn_for_every_start() -> None:

@@ -6,12 +6,13 @@
 //! - [`session`]: which session belongs to which client, and whether it is settled.
 //! - [`reason`]: the closed lists of reasons and ends.
 //! - [`trace`]: what a machine was told, written down and replayed.
-//! - [`recent`], [`rng`]: a bounded map, seeded randomness.
+//! - [`key`], [`recent`], [`rng`]: numbers for identities, a bounded map, seeded randomness.
 //! - [`time`]: the only time types. Time is passed in, never read.
 #![forbid(unsafe_code)]
 #![warn(clippy::iter_over_hash_type)]
 
 pub mod admission;
+pub mod key;
 pub mod limit;
 pub mod queue;
 pub mod reason;

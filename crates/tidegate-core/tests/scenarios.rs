@@ -25,6 +25,24 @@ fn login(world: &mut World, client: u64, session: u64) {
 }
 
 #[test]
+fn a_poll_that_has_waited_long_goes_before_new_sessions() {
+    let mut world = World::new(plan(1));
+    let first = world.arrive(open(1));
+    world.event(Event::Done(first, Outcome::Answered { opened: Some(SessionKey(1)), closed: false }));
+    let settles = world.arrive(in_session(1, 1, Role::Poll));
+    let busy = world.arrive(open(2));
+    world.event(Event::Done(settles, ANSWERED));
+    let polls = world.arrive(Arrival { cost_milli: 10, ..in_session(1, 1, Role::Poll) });
+    let newer: Vec<CallId> = (3..6).map(|client| world.arrive(open(client))).collect();
+    world.advance(Span::secs(2));
+    world.event(Event::Done(busy, ANSWERED));
+    assert!(matches!(world.fates[&newer[0]], Fate::InFlight(_)), "by rank, while the poll is young");
+    world.advance(Span::secs(6));
+    world.event(Event::Done(newer[0], ANSWERED));
+    assert!(matches!(world.fates[&polls], Fate::InFlight(_)), "it has waited for a quarter of its 30 s");
+}
+
+#[test]
 fn a_newer_call_takes_the_place_of_its_twin() {
     let mut world = World::new(plan(1));
     let busy = world.arrive(open(1));
@@ -222,8 +240,8 @@ fn a_server_that_never_answers_gets_its_slot_back_after_the_quarantine() {
 
 #[test]
 fn while_the_server_is_down_one_call_at_a_time_tries() {
-    let mut world = World::new(plan(4));
-    let calls: Vec<CallId> = (1..=4).map(|client| world.arrive(open(client))).collect();
+    let mut world = World::warm(plan(4));
+    let calls: Vec<CallId> = (1..=4).map(|client| world.arrive(arrival(client, Role::Call))).collect();
     for call in &calls {
         world.event(Event::Done(*call, Outcome::ConnectFailed));
     }
@@ -259,7 +277,7 @@ fn sessions_of_a_dead_server_go_to_another() {
 
 #[test]
 fn only_the_end_of_a_try_begins_the_next() {
-    let mut world = World::new(plan(4));
+    let mut world = World::warm(plan(4));
     let calls: Vec<CallId> = (1..=3).map(|client| world.arrive(open(client))).collect();
     world.event(Event::Connected(calls[0]));
     world.event(Event::Done(calls[1], Outcome::ConnectFailed));

@@ -38,4 +38,4 @@ pub mod wire;
 
 pub use error::GateError;
 pub use explain::ExplainQuery;
-pub use gate::{ApplyReport, DrainReport, Gate, ServiceChange, check_plan};
+pub use gate::{ApplyReport, DrainReport, Gate, ServiceChange, check_learned, check_plan};

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tidegate_core::admission::Machine;
-use tidegate_core::admission::{Action, Arrival, CallId, Event, Outcome, Snapshot};
+use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, Snapshot};
 use tidegate_core::reason::{End, Reason, Step, Who};
 use tidegate_core::time::{Nanos, Span};
 use tidegate_core::trace::{Begin, Step as TraceStep, Taped};
@@ -197,6 +197,11 @@ impl Service {
     /// The machine's own numbers.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.core().machine.snapshot(clock::now())
+    }
+
+    /// What the machine has learned.
+    pub(crate) fn learned(&self) -> Learned {
+        self.core().machine.learned()
     }
 
     /// Calls `f` with the records of calls that are live (in order of arrival, newest first), then of those that ended.

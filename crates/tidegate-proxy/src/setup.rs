@@ -12,11 +12,10 @@ use crate::tls::identity::Identity;
 use crate::tls::server::{self, ClientAuth};
 use crate::wire::proxy_header::Version;
 use ipnet::IpNet;
-use std::collections::hash_map::DefaultHasher;
-use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 use tidegate_core::admission::SessionKey;
+use tidegate_core::key;
 use tokio_rustls::TlsAcceptor;
 
 /// What connections of one service go by.
@@ -57,9 +56,7 @@ impl Setup {
 
     /// The number that stands for an identity: equal for equal bytes, and not to be foreseen without the plan's seed.
     pub(crate) fn hash(&self, kind: u8, bytes: &[u8]) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        (self.seed, kind, bytes).hash(&mut hasher);
-        hasher.finish()
+        key::secret(self.seed, kind, bytes)
     }
 
     /// The session with this token.

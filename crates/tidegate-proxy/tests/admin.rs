@@ -88,7 +88,7 @@ async fn tcp_needs_the_token() {
     assert!(refused.message.contains("admin.token_file"), "{refused}");
     plan["admin"]["token_file"] = json!(token);
     std::fs::write(&token, "short").expect("write");
-    let short = tidegate_proxy::Gate::start(plan.to_string().as_bytes()).err().expect("too short");
+    let short = tidegate_proxy::Gate::start(plan.to_string().as_bytes(), None).err().expect("too short");
     assert_eq!(short.slug, "plan");
     std::fs::write(&token, "0123456789abcdef\n").expect("write");
     let _gated = start(&plan);
@@ -110,7 +110,7 @@ async fn what_cannot_be_bound_leaves_nothing_bound() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let mut plan = plan(taken.local_addr().expect("address"), 2);
     plan["services"][0]["listen"] = json!(taken.local_addr().expect("address"));
-    let error = tidegate_proxy::Gate::start(plan.to_string().as_bytes()).err().expect("taken");
+    let error = tidegate_proxy::Gate::start(plan.to_string().as_bytes(), None).err().expect("taken");
     assert_eq!(error.slug, "bind");
     assert!(error.message.starts_with("services[0].listen "), "{error}");
     assert!(error.hint.contains("ss -ltnp"), "{}", error.hint);

@@ -1,4 +1,4 @@
-//! One Rust error, one Python exception.
+//! One exception for each error of Rust.
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -20,4 +20,18 @@ pub fn raised(py: Python<'_>, error: &tidegate_proxy::GateError) -> PyErr {
         }
     }
     raised
+}
+
+pyo3::create_exception!(_core, SpecError, PyException, "A spec or a policy cannot be played: message, path and hint.");
+
+/// The exception for a spec that cannot be played. Its three parts are `args`, and attributes of the same names.
+pub fn refused(py: Python<'_>, error: &tidegate_sim::error::SpecError) -> PyErr {
+    let message = error.to_string();
+    let refused = SpecError::new_err((message.clone(), error.path.clone(), error.hint.clone()));
+    for (name, value) in [("message", &message), ("path", &error.path), ("hint", &error.hint)] {
+        if let Err(failed) = refused.value(py).setattr(name, value) {
+            return failed;
+        }
+    }
+    refused
 }

@@ -23,10 +23,11 @@ fn json<T: serde::Serialize>(report: &T) -> PyResult<String> {
 
 #[pymethods]
 impl Gate {
-    /// Check the plan, bind everything, start; on GateError nothing is bound.
+    /// Check the plan, bind everything, start with what was learned; on GateError nothing is bound.
     #[staticmethod]
-    fn start(py: Python<'_>, plan: &[u8]) -> PyResult<Gate> {
-        told(py, py.detach(|| tidegate_proxy::Gate::start(plan))).map(Gate)
+    #[pyo3(signature = (plan, learned=None))]
+    fn start(py: Python<'_>, plan: &[u8], learned: Option<&[u8]>) -> PyResult<Gate> {
+        told(py, py.detach(|| tidegate_proxy::Gate::start(plan, learned))).map(Gate)
     }
 
     /// Swap the plan whole; return a report as JSON.
@@ -37,6 +38,11 @@ impl Gate {
     /// Return (service, "HOST:PORT") for every service, as bound.
     fn addresses(&self) -> Vec<(String, String)> {
         self.0.addresses().into_iter().map(|(service, address)| (service, address.to_string())).collect()
+    }
+
+    /// Return what each service has learned as JSON.
+    fn learned(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.learned_json())
     }
 
     /// Return the state as JSON.
@@ -88,4 +94,10 @@ impl Gate {
 #[pyfunction]
 pub fn check_plan(py: Python<'_>, plan: &[u8]) -> PyResult<()> {
     told(py, py.detach(|| tidegate_proxy::check_plan(plan)))
+}
+
+/// Refuse what was learned if a gate with this plan may not begin with it.
+#[pyfunction]
+pub fn check_learned(py: Python<'_>, plan: &[u8], learned: &[u8]) -> PyResult<()> {
+    told(py, py.detach(|| tidegate_proxy::check_learned(plan, learned)))
 }

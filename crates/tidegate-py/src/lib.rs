@@ -1,11 +1,12 @@
 //! tidegate-py BINDS: `tidegate._core`, the only crate that knows Python. Conversions and handles, no logic.
 //!
 //! Every call that may block lets go of Python's lock. Nothing here calls into Python from another thread, so the gate
-//! goes on while Python is stuck. What Python sees is written down, with docstrings, in `src/tidegate/_core.pyi`.
+//! goes on while Python is stuck; a simulation tells its caller's own thread how far it is. What Python sees is written down, with docstrings, in `src/tidegate/_core.pyi`.
 
 mod error;
 mod gate;
 mod replay;
+mod sim;
 
 use pyo3::prelude::*;
 use tidegate_core::admission::Class;
@@ -37,10 +38,14 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("build_profile", if cfg!(debug_assertions) { "dev" } else { "release" })?;
     module.add("build_info", option_env!("TIDEGATE_BUILD_INFO").unwrap_or("built outside a checkout"))?;
     module.add("GateError", module.py().get_type::<error::GateError>())?;
+    module.add("SpecError", module.py().get_type::<error::SpecError>())?;
     module.add("TraceError", module.py().get_type::<replay::TraceError>())?;
     module.add_class::<gate::Gate>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
+    module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
     module.add_function(wrap_pyfunction!(replay::replay, module)?)?;
+    module.add_function(wrap_pyfunction!(sim::simulate, module)?)?;
+    module.add_function(wrap_pyfunction!(sim::check_spec, module)?)?;
     module.add_function(wrap_pyfunction!(reasons, module)?)?;
     module.add_function(wrap_pyfunction!(classes, module)?)?;
     module.add_function(wrap_pyfunction!(ends, module)?)

@@ -12,8 +12,8 @@
 use serde::{Deserialize, Serialize};
 use tidegate_core::time::Span;
 
-/// Contention of the USL: the share of the work that is serial.
-const SIGMA: f64 = 0.02;
+/// Contention of the USL: the share of the work that is serial, where nothing else is said.
+pub const SIGMA: f64 = 0.02;
 /// Cliff and convoy: how far past the knee, as a share of it, they reach their bottom.
 const FALL: f64 = 0.25;
 /// Cliff and convoy: the most that is left of the best rate at the bottom.
@@ -42,6 +42,9 @@ pub enum LawError {
     /// A unit of work takes no time.
     #[error("a unit of work takes no time: give more than 0 s")]
     Unit,
+    /// A coefficient of the USL that is not one.
+    #[error("sigma must be 0 to 1 (and less than 1), kappa more than 0 and at most 1")]
+    Coefficients,
 }
 
 /// A law with its knee and its unit.
@@ -50,6 +53,7 @@ pub struct Law {
     kind: LawKind,
     knee: u32,
     unit_s: f64,
+    sigma: f64,
     kappa: f64,
 }
 
@@ -71,7 +75,18 @@ impl Law {
             return Err(LawError::Unit);
         }
         let knee_f = f64::from(knee);
-        Ok(Law { kind, knee, unit_s: unit.as_secs_f64(), kappa: (1.0 - SIGMA) / (knee_f * knee_f) })
+        let kappa = (1.0 - SIGMA) / (knee_f * knee_f);
+        Ok(Law { kind, knee, unit_s: unit.as_secs_f64(), sigma: SIGMA, kappa })
+    }
+
+    /// The USL with these coefficients: 0 ≤ `sigma` < 1 and 0 < `kappa` ≤ 1.
+    pub fn usl(sigma: f64, kappa: f64, unit: Span) -> Result<Law, LawError> {
+        let fits = (0.0..1.0).contains(&sigma) && kappa > 0.0 && kappa <= 1.0;
+        if !fits {
+            return Err(LawError::Coefficients);
+        }
+        let knee = ((1.0 - sigma) / kappa).sqrt().round().max(1.0) as u32;
+        Ok(Law { sigma, kappa, ..Law::new(LawKind::Usl, knee, unit)? })
     }
 
     /// The concurrency with the best rate, in jobs.
@@ -97,7 +112,7 @@ impl Law {
         match self.kind {
             _ if n == 0 => Split { fast: 0, fast_rate: alone, slow_rate: 0.0 },
             LawKind::Usl => {
-                let drag = 1.0 + SIGMA * (jobs - 1.0) + self.kappa * jobs * (jobs - 1.0);
+                let drag = 1.0 + self.sigma * (jobs - 1.0) + self.kappa * jobs * (jobs - 1.0);
                 Split { fast: n, fast_rate: alone / drag, slow_rate: 0.0 }
             }
             LawKind::Cliff => {
@@ -134,6 +149,15 @@ mod tests {
         let usl = law(LawKind::Usl, 22);
         assert!((usl.best_rate() - 18.68).abs() < 0.01, "{}", usl.best_rate());
         assert!(usl.rate(200) < 0.3 * usl.best_rate());
+    }
+
+    #[test]
+    fn usl_by_its_coefficients_finds_its_knee() {
+        let usl = Law::usl(0.02, 0.002, Span::millis(5)).unwrap();
+        assert_eq!(usl.knee(), 22);
+        assert!((usl.best_rate() - 1877.0).abs() < 1.0, "{}", usl.best_rate());
+        assert_eq!(Law::usl(1.0, 0.002, Span::millis(5)), Err(LawError::Coefficients));
+        assert_eq!(Law::usl(0.0, 0.0, Span::millis(5)), Err(LawError::Coefficients));
     }
 
     #[test]

@@ -62,8 +62,9 @@ def check_machine(config: Config, file: Path, *, is_ours: Callable[[str], bool] 
     if found_descriptors := _descriptors(config):
         where, message, hint = found_descriptors
         tell(problems, where, message, hint)
-    if note := _admin_folder(config):
-        tell(notes, ("gate", "admin"), *note)
+    for key, folder, hint in _folders(config):
+        if not _may_write(folder):
+            tell(notes, ("gate", key), f"this user may not write to {folder}", hint)
     return Checked(tuple(problems), tuple(notes))
 
 
@@ -73,7 +74,7 @@ def descriptors_needed(config: Config) -> int:
     for service in config.service.values():
         both_sides = 2 if isinstance(service.tls, Passthrough) else 1
         needed += service.io.connections_max * both_sides
-        needed += sum(server.limit_static + 1 for server in service.server.values())
+        needed += sum(server.limit_most + 1 for server in service.server.values())
     return needed
 
 
@@ -210,10 +211,15 @@ def _descriptors(config: Config) -> tuple[Where, str, str] | None:
     return where, f"the gate may need {needed} file descriptors, and this process may have {hard}", hint
 
 
-def _admin_folder(config: Config) -> tuple[str, str] | None:
-    folder = Path(config.gate.admin.partition(":")[2]).parent
+def _folders(config: Config) -> Iterator[tuple[str, Path, str]]:
+    """Give the folders that the gate writes to, by key of ``[gate]``, and how they come to be writable."""
+    admin = Path(config.gate.admin.partition(":")[2])
+    hint = "the user that runs the gate must be able to; {}Directory=tidegate in its unit sees to that"
+    yield "admin", admin.parent, hint.format("Runtime")
+    if config.gate.state:
+        yield "state", config.gate.state.parent, hint.format("State")
+
+
+def _may_write(folder: Path) -> bool:
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
-    if os.access(existing, os.W_OK | os.X_OK):
-        return None
-    hint = "the user that runs the gate must be able to; RuntimeDirectory=tidegate in its unit sees to that"
-    return f"this user may not write to {folder}", hint
+    return os.access(existing, os.W_OK | os.X_OK)

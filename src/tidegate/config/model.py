@@ -38,6 +38,11 @@ __all__ = [
 Role = Literal["probe", "open", "renew", "poll", "call", "bulk"]
 """What a call is for; the class follows from the role and the session."""
 
+LIMIT_MOST = 65_536
+"""The highest limit that may be written."""
+_LIMIT_MAX = 256
+"""An adaptive limit stays below this when the file does not say; no management server known serves more at once."""
+
 
 class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -93,8 +98,9 @@ def _sha256(value: str) -> str:
 
 def _limit(value: object) -> object:
     kind, _, number = str(value).partition(":")
-    if kind != "static" or not number.isdecimal() or not 1 <= int(number) <= 65536:
-        hint = 'write for example "static:8": at most 8 calls in flight at this server, 1 to 65536'
+    static = kind == "static" and number.isdecimal() and 1 <= int(number) <= LIMIT_MOST
+    if value != "adaptive" and not static:
+        hint = 'write "adaptive", or for example "static:8": at most 8 calls in flight at this server, 1 to 65536'
         raise _refuse(str(value), f'"{value}" is not a limit', hint)
     return value
 
@@ -131,6 +137,8 @@ class GateTable(_Table):
     """The same over TCP, only with ``admin_token_file``."""
     admin_token_file: Path | None = None
     """File whose first line is the bearer token for ``admin_tcp``."""
+    state: Path | None = None
+    """File in which what was learned is kept for the next start; mode 0600."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Seed of all randomness (spread of Retry-After, stagger); without it every start draws one."""
 
@@ -156,16 +164,23 @@ class Server(_Table):
     """``[service.NAME.server.NAME]``: one member of the pool."""
 
     address: Address
-    limit: Annotated[str, BeforeValidator(_limit)]
-    """``"static:N"``: at most N calls in flight there."""
+    limit: Annotated[str, BeforeValidator(_limit)] = "adaptive"
+    """``"adaptive"``: what the server turns out to serve best; ``"static:N"``: at most N calls in flight there."""
+    limit_max: Annotated[int, Field(ge=1, le=LIMIT_MOST)] | None = None
+    """An adaptive limit never goes above this; 256 when left out."""
     send_proxy: Literal["v1", "v2"] | None = None
     """Tell the server who called, with a PROXY protocol header."""
     tls: ServerTls | None = None
 
     @property
-    def limit_static(self) -> int:
-        """The static limit in calls, 1 to 65536."""
-        return int(self.limit.partition(":")[2])
+    def limit_static(self) -> int | None:
+        """The static limit in calls, 1 to 65536; ``None``: it is adaptive."""
+        return int(self.limit.partition(":")[2]) if self.limit != "adaptive" else None
+
+    @property
+    def limit_most(self) -> int:
+        """The most that the limit can ever be, in calls."""
+        return self.limit_static or self.limit_max or _LIMIT_MAX
 
 
 class Passthrough(_Table):

@@ -148,13 +148,17 @@ def _admission(service: Service, seed: int) -> Json:
     guarantees = {key: round(share * 1000) for key, share in dict(admission.guarantees).items()}
     return {
         "mode": service.mode,
-        "servers": [{"name": name, "limit": server.limit_static} for name, server in service.server.items()],
+        "servers": [{"name": name, "limit": _limit(server)} for name, server in service.server.items()],
         "guarantees": guarantees,
         "seed": seed,
         "follow_ups_milli": _milli(admission.follow_ups),
         **_plain(admission, leave_out={"guarantees", "follow_ups"}),
         "session_idle_ns": admission.session_idle.nanoseconds if admission.session_idle else None,
     }
+
+
+def _limit(server: Server) -> int | Json:
+    return {"most": server.limit_most} if server.limit_static is None else server.limit_static
 
 
 def _io(io: Io) -> Json:

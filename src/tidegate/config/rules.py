@@ -60,6 +60,10 @@ def _service(at: Path, service: Service) -> Iterator[Broken]:
         if server.address == service.listen and not service.listen.endswith(":0"):
             hint = "give the service another address or port than its server"
             yield Broken((*at, "server", name, "address"), "the service would call itself", hint)
+        if server.limit_max is not None and server.limit_static is not None:
+            hint = 'remove it, or write limit = "adaptive"'
+            message = f'limit_max bounds an adaptive limit, and this one is "{server.limit}"'
+            yield Broken((*at, "server", name, "limit_max"), message, hint)
         if server.address.endswith(":0"):
             yield Broken((*at, "server", name, "address"), "0 is not a port that a server can have")
 

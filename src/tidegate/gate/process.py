@@ -26,12 +26,15 @@ from tidegate.config.load import load_config
 from tidegate.config.model import Config
 from tidegate.errors import ConfigError, GateError, TidegateError
 from tidegate.gate.admin import reload_path
-from tidegate.gate.service import Gate
+from tidegate.gate.service import Gate, check_learned
+from tidegate.gate.state import Keeper, read_state
 from tidegate.units import Duration
 
 __all__ = ["run_gate"]
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_KEEP_S = 30.0
+"""Between two times that what was learned is written."""
 _log = logging.getLogger("tidegate.gate")
 
 
@@ -65,28 +68,44 @@ def run_gate(file: Path, *, ready: Callable[[dict[str, str]], None], until_eof: 
         hint = "let systemd make it (RuntimeDirectory=tidegate), or name another socket as gate.admin"
         raise GateError(f"the folder {admin.parent} cannot be made: {error.strerror}", hint=hint) from None
     with _wakeups() as signals:
+        learned = _learned(config)
         with _blocked_signals():
-            gate = Gate(config)
+            gate = Gate(config, learned)
+        keeper = Keeper(config, gate.learned, _log.warning)
         with gate, closing(_Talk(reload_path(admin))) as talk:
             _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
             ready(gate.addresses())
             _notify("READY=1")
-            _serve(gate, file, config, talk, signals, until_eof=until_eof)
+            try:
+                _serve(gate, file, config, talk, signals, keeper=keeper, until_eof=until_eof)
+            finally:
+                keeper.save()
+
+
+def _learned(config: Config) -> dict[str, dict[str, Any]]:
+    if config.gate.state is None:
+        return {}
+    return read_state(config.gate.state, config, lambda learned: check_learned(config, learned), _log.warning)
 
 
 def _serve(  # noqa: PLR0913 (what a process is made of)
-    gate: Gate, file: Path, config: Config, talk: _Talk, signals: socket.socket, *, until_eof: bool
+    gate: Gate, file: Path, config: Config, talk: _Talk, signals: socket.socket, *, keeper: Keeper, until_eof: bool
 ) -> None:
-    """Wait for signals and for reloads until the gate has ended."""
+    """Wait for signals and for reloads until the gate has ended; keep what it learns."""
+    due = time.monotonic() + _KEEP_S
     with selectors.DefaultSelector() as waiting:
         waiting.register(signals, selectors.EVENT_READ)
         waiting.register(talk.socket, selectors.EVENT_READ)
         if until_eof:
             waiting.register(sys.stdin.fileno(), selectors.EVENT_READ)
         while True:
-            for key, _ in waiting.select():
+            found = waiting.select(max(0.0, due - time.monotonic()))
+            if time.monotonic() >= due:
+                keeper.save()
+                due = time.monotonic() + _KEEP_S
+            for key, _ in found:
                 if key.fileobj is talk.socket:
-                    talk.answer(lambda: _reload(gate, file))
+                    talk.answer(lambda: _reload(gate, file, keeper))
                     continue
                 if key.fileobj is not signals:
                     if not os.read(sys.stdin.fileno(), 4096):
@@ -94,17 +113,19 @@ def _serve(  # noqa: PLR0913 (what a process is made of)
                     continue
                 for number in signals.recv(64):
                     if number == signal.SIGHUP:
-                        _reload(gate, file)
+                        _reload(gate, file, keeper)
                     elif number in (signal.SIGTERM, signal.SIGINT):
                         _drain(gate, config, signals)
                         return
 
 
-def _reload(gate: Gate, file: Path) -> dict[str, Any]:
+def _reload(gate: Gate, file: Path, keeper: Keeper) -> dict[str, Any]:
     """Read the file again; return what ``gate reload`` prints. A file that is wrong changes nothing."""
     _notify("RELOADING=1")
     try:
-        report = gate.apply(load_config(file))
+        config = load_config(file)
+        report = gate.apply(config)
+        keeper.follow(config)
     except TidegateError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
         plain = [

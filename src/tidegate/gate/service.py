@@ -23,7 +23,7 @@ from tidegate.units import Duration
 if TYPE_CHECKING:
     from tidegate import _core
 
-__all__ = ["Gate", "check_plan", "plan_for"]
+__all__ = ["Gate", "check_learned", "check_plan", "plan_for"]
 
 _DRAIN = Duration.parse("30s")
 
@@ -45,22 +45,40 @@ def check_plan(config: Config) -> None:
         _load_core().check_plan(plan_for(config))
 
 
+def check_learned(config: Config, learned: dict[str, dict[str, Any]]) -> None:
+    """Let Rust look whether a gate with ``config`` may begin with what was ``learned``, by service.
+
+    Raises
+    ------
+    GateError
+        When :class:`Gate` would refuse it.
+    """
+    with _translated():
+        _load_core().check_learned(plan_for(config), json.dumps(learned).encode())
+
+
 class Gate:
     """A running gate. Close it, or use it as a context manager.
 
     Every method may be called from any thread, and none holds the GIL while it waits.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, learned: dict[str, dict[str, Any]] | None = None) -> None:
         """Start the gate: everything is checked and bound, or nothing is.
+
+        Parameters
+        ----------
+        learned
+            What :meth:`learned` returned when an earlier gate ended.
 
         Raises
         ------
         GateError
-            When the plan is refused, an address is in use, or the process may not open enough files.
+            When the plan or what was learned is refused, an address is in use, or the process may open too few files.
         """
+        known = json.dumps(learned).encode() if learned else None
         with _translated():
-            self._core: _core.Gate = _load_core().Gate.start(plan_for(config))
+            self._core: _core.Gate = _load_core().Gate.start(plan_for(config), known)
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +102,10 @@ class Gate:
     def addresses(self) -> dict[str, str]:
         """Return where each service listens, as ``HOST:PORT`` by service."""
         return dict(self._core.addresses())
+
+    def learned(self) -> dict[str, dict[str, Any]]:
+        """Return what each service has learned: limits, costs, patience."""
+        return _object(self._core.learned())
 
     def status(self) -> dict[str, Any]:
         """Return the state of every service and server, format 1 (docs/guides)."""

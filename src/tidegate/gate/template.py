@@ -67,6 +67,7 @@ def _head(protocol: str, look: Look, today: str) -> str:
 def _service(name: str, protocol: str, listen: str) -> str:
     return f"""[gate]
 admin = "unix:/run/tidegate/admin.sock"   # `tidegate gate status` asks here
+state = "/var/lib/tidegate/{name}.json"   # what the gate has learned, for its next start
 
 [service.{name}]
 listen = {json.dumps(listen)}
@@ -96,8 +97,10 @@ def _is_name(text: str) -> bool:
 def _server(name: str, look: Look) -> str:
     return f"""[service.{name}.server.a]
 address = {json.dumps(_address(look))}
-# At most so many at once. KB 412434 lets 5 to 10 hosts back at a time; raise it while response times stay flat.
-limit = "static:8"
+# How many calls at once: the gate begins low and finds what this server serves best, never more than limit_max.
+# A number of your own is limit = "static:8" (KB 412434 lets 5 to 10 hosts back at a time).
+limit = "adaptive"
+limit_max = 256
 """
 
 

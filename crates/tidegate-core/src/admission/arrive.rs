@@ -3,10 +3,14 @@
 use super::call::Call;
 use super::event::{Action, Arrival, CallId, Class, Role, ServerId};
 use super::machine::Machine;
+use super::server::Server;
 use crate::queue::Place;
 use crate::reason::Reason;
 use crate::session::{Known, SettleRule};
 use crate::time::Nanos;
+
+/// Set in the key of every call that opens a session and is not reserved: those come first.
+pub(super) const NEW_SESSION: u64 = 1 << 63;
 
 impl Machine {
     /// A call arrives. The first action pushed is about it: `Admit`, `Hold` or `TurnAway`.
@@ -14,16 +18,15 @@ impl Machine {
         self.counters.arrived += 1;
         let (class, bound, dead) = self.classify(now, &arrival);
         let place = self.place(now, &arrival, class, bound);
-        let opens = arrival.role == Role::Open;
-        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout, opens));
+        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout));
         if self.draining {
-            self.turn_away(index, Reason::Draining, out);
+            self.turn_away(now, index, Reason::Draining, out);
         } else if self.passes_all() {
             self.pass(now, index, out);
         } else if dead || arrival.token_expiry.is_some_and(|expiry| expiry <= now) {
-            self.turn_away(index, Reason::TokenDead, out);
+            self.turn_away(now, index, Reason::TokenDead, out);
         } else if arrival.deadline.is_some_and(|deadline| deadline <= now) {
-            self.turn_away(index, Reason::TooLate, out);
+            self.turn_away(now, index, Reason::TooLate, out);
         } else if let Some(server) = self.free_at_once(now, &place) {
             self.queues.charge(&place);
             self.admit(now, index, server, false, out);
@@ -71,7 +74,12 @@ impl Machine {
         let key = match class {
             // A reserved client stands before every seniority number.
             Class::NewSession if arrival.reserved => 0,
-            Class::NewSession => (1 << 63) | self.clients.seniority(now, arrival.client),
+            Class::NewSession => {
+                if let Some(absence) = self.clients.back(now, arrival.client) {
+                    self.absence.back(absence);
+                }
+                NEW_SESSION | self.clients.seniority(now, arrival.client)
+            }
             // In milliseconds: the queue adds up work per block of keys.
             Class::Renewal => arrival.token_expiry.unwrap_or(now).0 / 1_000_000,
             _ => 0,
@@ -84,6 +92,7 @@ impl Machine {
     /// A server for a call when nobody waits: the fast path, past the queues.
     fn free_at_once(&self, now: Nanos, place: &Place) -> Option<ServerId> {
         let may = self.queues.total() == 0 && !self.maintenance && !matches!(place.class, Class::Probe | Class::Bulk);
-        if may { self.slot_for(now, place.bound) } else { None }
+        let fits = |server: &Server| place.class != Class::NewSession || server.may_begin(now, self.plan.silence);
+        if may { self.slot_for(now, place.bound, fits) } else { None }
     }
 }

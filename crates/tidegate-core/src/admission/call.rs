@@ -1,6 +1,6 @@
 //! The table of live calls.
 
-use super::event::{Arrival, CallId, Class, OperationKey, ServerId, SessionKey};
+use super::event::{Arrival, CallId, Class, OperationKey, Role, ServerId, SessionKey};
 use crate::queue::Place;
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,8 @@ pub(super) struct InFlight {
     pub since: Nanos,
     /// Which limit of the server it was admitted under.
     pub epoch: u32,
+    /// The batch of clients with which it was let in.
+    pub batch: Option<u32>,
     /// It holds the reserved slot of the probes.
     pub reserved_slot: bool,
     /// It tries whether a server that is down is back.
@@ -54,10 +56,12 @@ pub(super) struct Call {
     pub staggered: bool,
     /// It opens a session and can be superseded by a twin.
     pub opens: bool,
+    /// It is a poll.
+    pub polls: bool,
 }
 
 impl Call {
-    pub fn new(now: Nanos, arrival: &Arrival, place: Place, client_timeout: Span, opens: bool) -> Call {
+    pub fn new(now: Nanos, arrival: &Arrival, place: Place, client_timeout: Span) -> Call {
         Call {
             place,
             operation: arrival.operation,
@@ -71,7 +75,8 @@ impl Call {
             state: State::Held,
             timer: Nanos::NEVER,
             staggered: false,
-            opens,
+            opens: arrival.role == Role::Open,
+            polls: arrival.role == Role::Poll,
         }
     }
 

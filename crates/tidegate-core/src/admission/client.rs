@@ -4,6 +4,7 @@ use super::event::ClientKey;
 use crate::recent::Recent;
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Client {
@@ -13,6 +14,8 @@ struct Client {
     held: u32,
     /// The held call that opens a session, if any: a newer one takes its place.
     opening: Option<u32>,
+    /// When its call that opens a session was turned away, until it comes back.
+    away: Option<Nanos>,
 }
 
 /// Clients that wait, or that were turned away not long ago.
@@ -22,11 +25,24 @@ pub(super) struct Clients {
     next_seniority: u64,
     /// Entries with a number in line.
     waiting: u32,
+    /// Clients that were turned away and are expected back, by block of neighbouring numbers in line.
+    absent: BTreeMap<u64, u32>,
+    /// The same in order of time; those that have come back are skipped.
+    absences: VecDeque<(Nanos, ClientKey)>,
 }
+
+/// Numbers in line that are counted together.
+const BLOCK: u64 = 64;
 
 impl Clients {
     pub fn new(capacity: usize, ttl: Span) -> Clients {
-        Clients { table: Recent::new(capacity, ttl), next_seniority: 0, waiting: 0 }
+        Clients {
+            table: Recent::new(capacity, ttl),
+            next_seniority: 0,
+            waiting: 0,
+            absent: BTreeMap::new(),
+            absences: VecDeque::new(),
+        }
     }
 
     pub fn resize(&mut self, capacity: usize, ttl: Span) {
@@ -36,7 +52,7 @@ impl Clients {
     fn entry(&mut self, now: Nanos, key: ClientKey) -> Option<&mut Client> {
         if self.table.touch(now, key).is_none() {
             let gone = self.table.insert(now, key, Client::default(), |client| client.held > 0);
-            self.waiting -= gone.iter().filter(|client| client.seniority.is_some()).count() as u32;
+            gone.into_iter().for_each(|client| self.forgotten(client));
         }
         self.table.get_mut(key)
     }
@@ -56,8 +72,66 @@ impl Clients {
     /// It is connected: the next time it starts at the end of the line.
     pub fn connected(&mut self, key: ClientKey) {
         if let Some(client) = self.table.get_mut(key) {
-            self.waiting -= u32::from(client.seniority.take().is_some());
+            let before = std::mem::take(client);
+            (client.held, client.opening) = (before.held, before.opening);
+            self.forgotten(before);
         }
+    }
+
+    /// A number in line is given up, and an absence with it.
+    fn forgotten(&mut self, client: Client) {
+        let Some(seniority) = client.seniority else { return };
+        self.waiting -= 1;
+        if client.away.is_some() {
+            self.no_longer_absent(seniority);
+        }
+    }
+
+    fn no_longer_absent(&mut self, seniority: u64) {
+        if let Some(count) = self.absent.get_mut(&(seniority / BLOCK)) {
+            *count -= 1;
+            if *count == 0 {
+                self.absent.remove(&(seniority / BLOCK));
+            }
+        }
+    }
+
+    /// Its call that opens a session was turned away.
+    pub fn turned_away(&mut self, now: Nanos, key: ClientKey) {
+        let Some(client) = self.table.get_mut(key) else { return };
+        let Some(seniority) = client.seniority.filter(|_| client.away.is_none()) else { return };
+        client.away = Some(now);
+        *self.absent.entry(seniority / BLOCK).or_default() += 1;
+        self.absences.push_back((now, key));
+        if self.absences.len() > 2 * self.table.len() + 64 {
+            let table = &self.table;
+            self.absences.retain(|(at, key)| table.get(*key).is_some_and(|client| client.away == Some(*at)));
+        }
+    }
+
+    /// It asks for a session again: how long it was away.
+    pub fn back(&mut self, now: Nanos, key: ClientKey) -> Option<Span> {
+        let client = self.table.get_mut(key)?;
+        let (away, seniority) = (client.away.take()?, client.seniority?);
+        self.no_longer_absent(seniority);
+        Some(now.since(away))
+    }
+
+    /// Who has been away for longer than `longest` is not expected back any more.
+    pub fn expect_no_longer(&mut self, now: Nanos, longest: Span) {
+        while let Some(&(at, key)) = self.absences.front().filter(|(at, _)| now.since(*at) > longest) {
+            self.absences.pop_front();
+            let Some(client) = self.table.get_mut(key).filter(|client| client.away == Some(at)) else { continue };
+            client.away = None;
+            if let Some(seniority) = client.seniority {
+                self.no_longer_absent(seniority);
+            }
+        }
+    }
+
+    /// Clients expected back that stand before this number in line, to within one block.
+    pub fn absent_before(&self, seniority: u64) -> u32 {
+        self.absent.range(..seniority.div_ceil(BLOCK)).map(|(_, count)| count).sum()
     }
 
     /// Clients with a number in line.

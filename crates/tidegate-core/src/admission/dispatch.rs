@@ -1,6 +1,7 @@
 //! Filling free slots: from the queues, or past them when everything passes.
 
-use super::event::{Action, Class, ServerId};
+use super::call::{Calls, State};
+use super::event::{Action, CallId, Class, ServerId};
 use super::machine::Machine;
 use super::server::{Server, least_loaded};
 use crate::queue::Place;
@@ -9,18 +10,26 @@ use crate::time::{Nanos, Span};
 
 impl Machine {
     /// A server with a free slot for a call bound to `bound`, or to none. Who is bound to a dead server is bound to none.
-    pub(super) fn slot_for(&self, now: Nanos, bound: Option<ServerId>) -> Option<ServerId> {
+    pub(super) fn slot_for(
+        &self,
+        now: Nanos,
+        bound: Option<ServerId>,
+        fits: impl Fn(&Server) -> bool,
+    ) -> Option<ServerId> {
         let bound = bound.filter(|bound| !self.servers.get(usize::from(bound.0)).is_some_and(Server::dead));
-        least_loaded(&self.servers, |id, server| bound.is_none_or(|bound| bound == id) && server.has_slot(now))
+        let free = |id, server: &Server| bound.is_none_or(|bound| bound == id) && server.has_slot(now);
+        least_loaded(&self.servers, |id, server| free(id, server) && fits(server))
     }
 
     /// Fills free slots from the queues until there is none, or nobody who may take it.
     pub(super) fn dispatch(&mut self, now: Nanos, out: &mut Vec<Action>) {
         self.dispatched = now;
+        self.judge_batches(now);
         if self.passes_all() {
             return self.let_all_pass(now, out);
         }
         while self.queues.total() > 0 && !self.maintenance && !self.draining {
+            self.skip_polls();
             let dead = self.dead();
             let heads = |server: ServerId, state: &Server| self.next_for(now, server, state, &dead);
             let able = least_loaded(&self.servers, |id, server| heads(id, server).is_some());
@@ -52,14 +61,34 @@ impl Machine {
         if !state.has_slot(now) {
             return None;
         }
+        if let Some(poll) = self.urgent(now, server, dead) {
+            return Some((poll, false));
+        }
         let bulk_cap = self.plan.bulk_per_client_min.max(state.limit / 8);
+        let cap = |class| match class {
+            Class::NewSession if !state.may_begin(now, self.plan.silence) => None,
+            Class::Bulk if state.recovery.keeps_bulk_out(self.queues.count(Class::NewSession) > 0) => None,
+            Class::Bulk => Some(bulk_cap),
+            _ => Some(u32::MAX),
+        };
         let first: [Option<u32>; 6] = std::array::from_fn(|class| {
-            let cap = if Class::ALL[class] == Class::Bulk { bulk_cap } else { u32::MAX };
-            self.queues.first(Class::ALL[class], server, dead, cap)
+            cap(Class::ALL[class]).and_then(|cap| self.queues.first(Class::ALL[class], server, dead, cap))
         });
         let heads = first.map(|index| index.and_then(|index| self.calls.get(index)).map(|call| call.place.work));
         let class = self.shares.choose(&heads)?;
         first[class as usize].map(|index| (index, false))
+    }
+
+    /// The oldest poll of a settled session, once it has waited for a quarter of its patience. It then goes before all
+    /// others, its client's share or not: a poll that is not answered in time costs its client the session, and everybody
+    /// the far greater work of a new one. Where polls alone are more than a server can serve, letting still more clients in
+    /// would only take the sessions of others.
+    fn urgent(&self, now: Nanos, server: ServerId, dead: &[ServerId]) -> Option<u32> {
+        let index = self.calls.find(*self.polls.front()?)?;
+        let call = self.calls.get(index)?;
+        let waited = now.since(call.arrived).0 >= call.deadline.since(call.arrived).0 / 4;
+        let here = call.place.bound.is_none_or(|bound| bound == server || dead.contains(&bound));
+        (waited && here).then_some(index)
     }
 
     /// Takes a call out of the queue and admits it, unless it could no longer be answered in time.
@@ -69,7 +98,12 @@ impl Machine {
         };
         let (place, deadline, expiry) = (call.place, call.deadline, call.token_expiry);
         let waiting = std::array::from_fn(|class| self.queues.count(Class::ALL[class]) > 0);
-        self.queues.serve(&place, index);
+        let urgent = self.polls.front().is_some_and(|poll| self.calls.find(*poll) == Some(index));
+        if urgent && self.queues.remove(&place, index) {
+            self.queues.charge(&place); // it may not be its queue's next one
+        } else {
+            self.queues.serve(&place, index);
+        }
         self.clients.release(place.client, index);
         // The server is idle: what is expected of it may be out of date, and only an answer can put it right.
         let idle = self.servers.get(usize::from(server.0)).is_some_and(|server| server.in_flight == 0);
@@ -83,7 +117,7 @@ impl Machine {
         };
         if let Some(reason) = late {
             self.queues.done(&place, 0);
-            return self.turn_away(index, reason, out);
+            return self.turn_away(now, index, reason, out);
         }
         self.shares.dispatched(&self.plan.guarantees, place.class, place.work, waiting);
         self.admit(now, index, server, reserved_slot, out);
@@ -106,24 +140,44 @@ impl Machine {
         let Some(place) = self.calls.get(index).map(|call| call.place) else {
             return;
         };
-        let free = self.slot_for(now, place.bound).is_some();
+        let free = self.slot_for(now, place.bound, |_| true).is_some();
         let server = place.bound.or_else(|| least_loaded(&self.servers, |_, server| server.down.is_none()));
         let server = server.or_else(|| least_loaded(&self.servers, |_, _| true)).unwrap_or(ServerId(0));
         self.queues.charge(&place);
         self.admit(now, index, server, false, out);
         if !free && !self.bypass {
-            self.observe(index, &place, out);
+            self.observe(now, index, &place, out);
         }
     }
 
-    fn observe(&mut self, index: u32, place: &Place, out: &mut Vec<Action>) {
+    fn observe(&mut self, now: Nanos, index: u32, place: &Place, out: &mut Vec<Action>) {
         let slots: u64 = self.servers.iter().map(|server| u64::from(server.limit)).sum();
         let calls: u64 = self.servers.iter().map(|server| u64::from(server.in_flight)).sum();
         let over = self.work_in_flight * calls.saturating_sub(slots) / calls.max(1);
-        let predicted = self.predicted(place, 0, over);
+        let predicted = self.predicted(now, place, 0, over);
         let room = self.plan.client_timeout - self.plan.margin;
         let turn_away = predicted.filter(|predicted| *predicted > room).map(|_| Reason::TooLate);
         *(if turn_away.is_some() { &mut self.counters.would_turn_away } else { &mut self.counters.would_hold }) += 1;
         out.push(Action::Observed { call: self.calls.id(index), turn_away, predicted });
     }
+
+    /// A poll of a settled session is held.
+    pub(super) fn remember_poll(&mut self, id: CallId) {
+        self.polls.push_back(id);
+        if self.polls.len() > 2 * self.queues.count(Class::Steady) as usize + 64 {
+            let calls = &self.calls;
+            self.polls.retain(|id| held(calls, *id));
+        }
+    }
+
+    /// Forgets the polls at the front that are held no more.
+    pub(super) fn skip_polls(&mut self) {
+        while self.polls.front().is_some_and(|id| !held(&self.calls, *id)) {
+            self.polls.pop_front();
+        }
+    }
+}
+
+fn held(calls: &Calls, id: CallId) -> bool {
+    calls.find(id).and_then(|index| calls.get(index)).is_some_and(|call| call.state == State::Held)
 }

@@ -55,8 +55,7 @@ impl Machine {
     pub(super) fn connected(&mut self, now: Nanos, id: CallId, out: &mut Vec<Action>) {
         let Some(index) = self.calls.find(id) else { return };
         let Some(in_flight) = self.calls.get(index).and_then(Call::in_flight) else { return };
-        let server = self.servers.get_mut(usize::from(in_flight.server.0));
-        let was_down = server.is_some_and(|server| server.down.take().is_some());
+        let was_down = self.reached(now, index, in_flight, out);
         self.count(index);
         if was_down {
             self.dispatch(now, out);
@@ -79,6 +78,7 @@ impl Machine {
             let Some(call) = self.free(index) else { return };
             self.learn(now, &call, in_flight, outcome, out);
             self.adapt(now, &call, in_flight, outcome);
+            self.recover(now, &call, in_flight, Some(outcome), out);
         }
         self.dispatch(now, out);
     }
@@ -109,9 +109,6 @@ impl Machine {
             self.queues.done(&call.place, work);
             return;
         };
-        if let Some(server) = self.servers.get_mut(usize::from(at.server.0)) {
-            server.down = None;
-        }
         if let Some(session) = opened {
             self.counters.sessions_opened += 1;
             if !at.orphan {
@@ -135,6 +132,9 @@ impl Machine {
     fn connect_failed(&mut self, now: Nanos, index: u32, at: InFlight, out: &mut Vec<Action>) {
         self.counters.connect_failed += 1;
         self.pending -= 1;
+        if let Some(call) = self.calls.get(index).cloned() {
+            self.recover(now, &call, at, Some(Outcome::ConnectFailed), out);
+        }
         let retry_at = now + self.plan.retry_server.mul_f64(self.rng.uniform(0.8, 1.2));
         if let Some(server) = self.servers.get_mut(usize::from(at.server.0)) {
             server.give_back(at.reserved_slot, at.orphan, at.trial);
@@ -158,10 +158,10 @@ impl Machine {
             self.counters.client_gone += 1;
         } else if passes_all || give_up <= now {
             self.queues.done(&place, place.work);
-            self.turn_away(index, Reason::ServerDown, out);
+            self.turn_away(now, index, Reason::ServerDown, out);
         } else if twin.is_some() {
             self.queues.done(&place, place.work);
-            self.turn_away(index, Reason::Superseded, out); // the newer one waits already, with the same seniority
+            self.turn_away(now, index, Reason::Superseded, out); // the newer one waits already, with the same seniority
         } else {
             self.counters.held_again += 1;
             self.enqueue(now, index, true);

@@ -27,6 +27,34 @@ pub struct OperationKey(pub u32);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KindKey(pub u32);
 
+/// How many keys there are for operations that nobody has listed: strangers choose their names.
+const UNLISTED: u32 = 1024;
+
+impl OperationKey {
+    /// The operation with this name, which comes from the plan or from the protocol.
+    pub fn listed(name: &[&[u8]]) -> OperationKey {
+        OperationKey(UNLISTED + 1 + hash(name) % (u32::MAX - UNLISTED))
+    }
+
+    /// The operation with this name, which a stranger chose: one of a few keys, so that they cannot fill a table.
+    pub fn unlisted(name: &[&[u8]]) -> OperationKey {
+        OperationKey(1 + hash(name) % UNLISTED)
+    }
+}
+
+impl KindKey {
+    /// The kind of clients with this name.
+    pub fn named(name: &[u8]) -> KindKey {
+        KindKey(hash(&[name]).max(1))
+    }
+}
+
+/// FNV-1a: the same number in every run and on every machine.
+fn hash(parts: &[&[u8]]) -> u32 {
+    let bytes = parts.iter().flat_map(|part| part.iter());
+    bytes.fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
 /// A server of the service: its index in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ServerId(pub u16);
@@ -194,4 +222,25 @@ pub enum Action {
         /// The call.
         call: CallId,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_give_the_same_keys_in_every_run() {
+        assert_eq!(hash(&[b"foobar"]), 0xbf9c_f968, "from the reference of FNV-1a");
+        assert_eq!(OperationKey::listed(&[b"foo", b"bar"]), OperationKey::listed(&[b"foobar"]));
+        assert_ne!(OperationKey::listed(&[b"setContext"]), OperationKey::listed(&[b"getEvents"]));
+    }
+
+    #[test]
+    fn strangers_cannot_make_more_than_a_few_keys_or_one_that_is_listed() {
+        for n in 0..100_000_u32 {
+            let key = OperationKey::unlisted(&[&n.to_be_bytes()]).0;
+            assert!((1..=UNLISTED).contains(&key));
+            assert!(OperationKey::listed(&[&n.to_be_bytes()]).0 > UNLISTED);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Holding a call: whether it may wait, whose place it takes, and how long.
 
 use super::call::{Call, State};
-use super::event::Action;
+use super::event::{Action, Class};
 use super::machine::Machine;
 use crate::reason::Reason;
 use crate::time::Nanos;
@@ -12,13 +12,13 @@ impl Machine {
         let begin = out.len();
         let twin = self.twin(index);
         if let Err(reason) = self.may_wait(now, index, reserved, twin, out) {
-            self.turn_away(index, reason, out);
+            self.turn_away(now, index, reason, out);
         } else {
             self.supersede(twin, index);
             self.enqueue(now, index, false);
             self.dispatch(now, out);
-            self.first_about(index, begin, out);
-            twin.into_iter().for_each(|twin| self.turn_away(twin, Reason::Superseded, out));
+            self.first_about(now, index, begin, out);
+            twin.into_iter().for_each(|twin| self.turn_away(now, twin, Reason::Superseded, out));
         }
         // An eviction that made room was pushed before; the driver is promised the new call first.
         let id = self.calls.id(index);
@@ -61,7 +61,7 @@ impl Machine {
             return Err(Reason::TooLate);
         }
         let (ahead, work) = self.queues.ahead(&call.place);
-        let wait = self.predicted(&call.place, ahead, work).unwrap_or_default();
+        let wait = self.predicted(now, &call.place, ahead, work).unwrap_or_default();
         if call.honours_retry_after && now + wait > self.give_up(call) {
             return Err(Reason::TooLate); // it will come back when it is told to: holding it would only cost a socket
         }
@@ -80,7 +80,7 @@ impl Machine {
         let Some(last) = last else {
             return Err(Reason::QueueFull);
         };
-        self.turn_away(last, Reason::QueueFull, out);
+        self.turn_away(now, last, Reason::QueueFull, out);
         Ok(())
     }
 
@@ -95,10 +95,14 @@ impl Machine {
         self.timers.insert((call.timer, index));
         self.queues.push(&call.place, index, front);
         self.clients.hold(now, call.place.client, index, call.opens);
+        if call.polls && call.class() == Class::Steady && call.session.is_some() {
+            let id = self.calls.id(index);
+            self.remember_poll(id);
+        }
     }
 
     /// Says `Hold` of a call that is still held.
-    fn first_about(&mut self, index: u32, begin: usize, out: &mut Vec<Action>) {
+    fn first_about(&mut self, now: Nanos, index: u32, begin: usize, out: &mut Vec<Action>) {
         let Some(call) = self.calls.get(index).filter(|call| call.state == State::Held) else {
             return;
         };
@@ -107,7 +111,7 @@ impl Machine {
             return; // turned away while slots were filled
         }
         let (ahead, work) = self.queues.ahead(&call.place);
-        let predicted = self.predicted(&call.place, ahead, work);
+        let predicted = self.predicted(now, &call.place, ahead, work);
         self.counters.held += 1;
         out.insert(begin, Action::Hold { call: id, ahead, predicted });
     }

@@ -14,14 +14,14 @@ use super::plan::{Mode, Plan, PlanError, ServerPlan};
 use super::server::Server;
 use super::share::Shares;
 use super::snapshot::Counters;
-use crate::limit::{Costs, Rate};
+use crate::limit::{Absence, Costs, Rate};
 use crate::queue::Queues;
 use crate::reason::Reason;
 use crate::rng::Rng;
 use crate::session::Sessions;
 use crate::time::Nanos;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 /// The admission machine of one service. See the [module](super) for how a call goes through it.
 #[derive(Clone, Serialize, Deserialize)]
@@ -35,8 +35,11 @@ pub struct Machine {
     pub(super) shares: Shares,
     pub(super) rate: Rate,
     pub(super) costs: Costs,
+    pub(super) absence: Absence,
     pub(super) rng: Rng,
     pub(super) timers: BTreeSet<(Nanos, u32)>,
+    /// Held polls of settled sessions, oldest first; those that have left since are skipped.
+    pub(super) polls: VecDeque<CallId>,
     pub(super) counters: Counters,
     /// Arrival numbers.
     pub(super) arrivals: u64,
@@ -72,8 +75,10 @@ impl Machine {
             shares: Shares::default(),
             rate: Rate::default(),
             costs: learned.map_or_else(Costs::default, |learned| Costs::remembered(&learned.costs)),
+            absence: Absence::new(learned.and_then(|learned| learned.absence)),
             rng: Rng::new(plan.seed),
             timers: BTreeSet::new(),
+            polls: VecDeque::new(),
             counters: Counters::default(),
             arrivals: 0,
             work_in_flight: 0,
@@ -101,10 +106,13 @@ impl Machine {
             Event::ClientGone(call) => self.client_gone(now, call, out),
             Event::Connected(call) => self.connected(now, call, out),
             Event::Done(call, outcome) => self.done(now, call, outcome, out),
-            Event::Restarted(_server) => {}
+            Event::Restarted(server) => self.restarted(now, server, out),
             Event::SessionOver(session) => self.sessions.close(session),
             Event::Wake => self.wake(now, out),
             Event::Maintenance(on) => {
+                if self.maintenance && !on {
+                    self.servers.iter_mut().for_each(|server| server.begin_anew(now)); // that was the planned restart
+                }
                 self.maintenance = on;
                 self.dispatch(now, out);
             }
@@ -115,7 +123,7 @@ impl Machine {
             Event::Drain => {
                 self.draining = true;
                 let held: Vec<u32> = self.queues.iter().collect();
-                held.into_iter().for_each(|index| self.turn_away(index, Reason::Draining, out));
+                held.into_iter().for_each(|index| self.turn_away(now, index, Reason::Draining, out));
             }
         }
         self.end_event(now);
@@ -150,6 +158,7 @@ impl Machine {
             server,
             since: now,
             epoch,
+            batch: None,
             reserved_slot,
             trial,
             counted: false,
@@ -159,17 +168,21 @@ impl Machine {
         self.timers.insert((call.timer, index));
         self.work_in_flight += call.place.work;
         self.pending += 1;
+        self.enter(now, index, server);
         out.push(Action::Admit { call: id, server });
     }
 
     /// Forgets a held call (already out of the queues) or one that was never queued, and says so.
-    pub(super) fn turn_away(&mut self, index: u32, reason: Reason, out: &mut Vec<Action>) {
+    pub(super) fn turn_away(&mut self, now: Nanos, index: u32, reason: Reason, out: &mut Vec<Action>) {
         let id = self.calls.id(index);
         let Some(call) = self.calls.get(index).cloned() else {
             return;
         };
         self.leave_queue(index);
-        let retry_after = self.retry_after(reason, &call);
+        let retry_after = self.retry_after(now, reason, &call);
+        if call.class() == Class::NewSession && reason != Reason::Superseded && !call.honours_retry_after {
+            self.clients.turned_away(now, call.place.client);
+        }
         self.timers.remove(&(call.timer, index));
         self.calls.remove(index);
         self.counters.turned_away[reason as usize] += 1;
@@ -189,6 +202,9 @@ impl Machine {
     /// Ends an event. Notes whether the pool does all that it is allowed to do: only then does its rate say something.
     pub(super) fn end_event(&mut self, now: Nanos) {
         self.sessions.lapse(now, self.plan.settle_after);
+        self.skip_polls();
+        let longest = self.absence.expected(self.plan.client_timeout).mul_f64(2.0);
+        self.clients.expect_no_longer(now, longest);
         // A slot may be free while somebody waits: bulk at its cap, a session bound to another server.
         let full = |server: &Server| server.down.is_some() || server.load() >= server.limit;
         let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);

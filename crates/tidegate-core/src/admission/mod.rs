@@ -17,6 +17,7 @@ mod learned;
 mod machine;
 mod plan;
 mod predict;
+mod recover;
 mod server;
 mod share;
 mod snapshot;
@@ -25,7 +26,7 @@ mod timers;
 pub use event::{
     Action, Arrival, CallId, Class, ClientKey, Event, KindKey, OperationKey, Outcome, Role, ServerId, SessionKey,
 };
-pub use learned::{LEARNED_FORMAT, Learned, LearnedServer};
+pub use learned::{LEARNED_FORMAT, Learned, LearnedError, LearnedServer};
 pub use machine::Machine;
 pub use plan::{Guarantees, LimitPlan, Mode, Plan, PlanError, ServerPlan};
 pub use snapshot::{Counters, Phase, RecoveryView, ServerSnapshot, Snapshot};

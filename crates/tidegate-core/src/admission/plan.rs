@@ -158,6 +158,38 @@ pub enum PlanError {
 }
 
 impl Plan {
+    /// The documented defaults, for this pool.
+    pub fn with_defaults(servers: Vec<ServerPlan>) -> Plan {
+        Plan {
+            mode: Mode::Enforce,
+            servers,
+            guarantees: Guarantees { continuation: 500, new_session: 250, steady: 100, bulk: 100 },
+            seed: 0,
+            held_max: 20_000,
+            held_per_client_max: 8,
+            reserved_places: 8,
+            bulk_per_client_min: 2,
+            clients_max: 50_000,
+            sessions_max: 65_536,
+            client_timeout: Span::secs(30),
+            margin: Span::secs(2),
+            upstream_timeout: Span::secs(60),
+            quarantine: Span::secs(10),
+            seniority: Span::secs(600),
+            settle_after: Span::secs(30),
+            settle_calls: 16,
+            session_idle: None,
+            follow_ups_milli: 1000,
+            retry_server: Span::secs(1),
+            renew_within: Span::secs(30),
+            retry_after_min: Span::secs(1),
+            retry_after_max: Span::secs(30),
+            rate_window: Span::secs(2),
+            limit_window: Span::secs(1),
+            silence: Span::secs(5),
+        }
+    }
+
     /// Checks what types cannot.
     ///
     /// # Errors

@@ -8,6 +8,7 @@
 use super::event::ServerId;
 use super::learned::LearnedServer;
 use super::plan::{LimitPlan, ServerPlan};
+use super::recover::Recovery;
 use super::snapshot::{Phase, ServerSnapshot};
 use crate::limit::{Adaptive, LimitCause, LimitMode, LimitView, Terms};
 use crate::time::{Nanos, Span};
@@ -30,6 +31,8 @@ pub(super) struct Server {
     pub in_flight_max: u32,
     /// Down since a connect failed: when one call may try.
     pub down: Option<Retry>,
+    /// How it is let back to work.
+    pub recovery: Recovery,
 }
 
 /// How a server that is down is tried.
@@ -44,6 +47,10 @@ pub(super) struct Retry {
 
 /// Failed connects in a row after which a server's sessions are taken for dead.
 const DEAD: u32 = 3;
+/// What a server is thought to serve well of which nothing is known.
+const UNKNOWN: u32 = 4;
+/// Clients per slot: with four fifths of a batch complete each slot still has one.
+const PER_SLOT: u32 = 5;
 
 impl Server {
     pub fn new(plan: &ServerPlan, known: Option<&LearnedServer>, now: Nanos) -> Server {
@@ -63,7 +70,33 @@ impl Server {
             admitted: 0,
             in_flight_max: 0,
             down: None,
+            recovery: Recovery::new(known.map(|known| known.base), now),
         }
+    }
+
+    /// It has begun anew.
+    pub fn begin_anew(&mut self, now: Nanos) {
+        if let Some(finder) = &mut self.finder {
+            finder.restarted(now);
+            self.limit = finder.limit();
+        }
+        self.recovery.begin(now);
+    }
+
+    /// The limit with which it served well, as far as is known.
+    pub fn good(&self) -> u32 {
+        let found = |finder: &Adaptive| finder.remember().map_or(UNKNOWN, |(best, _)| best);
+        self.finder.as_ref().map_or(self.limit, found)
+    }
+
+    /// Clients that a batch has at least: where the limit is learned, enough that it is used up to the last.
+    pub fn batch_least(&self) -> u32 {
+        self.finder.as_ref().map_or(0, |_| self.limit.saturating_mul(PER_SLOT))
+    }
+
+    /// Whether a client may open a session on it now. Who tries whether it is back may.
+    pub fn may_begin(&self, now: Nanos, silence: Span) -> bool {
+        self.down.is_some() || self.recovery.may_begin(now, self.in_flight, silence, self.batch_least())
     }
 
     /// Calls in flight that count against the limit.
@@ -111,19 +144,25 @@ impl Server {
         }
     }
 
-    pub fn snapshot(&self, now: Nanos, terms: Terms, maintenance: bool, draining: bool) -> ServerSnapshot {
-        let phase = match (draining, maintenance, self.down) {
-            (true, _, _) => Phase::Draining,
-            (_, true, _) => Phase::Maintenance,
-            (_, _, Some(_)) => Phase::Down,
-            _ => Phase::Up,
-        };
+    pub fn phase(&self, now: Nanos, silence: Span) -> Phase {
+        if self.down.is_some() {
+            Phase::Down
+        } else if self.recovery.suspect(now, self.in_flight, silence) {
+            Phase::Suspect
+        } else if self.recovery.view(now, 0).is_some() {
+            Phase::Recovering
+        } else {
+            Phase::Up
+        }
+    }
+
+    pub fn snapshot(&self, now: Nanos, terms: Terms, phase: Phase) -> ServerSnapshot {
         ServerSnapshot {
             name: self.name.clone(),
             phase,
             limit: self.limit,
             why: self.why(now, terms),
-            recovery: None,
+            recovery: self.recovery.view(now, self.batch_least()),
             in_flight: self.in_flight,
             orphans: self.orphans,
             admitted: self.admitted,

@@ -2,6 +2,7 @@
 
 use super::event::Class;
 use super::machine::Machine;
+use super::server::Server;
 use crate::limit::LimitView;
 use crate::reason::{Reason, words};
 use crate::time::{Nanos, Span};
@@ -156,6 +157,11 @@ impl Machine {
         let oldest = self.queues.iter().filter_map(held).min();
         let (sessions_unsettled, sessions_settled) = self.sessions.counts();
         let terms = self.terms();
+        let phase = |server: &Server| match (self.draining, self.maintenance) {
+            (true, _) => Phase::Draining,
+            (_, true) => Phase::Maintenance,
+            _ => server.phase(now, self.plan.silence),
+        };
         Snapshot {
             now,
             counters: self.counters.clone(),
@@ -163,15 +169,11 @@ impl Machine {
             pending: self.pending,
             oldest: oldest.map_or(Span::ZERO, |arrived| now.since(arrived)),
             rate_milli: self.rate.per_second().unwrap_or(0.0) as u64,
-            all_in: self.all_in(),
+            all_in: self.all_in(now),
             sessions_unsettled,
             sessions_settled,
             remaining: self.clients.unconnected(),
-            servers: self
-                .servers
-                .iter()
-                .map(|server| server.snapshot(now, terms, self.maintenance, self.draining))
-                .collect(),
+            servers: self.servers.iter().map(|server| server.snapshot(now, terms, phase(server))).collect(),
             maintenance: self.maintenance,
             bypass: self.bypass,
             draining: self.draining,

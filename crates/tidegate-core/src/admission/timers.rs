@@ -15,7 +15,7 @@ impl Machine {
         let retries = self.servers.iter().filter_map(|server| server.down.filter(|retry| !retry.trying));
         let retry =
             retries.map(|retry| retry.at).filter(|at| *at > self.dispatched).min().filter(|_| self.queues.total() > 0);
-        timer.into_iter().chain(retry).min()
+        timer.into_iter().chain(retry).chain(self.next_batch()).min()
     }
 
     pub(super) fn wake(&mut self, now: Nanos, out: &mut Vec<Action>) {
@@ -24,12 +24,15 @@ impl Machine {
             match self.calls.get(index).map(|call| call.state) {
                 Some(State::Held) => {
                     let reason = self.why_given_up(index);
-                    self.turn_away(index, reason, out);
+                    self.turn_away(now, index, reason, out);
                 }
                 Some(State::InFlight(in_flight)) if in_flight.expired => {
                     self.count(index);
                     let call = self.free(index); // the quarantine is over: the slot is free, the late answer unknown
-                    call.iter().for_each(|call| self.queues.done(&call.place, call.place.work));
+                    if let Some(call) = call {
+                        self.queues.done(&call.place, call.place.work);
+                        self.recover(now, &call, in_flight, None, out);
+                    }
                 }
                 Some(State::InFlight(_)) => self.expire(now, index, out),
                 None => {}
@@ -48,13 +51,15 @@ impl Machine {
         if let State::InFlight(in_flight) = &mut call.state {
             in_flight.expired = true;
         }
-        let server = call.in_flight().map(|in_flight| usize::from(in_flight.server.0));
+        let in_flight = call.in_flight();
         self.counters.expired += 1;
         let terms = self.terms();
+        let server = in_flight.map(|in_flight| usize::from(in_flight.server.0));
         if let Some(server) = server.and_then(|server| self.servers.get_mut(server)) {
             server.finder.iter_mut().for_each(|finder| finder.overload(now, terms));
             server.judge(now, terms);
         }
+        in_flight.into_iter().for_each(|at| self.overdue(now, at));
         out.push(Action::Expire { call: id });
     }
 

@@ -69,6 +69,10 @@ pub struct Terms {
     pub patience: Span,
 }
 
+/// A search has just begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooEarly;
+
 /// See the module.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Adaptive {
@@ -77,6 +81,8 @@ pub struct Adaptive {
     cause: LimitCause,
     changed: Nanos,
     mode: Mode,
+    /// When the search began: with the first call.
+    began: Nanos,
     /// Which limit a call was admitted under.
     epoch: u32,
     window: Window,
@@ -117,6 +123,7 @@ impl Adaptive {
             cause: if remembered.is_some() { LimitCause::Remembered } else { LimitCause::Start },
             changed: now,
             mode: Mode::Search { doubt: false },
+            began: now,
             epoch: 0,
             window: Window::default(),
             in_flight: InFlight::default(),
@@ -148,6 +155,17 @@ impl Adaptive {
         self.unit
     }
 
+    /// Units of work per second with the limit full, once the search has told or has had `patience` to.
+    ///
+    /// `Err` while it is too early to say: a search may find several times as much within seconds.
+    pub fn rate(&self, now: Nanos, patience: Span) -> Result<Option<f64>, TooEarly> {
+        let searching = matches!(self.mode, Mode::Search { .. });
+        if searching && self.in_flight.len() > 0 && now.since(self.began) < patience {
+            return Err(TooEarly);
+        }
+        Ok(self.proven.map(|level| level.rate))
+    }
+
     /// Time per unit now as a multiple of the base.
     pub fn ratio(&self) -> Option<f64> {
         Some(self.unit? / self.base.filter(|base| *base > 0.0)?)
@@ -174,6 +192,9 @@ impl Adaptive {
 
     /// A call with so much work (thousandths of a unit) was admitted; gives the epoch to be handed back with its end.
     pub fn begin(&mut self, now: Nanos, call: u32, work: u64) -> u32 {
+        if self.in_flight.len() == 0 && self.proven.is_none() {
+            self.began = now;
+        }
         self.in_flight.begin(now, call, work);
         self.peak.1 = self.peak.1.max(self.in_flight.len());
         if self.in_flight.len() <= self.limit {
@@ -280,6 +301,7 @@ impl Adaptive {
 
     fn search_from(&mut self, now: Nanos, limit: u32, cause: LimitCause) {
         self.mode = Mode::Search { doubt: false };
+        self.began = now;
         (self.proven, self.bad, self.loss) = (None, None, None);
         self.set(now, limit, cause);
     }

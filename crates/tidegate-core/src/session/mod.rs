@@ -16,6 +16,8 @@ enum Stage {
     Open,
     Lapsed,
     Settled,
+    /// The server has ended without it.
+    Dead,
 }
 
 /// One session.
@@ -165,6 +167,8 @@ impl Sessions {
         if idle.is_some_and(|idle| now.since(last) > idle) {
             self.close(key);
             return (Known::Dead, None);
+        } else if session.stage == Stage::Dead {
+            return (Known::Dead, None);
         }
         let due = is_poll || session.calls >= rule.calls || now.since(session.opened) >= rule.after;
         if session.stage == Stage::Settled {
@@ -177,6 +181,27 @@ impl Sessions {
         session.stage = Stage::Settled;
         self.follow_ups += LEARN * (session.work as f64 - self.follow_ups);
         (Known::Settled(session.server), Some(session.client))
+    }
+
+    /// Whether no more is expected of this session: it is settled, over, or has done four fifths of the usual work.
+    pub fn complete(&self, key: SessionKey) -> bool {
+        let open = self.table.get(key).filter(|session| session.stage == Stage::Open);
+        open.is_none_or(|session| session.work * 5 >= session.expected * 4)
+    }
+
+    /// Whether this session has died with its server.
+    pub fn dead(&self, key: SessionKey) -> bool {
+        self.table.get(key).is_some_and(|session| session.stage == Stage::Dead)
+    }
+
+    /// A server has begun anew: its sessions are dead. Their clients are told so when they call.
+    pub fn end_all(&mut self, server: ServerId) {
+        for key in self.table.keys() {
+            let Some(session) = self.table.get_mut(key).filter(|session| session.server == server) else { continue };
+            self.remaining -= session.remaining();
+            self.open -= u32::from(session.stage == Stage::Open);
+            session.stage = Stage::Dead;
+        }
     }
 
     /// The pool has changed: `at` says where each server stands now. Sessions of servers that are gone are forgotten.

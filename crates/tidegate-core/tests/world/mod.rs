@@ -9,34 +9,8 @@ use tidegate_core::trace::{Taped, Writer};
 
 /// A plan with the documented defaults and one server called `a`.
 pub fn plan(limit: u32) -> Plan {
-    Plan {
-        mode: Mode::Enforce,
-        servers: vec![ServerPlan { name: "a".into(), limit: LimitPlan::Static(limit) }],
-        guarantees: Guarantees { continuation: 500, new_session: 250, steady: 100, bulk: 100 },
-        seed: 7,
-        held_max: 20_000,
-        held_per_client_max: 8,
-        reserved_places: 8,
-        bulk_per_client_min: 2,
-        clients_max: 50_000,
-        sessions_max: 65_536,
-        client_timeout: Span::secs(30),
-        margin: Span::secs(2),
-        upstream_timeout: Span::secs(60),
-        quarantine: Span::secs(10),
-        seniority: Span::secs(600),
-        settle_after: Span::secs(30),
-        settle_calls: 16,
-        session_idle: None,
-        follow_ups_milli: 1000,
-        retry_server: Span::secs(1),
-        renew_within: Span::secs(30),
-        retry_after_min: Span::secs(1),
-        retry_after_max: Span::secs(30),
-        rate_window: Span::secs(2),
-        limit_window: Span::secs(1),
-        silence: Span::secs(5),
-    }
+    let server = ServerPlan { name: "a".into(), limit: LimitPlan::Static(limit) };
+    Plan { seed: 7, ..Plan::with_defaults(vec![server]) }
 }
 
 pub fn arrival(client: u64, role: Role) -> Arrival {
@@ -118,6 +92,14 @@ impl World {
         steps.into_iter().for_each(|step| writer.step(step, &mut lines).unwrap());
         writer.end(cut, &mut lines).unwrap();
         lines
+    }
+
+    /// A gate that has begun so long ago that it lets clients in without batches.
+    pub fn warm(plan: Plan) -> World {
+        let wait = plan.client_timeout + Span(1);
+        let mut world = World::new(plan);
+        world.advance(wait);
+        world
     }
 
     /// Swaps in a plan, perhaps with other servers.
@@ -255,6 +237,8 @@ impl World {
             let left = if all_pass { u32::MAX } else { self.left_over[index] };
             self.left_over[index] = left.min(server.in_flight);
             assert!(server.orphans <= server.in_flight);
+            let batch = server.recovery.as_ref();
+            assert!(batch.is_none_or(|batch| batch.complete <= batch.begun), "{batch:?}");
         }
         for call in self.held() {
             let (arrived, arrival) = self.arrivals[&call];

@@ -12,6 +12,9 @@ use std::mem::MaybeUninit;
 use std::net::IpAddr;
 use tidegate_core::admission::{Arrival, ClientKey, KindKey, OperationKey, Role};
 
+/// Bytes of a product's name that count.
+const PRODUCT_MAX: usize = 64;
+
 /// A call, ready to ask the machine about.
 pub(super) struct Prepared {
     pub(super) facts: Facts,
@@ -32,8 +35,15 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Takes in what the body told.
-    pub(super) fn tell(&mut self, role: Role, cost_milli: u32, operation: Label, soap: Option<Soap>) {
+    pub(super) fn tell(
+        &mut self,
+        role: Role,
+        (key, cost_milli): (OperationKey, u32),
+        operation: Label,
+        soap: Option<Soap>,
+    ) {
         self.arrival.role = role_of(role, self.known_role);
+        self.arrival.operation = key;
         self.arrival.cost_milli = cost_milli;
         self.operation = operation;
         self.soap = soap;
@@ -65,9 +75,9 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
     let known_role = known.and_then(|k| k.role);
     let arrival = Arrival {
         client: key,
-        kind: KindKey::default(),
+        kind: request.header("user-agent").map_or_else(KindKey::default, kind),
         role: role_of(call.role, known_role),
-        operation: OperationKey::default(),
+        operation: call.key,
         session: call.session.map(|token| setup.session(token)),
         cost_milli: call.cost_milli,
         deadline: None,
@@ -91,6 +101,13 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
     })
 }
 
+/// Clients of one product wait equally long, whatever its version: the first token of User-Agent.
+fn kind(agent: &[u8]) -> KindKey {
+    let product = agent.split(|byte| matches!(byte, b'/' | b' ' | b'(' | b';')).next().unwrap_or_default();
+    let product = product.get(..PRODUCT_MAX).unwrap_or(product);
+    if product.is_empty() { KindKey::default() } else { KindKey::named(product) }
+}
+
 /// The identity: certificate subject, else session, else user (from trusted hops), else address.
 fn client(conn: &Conn, setup: &Setup, call: &Call<'_>, address: IpAddr, trusted: bool) -> (ClientKey, ClientName) {
     if let Some(subject) = &conn.subject {
@@ -109,4 +126,17 @@ fn client(conn: &Conn, setup: &Setup, call: &Call<'_>, address: IpAddr, trusted:
         IpAddr::V6(v6) => setup.hash(b'6', &v6.octets()),
     };
     (ClientKey(key), name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_the_product_without_its_version() {
+        assert_eq!(kind(b"gSOAP/2.8"), kind(b"gSOAP/2.9 (Linux)"));
+        assert_ne!(kind(b"gSOAP/2.8"), kind(b"VMware-client/8.0"));
+        assert_eq!(kind(b"/8.0"), KindKey::default());
+        assert_eq!(kind(&[b'a'; 64]), kind(&[b'a'; 5000]));
+    }
 }

@@ -1,7 +1,7 @@
 //! From one plan to the next: bind what is new, then swap, then say what became of held calls.
 
 use super::io::{self, Command};
-use super::{Served, Shared};
+use super::{LearnedByService, Served, Shared};
 use crate::clock;
 use crate::error::GateError;
 use crate::plan::{FORMAT, Plan, ServicePlan};
@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use tidegate_core::admission::{Machine, Snapshot};
+use tidegate_core::admission::{Learned, Machine, Snapshot};
 
 /// What a change of plan did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,6 +68,7 @@ fn hint(error: &std::io::Error) -> &'static str {
 pub(super) fn swap(
     shared: &Shared,
     plan: &Plan,
+    learned: &LearnedByService,
     mut bound: BTreeMap<String, TcpListener>,
 ) -> Result<ApplyReport, GateError> {
     let served = shared.served();
@@ -79,7 +80,7 @@ pub(super) fn swap(
         let address = socket.as_ref().and_then(|s| s.local_addr().ok());
         let (runtime, change) = match known {
             Some(known) => (known.service.clone(), update(&known.service, service, socket.is_some())?),
-            None => added(service)?,
+            None => added(service, learned.get(&service.name))?,
         };
         let address = address.or(known.map(|k| k.address)).unwrap_or(service.listen);
         if let Some(socket) = socket {
@@ -95,9 +96,9 @@ pub(super) fn swap(
     Ok(ApplyReport { format: FORMAT, services })
 }
 
-fn added(plan: &ServicePlan) -> Result<(Arc<Service>, ServiceChange), GateError> {
+fn added(plan: &ServicePlan, learned: Option<&Learned>) -> Result<(Arc<Service>, ServiceChange), GateError> {
     let setup = Setup::new(plan, None)?;
-    let machine = Machine::new(plan.admission.clone(), None, clock::now())
+    let machine = Machine::new(plan.admission.clone(), learned, clock::now())
         .map_err(|error| GateError::plan(format_args!("services[{}].admission", plan.name), error))?;
     let change = ServiceChange {
         name: plan.name.clone(),

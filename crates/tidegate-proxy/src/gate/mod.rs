@@ -20,10 +20,11 @@ use crate::setup::Setup;
 use crate::status;
 use io::{Command, Shard};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tidegate_core::admission::Event;
+use tidegate_core::admission::{Event, Learned};
 
 /// One service that is being served.
 #[derive(Clone)]
@@ -31,6 +32,9 @@ pub(crate) struct Served {
     pub(crate) service: Arc<Service>,
     pub(crate) address: SocketAddr,
 }
+
+/// What was learned, by name of the service.
+pub(crate) type LearnedByService = BTreeMap<String, Learned>;
 
 /// What the handle and the admin thread share.
 pub(crate) struct Shared {
@@ -60,12 +64,14 @@ pub struct DrainReport {
 }
 
 impl Gate {
-    /// Starts a gate: everything is checked and bound, or nothing is.
+    /// Starts a gate: everything is checked and bound, or nothing is. `learned_json` is what [`Gate::learned_json`] gave
+    /// when an earlier gate ended.
     ///
     /// # Errors
-    /// The plan is wrong, an address cannot be bound, a thread cannot be started.
-    pub fn start(plan_json: &[u8]) -> Result<Gate, GateError> {
+    /// The plan is wrong, what was learned does not fit it, an address cannot be bound, a thread cannot be started.
+    pub fn start(plan_json: &[u8], learned_json: Option<&[u8]>) -> Result<Gate, GateError> {
         let plan = plan::parse(plan_json)?;
+        let learned = learned_json.map(|json| parse_learned(&plan, json)).transpose()?.unwrap_or_default();
         check_files(&plan)?;
         let bound = apply::bind_all(&plan, &[])?;
         let admin = admin::bind(&plan.admin)?;
@@ -77,7 +83,7 @@ impl Gate {
             admin: Mutex::new(None),
             applying: Mutex::new(plan.admin.clone()),
         };
-        apply::swap(&gate.shared, &plan, bound)?;
+        apply::swap(&gate.shared, &plan, &learned, bound)?;
         let running = admin::start(admin, gate.shared.clone())?;
         *gate.admin.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(gate)
@@ -96,7 +102,7 @@ impl Gate {
         check_files(&plan)?;
         let kept: Vec<(String, SocketAddr)> = self.configured();
         let bound = apply::bind_all(&plan, &kept)?;
-        apply::swap(&self.shared, &plan, bound)
+        apply::swap(&self.shared, &plan, &LearnedByService::new(), bound)
     }
 
     /// Where each service listens, port 0 resolved.
@@ -108,6 +114,13 @@ impl Gate {
         let served = self.shared.served();
         let listening = served.iter().filter(|s| !s.service.stopping()); // one that drains has given up its socket
         listening.map(|s| (s.service.name.to_string(), s.service.setup().plan.listen)).collect()
+    }
+
+    /// What each service has learned, as JSON, for the next [`Gate::start`].
+    pub fn learned_json(&self) -> String {
+        let served = self.shared.served();
+        let learned = served.iter().map(|s| (s.service.name.to_string(), s.service.learned()));
+        serde_json::to_string(&learned.collect::<LearnedByService>()).unwrap_or_default()
     }
 
     /// The state of everything, as JSON.
@@ -225,6 +238,26 @@ impl Shared {
 /// The first thing that is wrong, with the path of its field.
 pub fn check_plan(plan_json: &[u8]) -> Result<(), GateError> {
     check_files(&plan::parse(plan_json)?)
+}
+
+/// Checks whether a gate with this plan may begin with what was learned.
+///
+/// # Errors
+/// The plan is wrong, or what was learned does not fit it.
+pub fn check_learned(plan_json: &[u8], learned_json: &[u8]) -> Result<(), GateError> {
+    parse_learned(&plan::parse(plan_json)?, learned_json).map(drop)
+}
+
+fn parse_learned(plan: &Plan, json: &[u8]) -> Result<LearnedByService, GateError> {
+    let refuse = |why: &dyn std::fmt::Display| {
+        GateError::new("learned", format!("what was learned cannot be used: {why}"), "without it the gate begins anew")
+    };
+    let learned: LearnedByService = serde_json::from_slice(json).map_err(|error| refuse(&error))?;
+    for service in &plan.services {
+        let known = learned.get(&service.name);
+        known.map_or(Ok(()), |known| known.check(&service.admission)).map_err(|error| refuse(&error))?;
+    }
+    Ok(learned)
 }
 
 /// Loads what the plan names (certificates, keys) once to see that all of it can be used.

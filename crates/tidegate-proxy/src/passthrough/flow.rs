@@ -61,6 +61,8 @@ pub(super) struct Flow {
     tracker: Tracker,
     caller: Caller,
     turn: Turn,
+    /// Turns that have begun after the establishment.
+    turns: u64,
     /// No turn has been over yet.
     first: bool,
     /// The server has sent something in this turn.
@@ -98,6 +100,7 @@ impl Flow {
             tracker,
             caller,
             turn: Turn::Open(ticket),
+            turns: 0,
             first: true,
             answered: false,
             up: None,

@@ -36,6 +36,8 @@ use tidegate_core::time::Nanos;
 
 /// Expected work, in thousandths of a session open, where the plan has no operation with that role.
 const COST: u32 = 1000;
+/// Turns after the establishment of which each is an operation of its own; all later ones are one.
+const TURNS_TOLD_APART: u64 = 4;
 /// How many times `settle` a silence must last to mean something, until the server's answer times are known.
 const ANSWER_MAX: f64 = 40.0;
 /// A fatal TLS alert: unrecognized_name (RFC 6066, 3).
@@ -90,8 +92,8 @@ impl Caller {
         }
     }
 
-    /// The arrival of a turn.
-    fn arrival(&self, role: Role) -> Arrival {
+    /// The arrival of a turn, the establishment being the one with number 0.
+    fn arrival(&self, role: Role, turn: u64) -> Arrival {
         let (session, cost_milli) = match role {
             Role::Open => (None, self.costs.open),
             Role::Poll => (Some(self.session), self.costs.poll),
@@ -99,9 +101,9 @@ impl Caller {
         };
         Arrival {
             client: self.key,
-            kind: KindKey::default(),
+            kind: KindKey::default(), // nothing that a client says of itself can be read
             role,
-            operation: OperationKey::default(),
+            operation: operation(role, turn),
             session,
             cost_milli,
             deadline: None,
@@ -115,6 +117,16 @@ impl Caller {
         let (client, role, operation) = (self.name.clone(), arrival.role, Label::new(&[operation.as_bytes()]));
         move |call, at| Record::new(call, at, client, operation, role)
     }
+}
+
+/// What stands in for the name of an operation: the calls that follow an establishment come in the same order each time.
+fn operation(role: Role, turn: u64) -> OperationKey {
+    let name: &[&[u8]] = match role {
+        Role::Open => &[b"(establish)"],
+        Role::Poll => &[b"(poll)"],
+        _ => &[b"(turn) ", &[turn.min(TURNS_TOLD_APART + 1) as u8]],
+    };
+    OperationKey::listed(name)
 }
 
 /// The same number as for a call in clear from this address.
@@ -162,7 +174,7 @@ pub(crate) async fn serve(mut conn: Conn, hello: ClientHello) {
 async fn establish(conn: &mut Conn, setup: &Setup, caller: &Caller) -> Option<(Ticket, Link)> {
     let home = conn.home.clone();
     let place = home.passthrough.place(conn.peer.ip().to_canonical(), setup.plan.admission.held_per_client_max);
-    let mut arrival = caller.arrival(Role::Open);
+    let mut arrival = caller.arrival(Role::Open, 0);
     arrival.client = ClientKey(caller.key.0.wrapping_add(u64::from(place.number)));
     let record = caller.record(&arrival, "establish");
     let requests = &home.service.stats.open_requests;

@@ -10,7 +10,7 @@ use crate::plan::ProtocolPlan;
 use crate::vasa::cookie::SetSession;
 use crate::vasa::version::Origin;
 use std::borrow::Cow;
-use tidegate_core::admission::Role;
+use tidegate_core::admission::{OperationKey, Role};
 use tidegate_core::reason::Reason;
 use tidegate_core::time::Span;
 pub(crate) use vasa::Soap;
@@ -24,6 +24,8 @@ pub(crate) struct Call<'b> {
     /// The user that it names; only believed from trusted hops.
     pub(crate) user: Option<&'b [u8]>,
     pub(crate) operation: Label,
+    /// The key under which the machine learns what it costs.
+    pub(crate) key: OperationKey,
     /// What the call is stands in its body: look at the first bytes of it before deciding.
     pub(crate) in_body: bool,
     /// The answer is to be looked at whole, and the addresses in it replaced by this one.
@@ -35,7 +37,7 @@ pub(crate) enum InBody {
     /// Not enough yet.
     NeedMore,
     /// What the call is.
-    Told { role: Role, cost_milli: u32, operation: Label, soap: Option<Soap> },
+    Told { role: Role, cost_milli: u32, operation: Label, key: OperationKey, soap: Option<Soap> },
     /// It must not be forwarded.
     Refused(&'static str),
 }

@@ -12,7 +12,7 @@ use crate::vasa::soap::{self, Prefix, SoapVersion};
 use crate::vasa::version::Origin;
 use std::borrow::Cow;
 use std::sync::Arc;
-use tidegate_core::admission::Role;
+use tidegate_core::admission::{OperationKey, Role};
 use tidegate_core::reason::Reason;
 use tidegate_core::time::Span;
 
@@ -68,6 +68,7 @@ impl Vasa {
             session: http::request_session(request, &self.plan.session_cookie),
             user: None,
             operation: Label::new(&[request.method.as_bytes(), b" ", path.as_bytes()]),
+            key: http::unlisted(request),
             in_body: request.method == "POST" && request.facts.framing != Framing::None && !probe,
             rewrite: (version && request.method == "GET").then(public).flatten(),
         }
@@ -82,15 +83,21 @@ impl Vasa {
                 role: default.role,
                 cost_milli: default.cost_milli,
                 operation: Label::new(&[b"(not SOAP)"]),
+                key: OperationKey::listed(&[b"(not SOAP)"]),
                 soap: None,
             },
             Prefix::Operation(operation) => {
-                let known = self.plan.operations.get(&operation.name).unwrap_or(default);
+                let name = operation.name.as_bytes();
+                let (known, key) = match self.plan.operations.get(&operation.name) {
+                    Some(known) => (known, OperationKey::listed(&[name])),
+                    None => (default, OperationKey::unlisted(&[name])),
+                };
                 let fault = self.faults.known.get(&operation.name).unwrap_or(&self.faults.default).clone();
                 InBody::Told {
                     role: known.role,
                     cost_milli: known.cost_milli,
-                    operation: Label::new(&[operation.name.as_bytes()]),
+                    operation: Label::new(&[name]),
+                    key,
                     soap: Some(Soap { version: operation.version, namespace: operation.namespace, fault }),
                 }
             }

@@ -64,7 +64,7 @@ pub struct Gated {
 
 /// Starts a gate.
 pub fn start(plan: &Value) -> Gated {
-    let gate = Gate::start(plan.to_string().as_bytes()).expect("the gate starts");
+    let gate = Gate::start(plan.to_string().as_bytes(), None).expect("the gate starts");
     let address = gate.addresses()[0].1;
     Gated { gate: Arc::new(gate), address }
 }

@@ -44,7 +44,8 @@ impl Flow {
         let setup = self.home.service.setup();
         let pause = settings(&setup).settle.mul_f64(POLL_PAUSE);
         let role = if now.since(self.last_answer) >= pause { Role::Poll } else { Role::Call };
-        let mut arrival = self.caller.arrival(role);
+        self.turns += 1;
+        let mut arrival = self.caller.arrival(role, self.turns);
         if setup.plan.admission.session_idle.is_some_and(|idle| now.since(self.last_turn) > idle) {
             arrival.session = None; // the connection is alive, whatever the plan says of sessions
         }

@@ -1,0 +1,121 @@
+//! A policy as JSON: its name as `kind`, and its numbers.
+
+use super::{Direct, Gate, plan};
+use crate::engine::Begin;
+use crate::error::SpecError;
+use crate::spec::Spec;
+use serde::{Deserialize, Serialize};
+use tidegate_core::admission::{Learned, LimitPlan};
+use tidegate_core::time::Span;
+
+/// Which policy, and how it is set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum PolicySpec {
+    /// No gate.
+    None {},
+    /// No gate, and hosts that are started by hand.
+    KbManual {
+        /// How many at once.
+        #[serde(default = "batch")]
+        batch: u32,
+        /// From one batch to the next.
+        #[serde(default = "pause")]
+        pause_s: f64,
+    },
+    /// tidegate.
+    Tidegate {
+        /// A number, or adaptive.
+        #[serde(default = "adaptive")]
+        limit: LimitPlan,
+        /// What an earlier gate has learned.
+        #[serde(default)]
+        learned: Option<Learned>,
+    },
+}
+
+/// The words for the policies.
+pub const KINDS: &str = "none, kb-manual, tidegate";
+
+fn batch() -> u32 {
+    10
+}
+
+fn pause() -> f64 {
+    150.0
+}
+
+fn adaptive() -> LimitPlan {
+    LimitPlan::Adaptive { most: 256 }
+}
+
+impl PolicySpec {
+    /// Reads and checks a policy: JSON, or only its name.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with the path of its field.
+    pub fn parse(text: &[u8]) -> Result<PolicySpec, SpecError> {
+        let json = if text.trim_ascii_start().starts_with(b"{") {
+            text.to_vec()
+        } else {
+            serde_json::json!({ "kind": String::from_utf8_lossy(text) }).to_string().into_bytes()
+        };
+        let policy: PolicySpec = serde_json::from_slice(&json).map_err(|error| {
+            SpecError::new("policy", format_args!("cannot be read: {error}"), format!("the policies are {KINDS}"))
+        })?;
+        policy.check()?;
+        Ok(policy)
+    }
+
+    /// Its name.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            PolicySpec::None {} => "none",
+            PolicySpec::KbManual { .. } => "kb-manual",
+            PolicySpec::Tidegate { .. } => "tidegate",
+        }
+    }
+
+    /// When hosts begin under it.
+    pub fn begin(&self) -> Begin {
+        match self {
+            PolicySpec::KbManual { batch, pause_s } => {
+                Begin::Batches { size: *batch, pause: Span::from_secs_f64(*pause_s) }
+            }
+            _ => Begin::Spread,
+        }
+    }
+
+    fn check(&self) -> Result<(), SpecError> {
+        let within = |field: &str, value: f64, low: f64, high: f64| {
+            let hint = format!("give a number from {low} to {high}");
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(SpecError::new(format!("policy.{field}"), format_args!("is {value}, out of its range"), hint))
+            }
+        };
+        match self {
+            PolicySpec::None {} => Ok(()),
+            PolicySpec::KbManual { batch, pause_s } => {
+                within("batch", f64::from(*batch), 1.0, 1e6)?;
+                within("pause_s", *pause_s, 0.0, 1e6)
+            }
+            PolicySpec::Tidegate { limit, .. } => within("limit", f64::from(limit.most()), 1.0, 65_536.0),
+        }
+    }
+}
+
+/// The gate of a spec.
+///
+/// # Errors
+/// The limit is none.
+pub fn gate(spec: &Spec, limit: LimitPlan, learned: Option<&Learned>) -> Result<Gate, SpecError> {
+    Gate::new(plan(spec, limit), learned)
+        .map_err(|error| SpecError::new("policy", format_args!("makes no plan: {error}"), "correct the limit"))
+}
+
+/// No gate in front of a spec's servers.
+pub fn direct(spec: &Spec) -> Direct {
+    Direct::new(spec.servers.len() as u16)
+}
