@@ -21,6 +21,7 @@ THROUGH = {
     "tidegate.cli.printer": "cli/test_app.py",
     "tidegate.cli.sim": "cli/test_sim.py",
     "tidegate.cli.sim_plan": "cli/test_sim.py",
+    "tidegate.cli.sim_replay": "storm/test_record.py",
     "tidegate.cli.sim_run": "cli/test_sim.py",
     "tidegate.cli.status_text": "cli/test_gate_talk.py",
     "tidegate.config.check": "cli/test_gate_check.py",

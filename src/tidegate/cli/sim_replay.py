@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tidegate.cli.printer import Output, Printer
 from tidegate.errors import Exit
-from tidegate.sim.replay import replay as replay_trace
+from tidegate.sim.engine import replay as replay_trace
 
 __all__ = ["replay"]
 
