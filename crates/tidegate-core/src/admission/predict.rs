@@ -56,7 +56,7 @@ impl Machine {
             .map(|server| server.finder.as_ref().map_or(Ok(None), |finder| finder.rate(now, early)))
             .try_fold(Some(0.0), |sum, rate| Ok(sum.zip(rate?).map(|(sum, rate)| sum + rate)));
         let found = rates.ok()?.filter(|rate| *rate > 0.0).map(|rate| rate * 1000.0);
-        found.or_else(|| self.rate.per_second())
+        found.or_else(|| self.rate.per_second(now))
     }
 
     /// The predicted wait of a call with so many calls, and so much work, before it in its class.

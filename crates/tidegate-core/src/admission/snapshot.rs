@@ -173,7 +173,7 @@ impl Machine {
             held: std::array::from_fn(|class| self.queues.count(Class::ALL[class])),
             pending: self.pending,
             oldest: oldest.map_or(Span::ZERO, |arrived| now.since(arrived)),
-            rate_milli: self.rate.per_second().unwrap_or(0.0) as u64,
+            rate_milli: self.rate.per_second(now).unwrap_or(0.0) as u64,
             all_in: self.all_in(now),
             sessions_unsettled,
             sessions_settled,
