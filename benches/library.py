@@ -20,9 +20,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from benches.gate import refuse_debug_build, wait_for_quiet
 from benches.process import BenchError
 from benches.record import Record, Row
+from benches.trust import refuse_debug_build, wait_for_quiet
 from tidegate import AdmissionMiddleware, Limiter
 
 RESULTS = Path(__file__).parent / "results"

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -85,6 +85,9 @@ class Bench:
             raise BenchError(outcome.bottleneck)
         self._keep(test, peer, run, outcome)
         rows = [Row(test, peer, metric, value, unit, run) for metric, value, unit in outcome.metrics()]
+        half = half_connected_s(outcome.curve, scenario.hosts)
+        over = None if half is None else round(max(0.0, half - outcome.counted_from_s) / outcome.floor_s, 4)
+        rows.append(Row(test, peer, "half_connected_over_floor", over, "x", run))
         if peer == "tidegate" and (predicted := storm_predict.spec(scenario, outcome.work_floor_s, run)):
             error = storm_predict.error(predicted, outcome)
             rows.append(Row(test, peer, "prediction_error", error, "share", run))
@@ -102,6 +105,14 @@ class Bench:
         times = {"floor_s": round(outcome.floor_s, 2), "from_s": round(outcome.counted_from_s, 2)}
         with self.curves.open("a") as file:
             file.write(json.dumps({**about, **times, "curve": turns(outcome.curve)}) + "\n")
+
+
+def half_connected_s(curve: Sequence[tuple[float, int]], hosts: int) -> float | None:
+    """Return since when half of the hosts or more have been connected without a break; None: they are not."""
+    since: float | None = None
+    for t, count in curve:
+        since = None if 2 * count < hosts else t if since is None else since
+    return since
 
 
 def turns(curve: list[tuple[float, int]]) -> list[tuple[float, int]]:

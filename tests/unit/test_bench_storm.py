@@ -13,7 +13,7 @@ from benches import storm_grid, storm_page, storm_predict, storm_table
 from benches.peers.storm import PEERS, Knobs
 from benches.process import BenchError
 from benches.record import Record, Row
-from benches.storm import CALM, QUICK, Settings, cells, turns
+from benches.storm import CALM, QUICK, Settings, cells, half_connected_s, turns
 from benches.storm_scenarios import BY_NAME, SCENARIOS
 from benches.storm_world import CENSORED_FLOORS, Outcome
 
@@ -65,6 +65,19 @@ def test_what_an_outcome_comes_to() -> None:
 @pytest.mark.parametrize("last_s", [None, 30.0 * CENSORED_FLOORS / 5.0 + 0.1])
 def test_who_is_late_is_never(last_s: float | None) -> None:
     assert outcome(last_s).last_connected_s is None
+
+
+@pytest.mark.parametrize(
+    ("curve", "half"),
+    [
+        ([(0, 0), (1, 5), (2, 10)], 1),
+        ([(0, 0), (1, 5), (2, 4), (3, 10)], 3),
+        ([(0, 10), (1, 0), (2, 4)], None),
+        ([], None),
+    ],
+)
+def test_half_of_the_hosts(curve: list[tuple[float, int]], half: float | None) -> None:
+    assert half_connected_s(curve, 10) == half
 
 
 def test_a_curve_keeps_its_turns() -> None:
