@@ -5,6 +5,7 @@
 
 mod error;
 mod gate;
+mod limiter;
 mod sim;
 
 use pyo3::prelude::*;
@@ -39,6 +40,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("GateError", module.py().get_type::<error::GateError>())?;
     module.add("SpecError", module.py().get_type::<error::SpecError>())?;
     module.add_class::<gate::Gate>()?;
+    module.add_class::<limiter::Limiter>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
     module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
     module.add_function(wrap_pyfunction!(sim::simulate, module)?)?;

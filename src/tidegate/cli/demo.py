@@ -12,8 +12,9 @@ from tidegate.cli.demo_view import view_on
 from tidegate.cli.printer import Output, Printer
 from tidegate.errors import Exit, UsageError
 from tidegate.lab.play import Result, play
-from tidegate.lab.report import comparison, write_report
+from tidegate.lab.report import comparison, report_page
 from tidegate.lab.scenario import Law, Scenario
+from tidegate.page import write_page
 
 __all__ = ["demo"]
 
@@ -41,7 +42,7 @@ def demo(
     numbers = _numbers(scenario, without, through)
     broken = _broken(scenario, without, through)
     try:
-        write_report(report, scenario, numbers, without, through)
+        write_page(report, report_page(scenario, numbers, without, through))
     except OSError as error:
         raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
     printer.data({**numbers, "report": str(report)})

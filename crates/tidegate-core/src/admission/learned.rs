@@ -53,7 +53,7 @@ impl Machine {
             format: LEARNED_FORMAT,
             servers: self.servers.iter().filter_map(|server| server.learned()).collect(),
             costs: self.costs.remember(),
-            patience: Vec::new(),
+            patience: self.patience.remember(),
             absence: self.absence.learned(),
             follow_ups_milli: self.sessions.follow_ups() as u32,
         }

@@ -48,7 +48,6 @@ impl<P: Policy> World<P> {
         match server.provider().offer(self.now, units, &mut self.done) {
             Offer::Taken(job) => {
                 call.at = Some((to, job));
-                call.sent = self.now;
                 server.owns(job, number);
                 let reused = server.idle > 0;
                 server.idle -= u32::from(reused);
@@ -106,8 +105,7 @@ impl<P: Policy> World<P> {
             let owner = if let Who::Host(host) = call.who { u64::from(host) + 1 } else { 0 };
             (index as u16, server.sessions.open(self.now, owner, None))
         });
-        let took = self.now.since(call.sent);
-        let end = End::Answered { opened: opened.map(key), closed: call.stray, took };
+        let end = End::Answered { opened: opened.map(key), closed: call.stray };
         self.policy.done(self.now, number, end, &mut self.verdicts);
         if let (Who::Host(host), true, true) = (call.who, opens, call.present) {
             self.hosts.get_mut(host as usize).into_iter().for_each(|state| state.session = opened);

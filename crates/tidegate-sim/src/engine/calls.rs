@@ -2,7 +2,6 @@
 
 use crate::provider::JobId;
 use tidegate_core::admission::{OperationKey, Role};
-use tidegate_core::time::Nanos;
 
 /// A call; never used again for another one. The index of its slot, with the slot's generation above it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,8 +40,6 @@ pub(super) struct Call {
     pub present: bool,
     /// Where it is worked on, and as which job.
     pub at: Option<(u16, JobId)>,
-    /// Since when.
-    pub sent: Nanos,
     /// The server does not know its session.
     pub stray: bool,
 }

@@ -64,8 +64,7 @@ impl<P: Policy> World<P> {
 
     /// A call reaches the policy, if there is a way.
     fn send(&mut self, who: Who, client: ClientKey, session: Option<(u16, u64)>, step: Step, gives_up: Nanos) {
-        let number =
-            self.calls.insert(Call { who, step, session, present: true, at: None, sent: self.now, stray: false });
+        let number = self.calls.insert(Call { who, step, session, present: true, at: None, stray: false });
         if let Who::Host(host) = who {
             self.hosts.get_mut(host as usize).into_iter().for_each(|state| state.call = Some(number));
         }

@@ -169,7 +169,7 @@ impl Policy for Gate {
     fn done(&mut self, now: Nanos, call: CallNo, end: End, out: &mut Vec<Verdict>) {
         let Some(&id) = self.ids.get(&call) else { return };
         let outcome = match end {
-            End::Answered { opened, closed, .. } => Outcome::Answered { opened, closed },
+            End::Answered { opened, closed } => Outcome::Answered { opened, closed },
             End::Overload => Outcome::Overload,
             End::Refused => Outcome::ConnectFailed,
             End::Broken => Outcome::Broken,

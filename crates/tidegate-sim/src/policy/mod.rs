@@ -4,12 +4,23 @@
 //! it does not know.
 
 mod direct;
+mod envoy_adaptive;
+mod envoy_admission;
 mod gate;
+mod haproxy;
+mod nginx_conn;
+mod nginx_req;
+mod pool;
 mod spec;
 
 pub use direct::Direct;
+pub use envoy_adaptive::{EnvoyAdaptive, EnvoyAdaptiveKnobs};
+pub use envoy_admission::EnvoyAdmission;
 pub use gate::{Gate, Told, plan};
-pub use spec::{KINDS, PolicySpec, direct, gate};
+pub use haproxy::{Haproxy, HaproxyKnobs};
+pub use nginx_conn::NginxConn;
+pub use nginx_req::NginxReq;
+pub use spec::{KINDS, PolicySpec};
 
 use crate::engine::CallNo;
 use tidegate_core::admission::{ClientKey, KindKey, OperationKey, Role, SessionKey};
@@ -43,8 +54,6 @@ pub enum End {
         opened: Option<SessionKey>,
         /// The answer says that the call's session is over.
         closed: bool,
-        /// How long the server took.
-        took: Span,
     },
     /// With an answer that it is busy.
     Overload,

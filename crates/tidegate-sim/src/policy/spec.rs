@@ -1,9 +1,8 @@
 //! A policy as JSON: its name as `kind`, and its numbers.
 
-use super::{Direct, Gate, plan};
+use super::EnvoyAdaptiveKnobs;
 use crate::engine::Begin;
 use crate::error::SpecError;
-use crate::spec::Spec;
 use serde::{Deserialize, Serialize};
 use tidegate_core::admission::{Learned, LimitPlan};
 use tidegate_core::time::Span;
@@ -32,10 +31,36 @@ pub enum PolicySpec {
         #[serde(default)]
         learned: Option<Learned>,
     },
+    /// nginx with `limit_conn`.
+    NginxConn {
+        /// Calls at once.
+        limit: u32,
+    },
+    /// nginx with `limit_req`.
+    NginxReq {
+        /// Calls per second.
+        rate_per_s: f64,
+        /// Calls that may be delayed.
+        burst: u32,
+    },
+    /// HAProxy with `maxconn` and a queue.
+    Haproxy {
+        /// Calls at once per server.
+        maxconn: u32,
+        /// How long a call may wait.
+        timeout_queue_s: f64,
+        /// Calls that open sessions have a class of their own, behind all others.
+        #[serde(default)]
+        class_by_operation: bool,
+    },
+    /// Envoy with adaptive concurrency.
+    EnvoyAdaptive(EnvoyAdaptiveKnobs),
+    /// Envoy with admission control.
+    EnvoyAdmission {},
 }
 
 /// The words for the policies.
-pub const KINDS: &str = "none, kb-manual, tidegate";
+pub const KINDS: &str = "none, kb-manual, nginx-conn, nginx-req, haproxy, envoy-adaptive, envoy-admission, tidegate";
 
 fn batch() -> u32 {
     10
@@ -73,6 +98,11 @@ impl PolicySpec {
             PolicySpec::None {} => "none",
             PolicySpec::KbManual { .. } => "kb-manual",
             PolicySpec::Tidegate { .. } => "tidegate",
+            PolicySpec::NginxConn { .. } => "nginx-conn",
+            PolicySpec::NginxReq { .. } => "nginx-req",
+            PolicySpec::Haproxy { .. } => "haproxy",
+            PolicySpec::EnvoyAdaptive(_) => "envoy-adaptive",
+            PolicySpec::EnvoyAdmission {} => "envoy-admission",
         }
     }
 
@@ -96,26 +126,31 @@ impl PolicySpec {
             }
         };
         match self {
-            PolicySpec::None {} => Ok(()),
+            PolicySpec::None {} | PolicySpec::EnvoyAdmission {} => Ok(()),
             PolicySpec::KbManual { batch, pause_s } => {
                 within("batch", f64::from(*batch), 1.0, 1e6)?;
                 within("pause_s", *pause_s, 0.0, 1e6)
             }
             PolicySpec::Tidegate { limit, .. } => within("limit", f64::from(limit.most()), 1.0, 65_536.0),
+            PolicySpec::NginxConn { limit } => within("limit", f64::from(*limit), 1.0, 1e6),
+            PolicySpec::NginxReq { rate_per_s, burst } => {
+                within("rate_per_s", *rate_per_s, 1e-3, 1e6)?;
+                within("burst", f64::from(*burst), 0.0, 1e6)
+            }
+            PolicySpec::Haproxy { maxconn, timeout_queue_s, .. } => {
+                within("maxconn", f64::from(*maxconn), 1.0, 1e6)?;
+                within("timeout_queue_s", *timeout_queue_s, 1e-3, 1e6)
+            }
+            PolicySpec::EnvoyAdaptive(knobs) => {
+                within("percentile", knobs.percentile, 1e-3, 100.0)?;
+                within("update_s", knobs.update_s, 1e-3, 1e6)?;
+                within("max_concurrency", f64::from(knobs.max_concurrency), 1.0, 1e6)?;
+                within("min_rtt_interval_s", knobs.min_rtt_interval_s, 1e-3, 1e6)?;
+                within("request_count", f64::from(knobs.request_count), 1.0, 1e6)?;
+                within("jitter", knobs.jitter, 0.0, 100.0)?;
+                within("min_concurrency", f64::from(knobs.min_concurrency), 1.0, 1e6)?;
+                within("buffer", knobs.buffer, 0.0, 1e4)
+            }
         }
     }
-}
-
-/// The gate of a spec.
-///
-/// # Errors
-/// The limit is none.
-pub fn gate(spec: &Spec, limit: LimitPlan, learned: Option<&Learned>) -> Result<Gate, SpecError> {
-    Gate::new(plan(spec, limit), learned)
-        .map_err(|error| SpecError::new("policy", format_args!("makes no plan: {error}"), "correct the limit"))
-}
-
-/// No gate in front of a spec's servers.
-pub fn direct(spec: &Spec) -> Direct {
-    Direct::new(spec.servers.len() as u16)
 }
