@@ -5,6 +5,7 @@ the GIL. Nothing here calls back into Python, but for the progress of a simulati
 """
 
 from collections.abc import Callable
+from os import PathLike
 from typing import final
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "GateError",
     "Limiter",
     "SpecError",
+    "TraceError",
     "__version__",
     "build_info",
     "build_profile",
@@ -21,6 +23,7 @@ __all__ = [
     "classes",
     "ends",
     "reasons",
+    "replay",
     "simulate",
 ]
 
@@ -42,6 +45,9 @@ class GateError(Exception):
     slug: str
     message: str
     hint: str
+
+class TraceError(Exception):
+    """A trace cannot be replayed. ``args`` is ``(message, hint)``: one sentence, and what to do about it."""
 
 class SpecError(Exception):
     """A spec or a policy cannot be played.
@@ -134,6 +140,13 @@ class Limiter:
 
 def check_plan(plan: bytes) -> None:
     """Refuse what :meth:`Gate.start` would refuse, binding nothing. Raises :exc:`GateError`."""
+
+def replay(path: str | PathLike[str]) -> str:
+    """Replay the trace in a file (``tidegate gate record``); return what was found as JSON.
+
+    The JSON has ``format``, ``service``, ``version``, ``events``, ``decisions``, ``identical`` and ``first_difference``
+    (null, or ``event``, ``at_s``, ``told``, ``said``). :exc:`TraceError` when it is no whole trace of this format.
+    """
 
 def check_learned(plan: bytes, learned: bytes) -> None:
     """Raise :exc:`GateError` when a gate with ``plan`` may not begin with what was ``learned``."""

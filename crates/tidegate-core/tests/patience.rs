@@ -6,6 +6,7 @@ mod world;
 use tidegate_core::admission::*;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
+use tidegate_core::trace::Taped;
 use world::{Fate, World, arrival, plan};
 
 const KIND: KindKey = KindKey(9);
@@ -46,7 +47,7 @@ fn a_machine_begins_with_the_patience_that_was_learned() {
     left_after(&mut world, 10);
     let learned = world.machine.learned();
     let mut world = World::new(plan(1));
-    world.machine = Machine::new(plan(1), Some(&learned), world.now).unwrap();
+    world.machine = Taped::new(Machine::new(plan(1), Some(&learned), world.now).unwrap());
     let (_busy, held) = (world.arrive(arrival(1, Role::Call)), world.arrive(call(2)));
     world.advance(Span::secs(8));
     assert_eq!(world.fates[&held], Fate::TurnedAway(Reason::Deadline));

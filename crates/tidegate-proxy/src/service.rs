@@ -19,6 +19,7 @@ use tidegate_core::admission::Machine;
 use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, ServerId, Snapshot};
 use tidegate_core::reason::{End, Reason, Step, Who};
 use tidegate_core::time::{Nanos, Span};
+use tidegate_core::trace::{Begin, Step as TraceStep, Taped};
 
 /// What the machine decided about a call.
 #[derive(Clone)]
@@ -58,7 +59,7 @@ struct Entry {
 }
 
 struct Core {
-    machine: Machine,
+    machine: Taped,
     actions: Vec<Action>,
     calls: HashMap<u64, Entry, BuildHasherDefault<CallHasher>>,
     servers: Vec<Arc<Server>>,
@@ -85,7 +86,7 @@ impl Service {
             stats: ServiceStats::default(),
             setup: ArcSwap::from_pointee(setup),
             core: Mutex::new(Core {
-                machine,
+                machine: Taped::new(machine),
                 actions: Vec::new(),
                 calls: HashMap::default(),
                 servers,
@@ -118,8 +119,8 @@ impl Service {
         record: impl FnOnce(CallId, Nanos) -> Record,
         cx: &Context<'_>,
     ) -> (Ticket, Decision) {
-        let now = clock::now();
         let mut core = self.core();
+        let now = clock::now();
         let mut actions = std::mem::take(&mut core.actions);
         let call = core.machine.arrive(now, arrival, &mut actions);
         let mut record = record(call, now);
@@ -147,8 +148,8 @@ impl Service {
     /// The machine's numbers before and after.
     pub(crate) fn stop(&self) -> (Snapshot, Snapshot) {
         self.stopping.store(true, Ordering::Relaxed);
-        let now = clock::now();
         let mut core = self.core();
+        let now = clock::now();
         let before = core.machine.snapshot(now);
         core.event(now, Event::Drain);
         self.rearm(&core);
@@ -162,8 +163,8 @@ impl Service {
         setup: Setup,
         plan: tidegate_core::admission::Plan,
     ) -> Result<(Snapshot, Snapshot), String> {
-        let now = clock::now();
         let mut core = self.core();
+        let now = clock::now();
         let before = core.machine.snapshot(now);
         let mut actions = std::mem::take(&mut core.actions);
         let servers = setup.servers.clone();
@@ -180,6 +181,22 @@ impl Service {
         core.actions = actions;
         self.rearm(&core);
         result.map(|()| (before, core.machine.snapshot(now)))
+    }
+
+    /// Begins to note what the machine is told; `None` when somebody records already.
+    pub(crate) fn record(&self) -> Option<Begin> {
+        let mut core = self.core();
+        core.machine.record(&self.name, clock::now())
+    }
+
+    /// Exchanges the steps noted so far for an empty buffer; true when some are missing after them.
+    pub(crate) fn recorded(&self, steps: &mut Vec<TraceStep>) -> bool {
+        self.core().machine.take(steps)
+    }
+
+    /// Notes no more.
+    pub(crate) fn record_no_more(&self) {
+        self.core().machine.stop();
     }
 
     /// The machine's own numbers.

@@ -3,9 +3,10 @@
 use super::event::{Arrival, CallId, Class, KindKey, OperationKey, Role, ServerId, SessionKey};
 use crate::queue::Place;
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 
 /// Where a live call is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum State {
     /// In the queue since `Call::arrived`.
     Held,
@@ -14,7 +15,7 @@ pub(super) enum State {
 }
 
 /// A call at a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct InFlight {
     pub server: ServerId,
     pub since: Nanos,
@@ -35,7 +36,7 @@ pub(super) struct InFlight {
 }
 
 /// One live call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     pub place: Place,
     pub kind: KindKey,
@@ -97,7 +98,7 @@ impl Call {
 }
 
 /// Calls in a slab; an id is the index with the generation of its slot above it, so an old id finds nothing.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub(super) struct Calls {
     slots: Vec<(u32, Option<Call>)>,
     free: Vec<u32>,

@@ -20,9 +20,11 @@ use crate::reason::Reason;
 use crate::rng::Rng;
 use crate::session::Sessions;
 use crate::time::Nanos;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
 /// The admission machine of one service. See the [module](super) for how a call goes through it.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Machine {
     pub(super) plan: Plan,
     pub(super) calls: Calls,
@@ -101,6 +103,7 @@ impl Machine {
         match event {
             Event::Arrive(arrival) => {
                 self.arrive(now, arrival, out);
+                return;
             }
             Event::ClientGone(call) => self.client_gone(now, call, out),
             Event::Connected(call) => self.connected(now, call, out),

@@ -12,9 +12,10 @@ use super::recover::Recovery;
 use super::snapshot::{Phase, ServerSnapshot};
 use crate::limit::{Adaptive, LimitCause, LimitMode, LimitView, Terms};
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 
 /// One server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Server {
     pub name: String,
     /// How many calls may be in flight.
@@ -35,7 +36,7 @@ pub(super) struct Server {
 }
 
 /// How a server that is down is tried.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Retry {
     pub at: Nanos,
     /// A call is trying now.

@@ -14,6 +14,7 @@
 
 use crate::admission::KindKey;
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Kinds that are remembered; others have the timeout of the plan.
@@ -28,7 +29,7 @@ const LONGER: f64 = 1.1;
 /// Calls of a kind that must have ended before the fuse is looked at.
 const FUSE_LEAST: u32 = 10;
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Kind {
     /// The last waits that ended without an answer.
     waits: VecDeque<Span>,
@@ -42,7 +43,7 @@ struct Kind {
 }
 
 /// Patience by kind of client.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Patience {
     table: BTreeMap<u32, Kind>,
 }

@@ -8,9 +8,10 @@
 use crate::admission::{ClientKey, ServerId, SessionKey};
 use crate::recent::Recent;
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Stage {
     Open,
     Lapsed,
@@ -20,7 +21,7 @@ enum Stage {
 }
 
 /// One session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Session {
     /// Who opened it.
     pub client: ClientKey,
@@ -66,6 +67,7 @@ pub enum Known {
 }
 
 /// All sessions that were opened through the gate, bounded.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Sessions {
     table: Recent<SessionKey, Session>,
     /// Mean work of a session between opening and settling, in thousandths of a unit; from the plan until learned.

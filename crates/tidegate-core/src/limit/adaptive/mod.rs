@@ -31,6 +31,7 @@ use crate::limit::view::{LimitCause, LimitMode, LimitView};
 use crate::limit::window::Window;
 use crate::time::{Nanos, Span};
 use measure::BASE_SAMPLES;
+use serde::{Deserialize, Serialize};
 
 /// First limit of a server of which nothing is known. One call alone shows nothing of concurrency, more may be too many.
 const FIRST: u32 = 2;
@@ -39,7 +40,7 @@ const REMEMBERED: (u32, u32) = (2, 16);
 /// Scatter that is assumed until calls have shown theirs.
 const SCATTER: f64 = 0.5;
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 enum Mode {
     /// `doubt`: the step seemed to bring nothing; it is measured twice before that is believed.
     Search { doubt: bool },
@@ -63,7 +64,7 @@ pub struct Terms {
 pub struct TooEarly;
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Adaptive {
     most: u32,
     limit: u32,
