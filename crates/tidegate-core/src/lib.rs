@@ -18,4 +18,5 @@ pub mod reason;
 pub mod recent;
 pub mod rng;
 pub mod session;
+mod sums;
 pub mod time;
