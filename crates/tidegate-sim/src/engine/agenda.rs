@@ -1,6 +1,5 @@
 //! What is due when: a heap in the order of time, and of scheduling within one moment.
 
-use super::calls::CallNo;
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 use tidegate_core::time::Nanos;
@@ -10,8 +9,6 @@ use tidegate_core::time::Nanos;
 pub(super) enum Due {
     /// A host begins its next call, unless it has had another turn since.
     Begin { host: u32, turn: u32 },
-    /// A client gives up, if it still waits.
-    GiveUp(CallNo),
     /// A population sends its next bulk call.
     Bulk(u16),
     /// A change of a server.
