@@ -24,6 +24,7 @@ impl<P: Policy> World<P> {
                 Some(Verdict::TurnAway(call, retry_after)) => {
                     self.finish(call, Outcome::TurnedAway { retry_after }, false);
                 }
+                Some(Verdict::NoSession(call)) => self.finish(call, Outcome::InvalidSession, false),
                 Some(Verdict::Refuse(call)) => self.finish(call, Outcome::Broken, true),
                 Some(Verdict::Expire(call)) => self.expire(call),
                 None => return,
