@@ -40,7 +40,7 @@ def test_the_smallest_file_is_read() -> None:
         ("io.drain = '30x'", "io.drain", '"x" is not a unit of a duration', ""),
         ("io.drain = true", "io.drain", "a duration is text with a unit", "write for example"),
         ("io.buffers_max = 64", "io.buffers_max", "64 has no unit, so it is not a size", 'write "64MiB"'),
-        ("io.connections_max = 0", "io.connections_max", "greater than or equal to 1", ""),
+        ("io.connections_max = 0", "io.connections_max", "0 is out of range", "write 1 or more"),
         ("io.head_timeout = '0s'", "io.head_timeout", "no time at all", "write the time that you mean"),
         ("tls.kind = 'passthru'", "tls", '"passthru" is not one of the words', 'did you mean "passthrough"?'),
         ("tls.names = ['a']", "tls", 'the key "kind" is missing', ""),
@@ -49,7 +49,7 @@ def test_the_smallest_file_is_read() -> None:
         ("admission.margin = '30s'", "admission.margin", "nothing could be held", "choose less than client_timeout"),
         ("admission.retry_after_min = '1h'", "admission.retry_after_min", "is longer than retry_after_max", ""),
         ("admission.guarantees.bulk = 0.9", "admission.guarantees", "the guarantees add up to 1.75", "add up to 1"),
-        ("admission.guarantees.bulk = 2", "admission.guarantees.bulk", "less than or equal to 1", ""),
+        ("admission.guarantees.bulk = 2", "admission.guarantees.bulk", "2 is out of range", "write 1 or less"),
         ("vasa.public_url = 'https://a'", "vasa", 'has no table "vasa"', 'set protocol = "vasa"'),
         ("identity.x.role = 'bulk'", "identity.x", "exactly one of subject, address and header", ""),
         ("identity.x.subject = 'CN=a'", "identity.x.subject", "sees no client certificates", "use address"),
@@ -66,13 +66,21 @@ def test_one_mistake_in_a_service(line: str, where: str, message: str, hint: str
     assert (problem.file, problem.line) == (FILE, 4)
 
 
+def test_answers_cannot_be_lowered_where_they_are_not_read() -> None:
+    text = MINIMAL.replace('"http"', '"vasa"')
+    text += '[service.web.vasa]\nlower_concurrency = true\n[service.web.tls]\nkind = "passthrough"\n'
+    problem = only(text)
+    assert problem.where == "service.web.vasa.lower_concurrency"
+    assert "reads no answers" in problem.message
+
+
 @pytest.mark.parametrize(
     ("line", "where", "message"),
     [
         ("limit = 22", "limit", '"22" is not a limit'),
         ("limit = 'static:0'", "limit", '"static:0" is not a limit'),
         ("limit = 'adaptiv'", "limit", '"adaptiv" is not a limit'),
-        ("limit_max = 0", "limit_max", "input should be greater than or equal to 1"),
+        ("limit_max = 0", "limit_max", "0 is out of range"),
         ("limit_max = 9", "limit_max", 'limit_max bounds an adaptive limit, and this one is "static:4"'),
         ("send_proxy = 'v3'", "send_proxy", '"v3" is not one of the words'),
         ("tls = {}", "tls", "nothing says how the server is verified"),

@@ -5,6 +5,7 @@
 //! - [`limit`]: how fast work is done.
 //! - [`session`]: which session belongs to which client, and whether it is settled.
 //! - [`reason`]: the closed lists of reasons and ends.
+//! - [`trace`]: what a machine was told, written down and replayed.
 //! - [`key`], [`recent`], [`rng`]: numbers for identities, a bounded map, seeded randomness.
 //! - [`time`]: the only time types. Time is passed in, never read.
 #![forbid(unsafe_code)]
@@ -20,3 +21,4 @@ pub mod rng;
 pub mod session;
 mod sums;
 pub mod time;
+pub mod trace;

@@ -4,6 +4,7 @@
 //! something must go. So a use costs one look-up, and forgetting costs a constant on average.
 
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
@@ -29,6 +30,43 @@ impl Hasher for KeyHasher {
 /// A map whose keys are hashes. Its iteration order must decide nothing.
 pub type KeyMap<K, V> = HashMap<K, V, BuildHasherDefault<KeyHasher>>;
 
+/// How a [`KeyMap`] is written down: in the order of its keys, so that equal maps give equal bytes.
+pub mod sorted {
+    use super::KeyMap;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::hash::Hash;
+
+    /// Writes the map as a list of pairs.
+    ///
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<K, V, S>(map: &KeyMap<K, V>, serializer: S) -> Result<S::Ok, S::Error>
+    where
+        K: Copy + Ord + Serialize,
+        V: Serialize,
+        S: Serializer,
+    {
+        #[allow(clippy::disallowed_methods, reason = "sorted before anybody sees them")]
+        let mut pairs: Vec<(&K, &V)> = map.iter().collect();
+        pairs.sort_unstable_by_key(|(key, _)| **key);
+        serializer.collect_seq(pairs)
+    }
+
+    /// Reads it back.
+    ///
+    /// # Errors
+    /// Those of the deserializer.
+    pub fn deserialize<'de, K, V, D>(deserializer: D) -> Result<KeyMap<K, V>, D::Error>
+    where
+        K: Eq + Hash + Deserialize<'de>,
+        V: Deserialize<'de>,
+        D: Deserializer<'de>,
+    {
+        Ok(Vec::<(K, V)>::deserialize(deserializer)?.into_iter().collect())
+    }
+}
+
+#[derive(Clone, Serialize, Deserialize)]
 struct Entry<V> {
     value: V,
     used: Nanos,
@@ -39,7 +77,11 @@ struct Entry<V> {
 }
 
 /// At most `capacity` entries that are not pinned, each forgotten `ttl` after its last use.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(bound(serialize = "K: Copy + Ord + Serialize, V: Serialize"))]
+#[serde(bound(deserialize = "K: Eq + Hash + Deserialize<'de>, V: Deserialize<'de>"))]
 pub struct Recent<K, V> {
+    #[serde(with = "sorted")]
     map: KeyMap<K, Entry<V>>,
     order: VecDeque<(K, u64)>,
     places: u64,

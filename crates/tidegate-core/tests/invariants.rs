@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use tidegate_core::admission::*;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
+use tidegate_core::trace::replay;
 use world::{Fate, World, arrival, plan};
 
 #[derive(Clone, Debug)]
@@ -193,6 +194,22 @@ proptest! {
     #[test]
     fn deterministic(trace in prop::collection::vec(moves(), 0..100)) {
         prop_assert_eq!(play(plan(2), trace.clone()).log, play(plan(2), trace).log);
+    }
+
+    /// A trace that begins in the middle replays to the same decisions.
+    #[test]
+    fn a_trace_replays(before in prop::collection::vec(moves(), 0..100), after in prop::collection::vec(moves(), 0..100)) {
+        let limits = [LimitPlan::Static(2), LimitPlan::Adaptive { most: 8 }].iter().zip(["a", "b"]);
+        let servers = limits.map(|(limit, name)| ServerPlan { name: name.into(), limit: *limit }).collect();
+        let base = Plan { servers, ..plan(2) };
+        let mut world = World::new(base.clone());
+        before.into_iter().for_each(|what| step(&mut world, &base, what));
+        world.record();
+        after.into_iter().for_each(|what| step(&mut world, &base, what));
+        let trace = world.recorded();
+        let report = replay(|| Ok(&trace[..])).unwrap();
+        prop_assert_eq!(report.first_difference, None);
+        prop_assert!(report.identical);
     }
 
     /// With equal patience, who came first is never dispatched later.

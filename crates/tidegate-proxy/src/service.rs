@@ -16,9 +16,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tidegate_core::admission::Machine;
-use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, Snapshot};
+use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, ServerId, Snapshot};
 use tidegate_core::reason::{End, Reason, Step, Who};
 use tidegate_core::time::{Nanos, Span};
+use tidegate_core::trace::{Begin, Step as TraceStep, Taped};
 
 /// What the machine decided about a call.
 #[derive(Clone)]
@@ -58,7 +59,7 @@ struct Entry {
 }
 
 struct Core {
-    machine: Machine,
+    machine: Taped,
     actions: Vec<Action>,
     calls: HashMap<u64, Entry, BuildHasherDefault<CallHasher>>,
     servers: Vec<Arc<Server>>,
@@ -85,7 +86,7 @@ impl Service {
             stats: ServiceStats::default(),
             setup: ArcSwap::from_pointee(setup),
             core: Mutex::new(Core {
-                machine,
+                machine: Taped::new(machine),
                 actions: Vec::new(),
                 calls: HashMap::default(),
                 servers,
@@ -118,8 +119,8 @@ impl Service {
         record: impl FnOnce(CallId, Nanos) -> Record,
         cx: &Context<'_>,
     ) -> (Ticket, Decision) {
-        let now = clock::now();
         let mut core = self.core();
+        let now = clock::now();
         let mut actions = std::mem::take(&mut core.actions);
         let call = core.machine.arrive(now, arrival, &mut actions);
         let mut record = record(call, now);
@@ -147,28 +148,33 @@ impl Service {
     /// The machine's numbers before and after.
     pub(crate) fn stop(&self) -> (Snapshot, Snapshot) {
         self.stopping.store(true, Ordering::Relaxed);
-        let now = clock::now();
         let mut core = self.core();
+        let now = clock::now();
         let before = core.machine.snapshot(now);
         core.event(now, Event::Drain);
         self.rearm(&core);
         (before, core.machine.snapshot(now))
     }
 
-    /// Swaps the plan. Held calls stay in line; servers are matched by name. The machine's numbers before and after.
+    /// Swaps the plan. Held calls stay in line; servers are matched by name, and one with another address is another
+    /// machine: what is known of it is begun anew. The machine's numbers before and after.
     pub(crate) fn apply(
         &self,
         setup: Setup,
         plan: tidegate_core::admission::Plan,
     ) -> Result<(Snapshot, Snapshot), String> {
-        let now = clock::now();
         let mut core = self.core();
+        let now = clock::now();
         let before = core.machine.snapshot(now);
         let mut actions = std::mem::take(&mut core.actions);
         let servers = setup.servers.clone();
         let result = core.machine.apply(now, plan, &mut actions).map_err(|error| error.to_string());
         if result.is_ok() {
-            core.servers = servers;
+            let before = std::mem::replace(&mut core.servers, servers.clone());
+            let moved = |server: &Server| before.iter().any(|b| b.name == server.name && b.address != server.address);
+            for (id, _) in (0u16..).zip(&servers).filter(|(_, server)| moved(server)) {
+                core.machine.on_event(now, Event::Restarted(ServerId(id)), &mut actions);
+            }
             self.setup.store(Arc::new(setup));
         }
         core.deliver(now, &mut actions);
@@ -177,9 +183,30 @@ impl Service {
         result.map(|()| (before, core.machine.snapshot(now)))
     }
 
+    /// Begins to note what the machine is told; `None` when somebody records already.
+    pub(crate) fn record(&self) -> Option<Begin> {
+        let mut core = self.core();
+        core.machine.record(&self.name, clock::now())
+    }
+
+    /// Exchanges the steps noted so far for an empty buffer; true when some are missing after them.
+    pub(crate) fn recorded(&self, steps: &mut Vec<TraceStep>) -> bool {
+        self.core().machine.take(steps)
+    }
+
+    /// Notes no more.
+    pub(crate) fn record_no_more(&self) {
+        self.core().machine.stop();
+    }
+
     /// The machine's own numbers.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.core().machine.snapshot(clock::now())
+    }
+
+    /// Whether clients had better ask for less now.
+    pub(crate) fn pressed(&self) -> bool {
+        self.core().machine.pressed(clock::now())
     }
 
     /// What the machine has learned.

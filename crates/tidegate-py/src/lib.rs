@@ -5,6 +5,8 @@
 
 mod error;
 mod gate;
+mod limiter;
+mod replay;
 mod sim;
 
 use pyo3::prelude::*;
@@ -38,9 +40,12 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("build_info", option_env!("TIDEGATE_BUILD_INFO").unwrap_or("built outside a checkout"))?;
     module.add("GateError", module.py().get_type::<error::GateError>())?;
     module.add("SpecError", module.py().get_type::<error::SpecError>())?;
+    module.add("TraceError", module.py().get_type::<replay::TraceError>())?;
     module.add_class::<gate::Gate>()?;
+    module.add_class::<limiter::Limiter>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
     module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
+    module.add_function(wrap_pyfunction!(replay::replay, module)?)?;
     module.add_function(wrap_pyfunction!(sim::simulate, module)?)?;
     module.add_function(wrap_pyfunction!(sim::check_spec, module)?)?;
     module.add_function(wrap_pyfunction!(reasons, module)?)?;

@@ -37,6 +37,8 @@ app = App(
     help_format="markdown",
     version_format="plaintext",
     result_action="return_value",
+    # Ctrl-C is an exit code among others: main gives it.
+    suppress_keyboard_interrupt=False,
 )
 # Registered by path: starting one command does not import the others, and --help imports none.
 app.command(
@@ -50,6 +52,7 @@ app.command(
     """,
 )
 app.command("tidegate.cli.gate:gate", name="gate", help="Run a gate, look at it, steer it.")
+app.command("tidegate.cli.sim:sim", name="sim", help="Rehearse a storm in virtual time, and plan for it.")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

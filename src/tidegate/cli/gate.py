@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from tidegate.cli import gate_file, gate_init, gate_talk
+from tidegate.cli import gate_file, gate_init, gate_record, gate_talk
 
 __all__ = ["gate"]
 
@@ -18,3 +18,4 @@ gate.command(gate_talk.maintenance)
 gate.command(gate_talk.bypass)
 gate.command(gate_talk.drain)
 gate.command(gate_talk.reload)
+gate.command(gate_record.record)

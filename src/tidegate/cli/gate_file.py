@@ -14,6 +14,8 @@ from tidegate.config.load import load_config
 from tidegate.config.model import Config
 from tidegate.errors import ConfigError, Exit, GateError, GateUnreachable, Problem
 from tidegate.gate.admin import AdminClient
+from tidegate.sim.load import is_scenario, load_scenario
+from tidegate.sim.scenario import Scenario
 
 __all__ = ["check", "examine", "run"]
 
@@ -22,7 +24,8 @@ def check(*files: Path, output: Output = "text") -> int:
     """Say everything that is wrong with configuration files, before a port is bound.
 
     Looks at keys and values, at how they fit together, and at this machine: certificates, addresses in use, file
-    descriptors. An address that the gate itself has (it is running with this file) is no problem.
+    descriptors. An address that the gate itself has (it is running with this file) is no problem. A file that
+    describes a storm to rehearse is checked as such.
 
     Examples
     --------
@@ -48,9 +51,12 @@ def check(*files: Path, output: Output = "text") -> int:
 def _report(printer: Printer, file: Path) -> dict[str, Any]:
     summary, found = "", Checked((), ())
     try:
-        config = load_config(file)
-        summary = _summary(config)
-        found = examine(config, file)
+        if is_scenario(file):
+            summary = _storm(load_scenario(file))
+        else:
+            config = load_config(file)
+            summary = _summary(config)
+            found = examine(config, file)
     except ConfigError as error:
         found = Checked(error.problems, ())
     for problem in (*found.problems, *found.notes):
@@ -70,6 +76,10 @@ def _report(printer: Printer, file: Path) -> dict[str, Any]:
 def _plain(problem: Problem) -> dict[str, Any]:
     plain = asdict(problem)
     return {"line": plain["line"], "key": plain["where"], "message": plain["message"], "hint": plain["hint"]}
+
+
+def _storm(scenario: Scenario) -> str:
+    return f"a scenario, {scenario.host_count} hosts: {scenario.scenario.title}"
 
 
 def _summary(config: Config) -> str:

@@ -1,6 +1,7 @@
-"""TOML file to :class:`~tidegate.config.model.Config`; everything that is wrong is found at once.
+"""TOML file to checked model; everything that is wrong is found at once.
 
-Each problem names the file, the line, the key, what is wrong in one sentence, and what to write instead.
+A gate's file becomes a :class:`~tidegate.config.model.Config`; files of other kinds have models of their own. Each
+problem names the file, the line, the key, what is wrong in one sentence, and what to write instead.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import difflib
 import re
 import tomllib
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,10 +19,10 @@ from pydantic_core import ErrorDetails
 
 from tidegate.config.lines import Lines
 from tidegate.config.model import Config
-from tidegate.config.rules import broken_rules
+from tidegate.config.rules import Broken, broken_rules
 from tidegate.errors import ConfigError, Problem
 
-__all__ = ["SIZE_MAX", "load_config", "parse_config"]
+__all__ = ["SIZE_MAX", "load_config", "parse_config", "parse_tables", "read_text"]
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -30,26 +31,14 @@ SIZE_MAX = 1 << 20
 
 
 def load_config(file: Path) -> Config:
-    """Read one file.
+    """Read a gate's file.
 
     Raises
     ------
     ConfigError
         With every problem, when the file cannot be read, is not TOML, or does not describe a gate.
     """
-    try:
-        with file.open("rb") as stream:
-            data = stream.read(SIZE_MAX + 1)
-    except OSError as error:
-        hint = "" if file.exists() else "`tidegate gate init vasa --server HOST:PORT` writes one"
-        raise ConfigError([Problem(file, 0, "", f"cannot be read: {error.strerror}", hint)]) from None
-    if len(data) > SIZE_MAX:
-        raise ConfigError([Problem(file, 0, "", "is longer than 1 MiB, so it is not a configuration file")])
-    try:
-        text = data.decode("utf-8-sig")  # some editors put a byte order mark first
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise ConfigError([Problem(file, line, "", "is not UTF-8 text", "save the file as UTF-8")]) from None
+    text = read_text(file, missing="`tidegate gate init vasa --server HOST:PORT` writes one")
     return parse_config(text, file)
 
 
@@ -61,22 +50,71 @@ def parse_config(text: str, file: Path) -> Config:
     ConfigError
         With every problem.
     """
+    return _absolute(parse_tables(text, file, Config, broken_rules), file.parent)
+
+
+def read_text(file: Path, *, missing: str = "") -> str:
+    """Return the text of a TOML file.
+
+    Parameters
+    ----------
+    file
+        The file.
+    missing
+        The hint for when there is no such file.
+
+    Raises
+    ------
+    ConfigError
+        When it cannot be read, is too long, or is not UTF-8.
+    """
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(SIZE_MAX + 1)
+    except OSError as error:
+        hint = "" if file.exists() else missing
+        raise ConfigError([Problem(file, 0, "", f"cannot be read: {error.strerror}", hint)]) from None
+    if len(data) > SIZE_MAX:
+        raise ConfigError([Problem(file, 0, "", "is longer than 1 MiB, so it is not a configuration file")])
+    try:
+        return data.decode("utf-8-sig")  # some editors put a byte order mark first
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(file, line, "", "is not UTF-8 text", "save the file as UTF-8")]) from None
+
+
+def parse_tables(text: str, file: Path, model: type[Table], rules: Callable[[Table], Iterable[Broken]]) -> Table:
+    """Read ``text`` as a ``model``, and look at how its parts fit together.
+
+    Parameters
+    ----------
+    text, file
+        What to read, and the file that problems name.
+    model
+        What the file's top level is.
+    rules
+        Yields every rule that a model breaks.
+
+    Raises
+    ------
+    ConfigError
+        With every problem.
+    """
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError([_syntax(file, text, str(error))]) from None
     except RecursionError:
-        hint = "no key of a gate needs more than three brackets inside one another"
+        hint = "no key needs more than three brackets inside one another"
         raise ConfigError([Problem(file, 0, "", "nests arrays or tables too deeply", hint)]) from None
     lines = Lines(text)
     try:
-        config = Config.model_validate(data)
+        config = model.model_validate(data)
     except ValidationError as error:
         details = error.errors(include_url=False)
-        found = [_problem(file, lines, data, detail) for detail in details]
+        found = [_problem(file, lines, data, model, detail) for detail in details]
         raise ConfigError(_without_echoes(found)) from None
-    config = _absolute(config, file.parent)
-    if broken := broken_rules(config):
+    if broken := list(rules(config)):
         raise ConfigError(
             [Problem(file, lines.of(rule.path), _dotted(rule.path), rule.message, rule.hint) for rule in broken]
         )
@@ -92,9 +130,11 @@ def _syntax(file: Path, text: str, message: str) -> Problem:
     )
 
 
-def _problem(file: Path, lines: Lines, data: Mapping[str, Any], detail: ErrorDetails) -> Problem:
+def _problem(
+    file: Path, lines: Lines, data: Mapping[str, Any], model: type[BaseModel], detail: ErrorDetails
+) -> Problem:
     path = _real_path(data, detail["loc"])
-    message, hint = _words(path, detail)
+    message, hint = _words(model, path, detail)
     return Problem(file, lines.of(path), _dotted(path), message, hint)
 
 
@@ -130,12 +170,12 @@ def _real_path(data: object, loc: tuple[str | int, ...]) -> tuple[str | int, ...
     return tuple(path)
 
 
-def _words(path: tuple[str | int, ...], detail: ErrorDetails) -> tuple[str, str]:
+def _words(model: type[BaseModel], path: tuple[str | int, ...], detail: ErrorDetails) -> tuple[str, str]:
     """Return one sentence and one hint for what pydantic found."""
     value, context = detail["input"], detail.get("ctx", {})
     match detail["type"]:
         case "extra_forbidden":
-            return f'there is no key "{path[-1]}" here', _suggestion(path, detail["loc"])
+            return f'there is no key "{path[-1]}" here', _suggestion(model, path, detail["loc"])
         case "missing" | "union_tag_not_found" as kind:
             key = path[-1] if kind == "missing" else "kind"
             return f'the key "{key}" is missing', ""
@@ -148,10 +188,18 @@ def _words(path: tuple[str | int, ...], detail: ErrorDetails) -> tuple[str, str]
         case "string_pattern_mismatch":
             hint = _PATTERN_HINTS.get(path[-1], "use a-z, 0-9, dot, dash and underscore")
             return f"{_shown(value)} may not stand here", hint
-    message = detail["msg"]
+    bound, message = _BOUNDS.get(detail["type"]), detail["msg"]
     shown = "" if isinstance(value, dict | list) else f" (it is {_shown(value)})"
-    return f"{message[:1].lower()}{message[1:]}{shown}", ""
+    hint = f"write {bound.format(next(iter(context.values())))}" if bound else ""
+    return (f"{_shown(value)} is out of range" if bound else f"{message[:1].lower()}{message[1:]}{shown}"), hint
 
+
+_BOUNDS = {
+    "greater_than_equal": "{:.12g} or more",
+    "greater_than": "more than {:.12g}",
+    "less_than_equal": "{:.12g} or less",
+    "less_than": "less than {:.12g}",
+}
 
 _PATTERN_HINTS: dict[str | int, str] = {
     "public_url": 'write "https://HOST:PORT" without a path',
@@ -172,8 +220,8 @@ def _closest(value: object, expected: str) -> str:
     return f'did you mean "{close[0]}"?' if close else f"write {expected}"
 
 
-def _suggestion(path: tuple[str | int, ...], loc: tuple[str | int, ...]) -> str:
-    names = _keys_at(Config, loc[:-1])
+def _suggestion(model: type[BaseModel], path: tuple[str | int, ...], loc: tuple[str | int, ...]) -> str:
+    names = _keys_at(model, loc[:-1])
     if not names:
         return ""
     close = difflib.get_close_matches(str(path[-1]), names, n=1, cutoff=0.6)

@@ -11,9 +11,9 @@ import re
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 
+from tidegate.config.fields import Name, Table, duration, refuse
 from tidegate.units import ByteSize, Duration
 
 __all__ = [
@@ -44,28 +44,16 @@ _LIMIT_MAX = 256
 """An adaptive limit stays below this when the file does not say; no management server known serves more at once."""
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
-
-
-def _duration(text: str) -> Duration:
-    return Duration.parse(text)
-
-
-def _refuse(value: str, sentence: str, hint: str) -> PydanticCustomError:
-    return PydanticCustomError("value", "{text}", {"text": sentence, "hint": hint, "value": value})
-
-
 def _address(value: str) -> str:
     """Check ``HOST:PORT``; IPv6 hosts stand in brackets; port 0 means any free one."""
     host, colon, port = value.rpartition(":")
     inside = host[1:-1] if host.startswith("[") and host.endswith("]") else host
     if not colon or not inside or not port.isdecimal() or (":" in inside and inside == host):
-        raise _refuse(
+        raise refuse(
             value, f'"{value}" is not an address', 'write "HOST:PORT", for example "0.0.0.0:8443" or "[::]:8443"'
         )
     if int(port) > 65535:
-        raise _refuse(value, f"{port} is not a port", "ports go up to 65535")
+        raise refuse(value, f"{port} is not a port", "ports go up to 65535")
     return value
 
 
@@ -76,7 +64,7 @@ def _listen(value: str) -> str:
         ipaddress.ip_address(host)
     except ValueError:
         hint = 'write the address of one of this machine\'s interfaces, or "0.0.0.0:PORT" for all of them'
-        raise _refuse(value, f'"{host}" is a name; a service listens on an IP address', hint) from None
+        raise refuse(value, f'"{host}" is a name; a service listens on an IP address', hint) from None
     return value
 
 
@@ -84,7 +72,7 @@ def _network(value: str) -> str:
     try:
         ipaddress.ip_network(value)
     except ValueError as error:
-        raise _refuse(value, f'"{value}" is not a network: {error}', 'write for example "10.0.0.0/8"') from None
+        raise refuse(value, f'"{value}" is not a network: {error}', 'write for example "10.0.0.0/8"') from None
     return value
 
 
@@ -92,7 +80,7 @@ def _sha256(value: str) -> str:
     plain = value.replace(":", "")
     if not re.fullmatch(r"[0-9A-Fa-f]{64}", plain):
         hint = "copy it from `openssl x509 -noout -fingerprint -sha256`, or let `tidegate gate init` print it"
-        raise _refuse(value, "a SHA-256 thumbprint has 64 hexadecimal digits", hint)
+        raise refuse(value, "a SHA-256 thumbprint has 64 hexadecimal digits", hint)
     return ":".join(plain[i : i + 2] for i in range(0, 64, 2)).upper()
 
 
@@ -101,7 +89,7 @@ def _limit(value: object) -> object:
     static = kind == "static" and number.isdecimal() and 1 <= int(number) <= LIMIT_MOST
     if value != "adaptive" and not static:
         hint = 'write "adaptive", or for example "static:8": at most 8 calls in flight at this server, 1 to 65536'
-        raise _refuse(str(value), f'"{value}" is not a limit', hint)
+        raise refuse(str(value), f'"{value}" is not a limit', hint)
     return value
 
 
@@ -109,9 +97,9 @@ def _admin(value: str) -> str:
     kind, _, path = value.partition(":")
     if kind != "unix" or not path.startswith("/"):
         hint = 'write "unix:/run/tidegate/admin.sock"; TCP has a key of its own, admin_tcp'
-        raise _refuse(value, f'"{value}" is not an absolute Unix socket address', hint)
+        raise refuse(value, f'"{value}" is not an absolute Unix socket address', hint)
     if len(path.encode()) > 100:
-        raise _refuse(value, "a Unix socket's path has at most 100 bytes", "choose a shorter folder")
+        raise refuse(value, "a Unix socket's path has at most 100 bytes", "choose a shorter folder")
     return value
 
 
@@ -124,11 +112,10 @@ Address = Annotated[str, AfterValidator(_address)]
 Listen = Annotated[str, AfterValidator(_listen)]
 Network = Annotated[str, AfterValidator(_network)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class GateTable(_Table):
+class GateTable(Table):
     """``[gate]``: the process itself."""
 
     admin: Annotated[str, AfterValidator(_admin)] = "unix:/run/tidegate/admin.sock"
@@ -143,7 +130,7 @@ class GateTable(_Table):
     """Seed of all randomness (spread of Retry-After, stagger); without it every start draws one."""
 
 
-class ServerTls(_Table):
+class ServerTls(Table):
     """``[service.NAME.server.NAME.tls]``: TLS towards the server, and how it is verified."""
 
     ca: Path | None = None
@@ -160,7 +147,7 @@ class ServerTls(_Table):
     """Its private key, PEM."""
 
 
-class Server(_Table):
+class Server(Table):
     """``[service.NAME.server.NAME]``: one member of the pool."""
 
     address: Address
@@ -183,17 +170,17 @@ class Server(_Table):
         return self.limit_static or self.limit_max or _LIMIT_MAX
 
 
-class Passthrough(_Table):
+class Passthrough(Table):
     """``[service.NAME.tls]`` with ``kind = "passthrough"``: the gate decrypts nothing, and admits hellos and turns."""
 
     kind: Literal["passthrough"]
     names: Texts = ()
     """Server names (SNI) that are let in; empty: all."""
-    settle: Duration = _duration("50ms")
+    settle: Duration = duration("50ms")
     """How long a TLS 1.3 establishment counts as in flight after the handshake, until it is learned."""
 
 
-class Terminate(_Table):
+class Terminate(Table):
     """``[service.NAME.tls]`` with ``kind = "terminate"``: the gate is the TLS server, and admits calls."""
 
     kind: Literal["terminate"]
@@ -207,7 +194,7 @@ class Terminate(_Table):
     """Refuse clients without one (only with ``client_ca``)."""
 
 
-class Operation(_Table):
+class Operation(Table):
     """One operation of a SOAP protocol: its role, its cost and the fault with which it may be turned away."""
 
     role: Role
@@ -217,20 +204,22 @@ class Operation(_Table):
     """Local name of a fault that is declared for this operation."""
 
 
-class Vasa(_Table):
+class Vasa(Table):
     """``[service.NAME.vasa]``: what the gate knows about the VASA provider behind it."""
 
     public_url: Annotated[str, StringConstraints(pattern=r"^https?://[^/\s]+$")] | None = None
     """``https://HOST:PORT`` under which hosts reach the gate; ``serviceLocation`` in version.xml is rewritten to it."""
     session_cookie: str = "VASASESSIONID"
     version_path: str = "/vasa/version.xml"
+    lower_concurrency: bool = False
+    """While calls are held or a server recovers, lower ``maxConcurrentRequestsPerSession`` in its answers to 1."""
     probe_paths: Texts = ()
     """Paths that health checks ask for."""
-    operation: dict[str, Operation] = {}
+    operation: dict[str, Operation] = Field(default_factory=dict)
     """Operations that differ from the built-in table."""
 
 
-class HttpRule(_Table):
+class HttpRule(Table):
     """``[[service.NAME.http.rule]]``: what kind of call a request is; the first rule that matches wins."""
 
     path: Annotated[str, StringConstraints(pattern=r"^/")]
@@ -240,7 +229,7 @@ class HttpRule(_Table):
     cost: Annotated[float, Field(ge=0.001, le=1000)] = 1.0
 
 
-class Http(_Table):
+class Http(Table):
     """``[service.NAME.http]``: what the gate knows about the HTTP server behind it."""
 
     rule: tuple[HttpRule, ...] = ()
@@ -253,7 +242,7 @@ class Http(_Table):
     probe_paths: Texts = ()
 
 
-class Guarantees(_Table):
+class Guarantees(Table):
     """``[service.NAME.admission.guarantees]``: least share of work while calls of a class wait; sum ≤ 1."""
 
     continuation: Share = 0.5
@@ -262,7 +251,7 @@ class Guarantees(_Table):
     bulk: Share = 0.1
 
 
-class Admission(_Table):
+class Admission(Table):
     """``[service.NAME.admission]``: bounds and every constant of time of the admission machine."""
 
     held_max: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
@@ -274,61 +263,61 @@ class Admission(_Table):
     settle_calls: Annotated[int, Field(ge=1, le=65_536)] = 16
     follow_ups: Annotated[float, Field(ge=0, le=1000)] = 1.0
     """Expected work after a session opens, in units, until it is learned."""
-    client_timeout: Duration = _duration("30s")
+    client_timeout: Duration = duration("30s")
     """How long a client waits for an answer when it does not say."""
-    margin: Duration = _duration("2s")
+    margin: Duration = duration("2s")
     """Safety margin before a deadline."""
-    upstream_timeout: Duration = _duration("60s")
+    upstream_timeout: Duration = duration("60s")
     """How long to wait for a server's answer."""
-    quarantine: Duration = _duration("10s")
+    quarantine: Duration = duration("10s")
     """How long a slot stays taken after that when the server never says that it is done."""
-    seniority: Duration = _duration("10m")
+    seniority: Duration = duration("10m")
     """How long a client's place in line outlives its last call."""
-    settle_after: Duration = _duration("30s")
+    settle_after: Duration = duration("30s")
     """A session counts as settled after this, or at its first poll."""
     session_idle: Duration | None = None
     """A session idle for longer is dead at the server; leave it out when you do not know."""
-    retry_server: Duration = _duration("1s")
+    retry_server: Duration = duration("1s")
     """Between two tries of a server that is down."""
-    renew_within: Duration = _duration("30s")
+    renew_within: Duration = duration("30s")
     """A renewal goes before new sessions when its token expires within this."""
-    retry_after_min: Duration = _duration("1s")
-    retry_after_max: Duration = _duration("30s")
-    rate_window: Duration = _duration("2s")
+    retry_after_min: Duration = duration("1s")
+    retry_after_max: Duration = duration("30s")
+    rate_window: Duration = duration("2s")
     """Window over which the rate of completed work is measured."""
-    limit_window: Duration = _duration("1s")
+    limit_window: Duration = duration("1s")
     """Least length of a window over which an adaptive limit is judged once it is steady."""
-    silence: Duration = _duration("5s")
+    silence: Duration = duration("5s")
     """A server that has calls in flight and answers none of them for this long is suspect."""
     guarantees: Guarantees = Guarantees()
 
 
-class Io(_Table):
+class Io(Table):
     """``[service.NAME.io]``: bounds and timeouts of connections."""
 
-    head_timeout: Duration = _duration("10s")
+    head_timeout: Duration = duration("10s")
     """From a request's first byte to the end of its head."""
-    handshake_timeout: Duration = _duration("10s")
-    idle_timeout: Duration = _duration("5m")
+    handshake_timeout: Duration = duration("10s")
+    idle_timeout: Duration = duration("5m")
     """A client's connection without a request is closed after this; a poll every 10 s keeps it open."""
-    write_timeout: Duration = _duration("30s")
+    write_timeout: Duration = duration("30s")
     """A client that takes no byte of its answer for this long is closed."""
-    body_rate_timeout: Duration = _duration("10s")
+    body_rate_timeout: Duration = duration("10s")
     """No byte of a promised body for this long ends it."""
-    connect_timeout: Duration = _duration("5s")
+    connect_timeout: Duration = duration("5s")
     """To the server."""
-    server_idle: Duration = _duration("30s")
+    server_idle: Duration = duration("30s")
     """A pooled connection to the server is closed after this."""
     connections_max: Annotated[int, Field(ge=1, le=1_000_000)] = 8000
     """Client connections of this service."""
     handshakes_max: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
     buffers_max: ByteSize = ByteSize.parse("64MiB")
     """All buffers of this service together."""
-    drain: Duration = _duration("30s")
+    drain: Duration = duration("30s")
     """How long calls in flight may take to end when the gate shuts down."""
 
 
-class Identity(_Table):
+class Identity(Table):
     """``[service.NAME.identity.NAME]``: special clients; exactly one of the first three keys."""
 
     subject: str | None = None
@@ -343,7 +332,7 @@ class Identity(_Table):
     """Waits as long as Retry-After says, so it can be turned away at once."""
 
 
-class Service(_Table):
+class Service(Table):
     """``[service.NAME]``: one listening address and the servers behind it."""
 
     listen: Listen
@@ -361,10 +350,10 @@ class Service(_Table):
     server: Annotated[dict[Name, Server], Field(min_length=1)]
     admission: Admission = Admission()
     io: Io = Io()
-    identity: dict[Name, Identity] = {}
+    identity: dict[Name, Identity] = Field(default_factory=dict)
 
 
-class Config(_Table):
+class Config(Table):
     """One file: one gate process and its services."""
 
     gate: GateTable = GateTable()

@@ -9,18 +9,23 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from tidegate.errors import GateUnreachable, UsageError
 
-__all__ = ["ADMIN_DEFAULT", "AdminClient", "reload_path"]
+__all__ = ["ADMIN_DEFAULT", "AdminClient", "Recording", "reload_path"]
 
 ADMIN_DEFAULT = Path("/run/tidegate/admin.sock")
 
 _ANSWER_MAX = 16 << 20
 """Longest answer that is read, in bytes; a gate's longest is about 1 MiB."""
+
+_PIECE = 1 << 16
+"""Most that is read of a trace at once, in bytes."""
 
 
 def reload_path(admin: Path) -> Path:
@@ -37,6 +42,24 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+
+
+class Recording:
+    """A trace while it comes from the gate, piece by piece."""
+
+    def __init__(self, talk: socket.socket, answer: http.client.HTTPResponse) -> None:
+        self._talk = talk
+        self._answer = answer
+
+    def __iter__(self) -> Iterator[bytes]:
+        with suppress(OSError):  # the gate went away: the trace lacks its last line
+            while piece := self._answer.read1(_PIECE):
+                yield piece
+
+    def enough(self) -> None:
+        """Ask the gate for the end, which is still to be read. May be called from a signal's handler."""
+        with suppress(OSError):  # it has ended by itself
+            self._talk.shutdown(socket.SHUT_WR)
 
 
 class AdminClient:
@@ -70,6 +93,22 @@ class AdminClient:
         """Let one service, or all, take nothing new."""
         return self._json("POST", "/drain", {"service": service})
 
+    @contextmanager
+    def record(self, for_s: float, service: str | None = None) -> Iterator[Recording]:
+        """Have what one service is told noted, for so many seconds from now."""
+        connection = _UnixConnection(self.path, for_s + self._timeout_s)
+        try:
+            try:
+                connection.request("POST", "/record", json.dumps({"service": service, "for_s": for_s}).encode())
+                talk, answer = connection.sock, connection.getresponse()
+                if answer.status >= 400:
+                    raise self._refused(answer.status, answer.read(_ANSWER_MAX).decode(errors="replace"))
+            except (OSError, http.client.HTTPException) as error:
+                raise self._gone(error) from None
+            yield Recording(talk, answer)
+        finally:
+            connection.close()
+
     def get(self, path: str) -> tuple[int, str]:
         """Return status and text of any path, ``/metrics`` for example."""
         return self._ask("GET", path, None)
@@ -93,10 +132,14 @@ class AdminClient:
 
     def _json(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         status, text = self._ask(method, path, body)
-        if status >= 400:  # one line: the sentence, then the hint
-            message, _, hint = text.strip().partition("; ")
-            raise UsageError(message or f"the gate answered {status}", hint=hint, slug="refused")
+        if status >= 400:
+            raise self._refused(status, text)
         return self._object(text)
+
+    @staticmethod
+    def _refused(status: int, text: str) -> UsageError:
+        message, _, hint = text.strip().partition("; ")  # one line: the sentence, then the hint
+        return UsageError(message or f"the gate answered {status}", hint=hint, slug="refused")
 
     def _ask(self, method: str, path: str, body: dict[str, Any] | None) -> tuple[int, str]:
         connection = _UnixConnection(self.path, self._timeout_s)
@@ -107,7 +150,7 @@ class AdminClient:
             answer = connection.getresponse()
             return answer.status, answer.read(_ANSWER_MAX).decode(errors="replace")
         except (OSError, http.client.HTTPException) as error:
-            raise self._unreachable(getattr(error, "strerror", None) or str(error) or type(error).__name__) from None
+            raise self._gone(error) from None
         finally:
             connection.close()
 
@@ -119,6 +162,9 @@ class AdminClient:
         if not isinstance(value, dict):
             raise self._unreachable("what answers there is not a gate")
         return value
+
+    def _gone(self, error: Exception) -> GateUnreachable:
+        return self._unreachable(getattr(error, "strerror", None) or str(error) or type(error).__name__)
 
     def _unreachable(self, why: str) -> GateUnreachable:
         hint = "is the gate running, and may this user read its socket? --admin PATH names another one"

@@ -6,17 +6,16 @@ The page is one file: data, scripts and styles are inside, so it can be mailed a
 from __future__ import annotations
 
 import html
-import json
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from tidegate.lab.play import Result
 from tidegate.lab.scenario import Scenario
+from tidegate.page import filled, html_table
 
-__all__ = ["comparison", "report_page", "write_report"]
+__all__ = ["comparison", "report_page"]
 
 _ROWS = (
     ("connected", "hosts connected"),
@@ -38,10 +37,11 @@ def comparison(scenario: Scenario, numbers: dict[str, Any]) -> Table:
     pace = "Real time."
     if scenario.speed != 1:
         pace = f"Every duration is divided by {scenario.speed:g}; times are wall seconds."
+    limit = scenario.limit or f"found {numbers['limit_found']}"
     table = Table(
         title=f"{scenario.hosts} hosts reconnect at once",
         caption=f"{pace} Least possible time {numbers['floor_s']} s, window {numbers['window_s']} s, "
-        f"knee {scenario.knee}, limit {scenario.limit}, law {scenario.law}, seed {scenario.seed}.",
+        f"knee {scenario.knee}, limit {limit}, law {scenario.law}, seed {scenario.seed}.",
     )
     table.add_column("")
     table.add_column("without the gate", justify="right")
@@ -59,13 +59,6 @@ def _shown(name: str, value: Any) -> str:
     return str(value)
 
 
-def write_report(file: Path, scenario: Scenario, numbers: dict[str, Any], without: Result, through: Result) -> None:
-    """Write the page whole, or not at all."""
-    temporary = file.with_name(file.name + ".part")
-    temporary.write_text(report_page(scenario, numbers, without, through), encoding="utf-8")
-    temporary.replace(file)
-
-
 def report_page(scenario: Scenario, numbers: dict[str, Any], without: Result, through: Result) -> str:
     """Return the page as HTML."""
     data = {
@@ -78,23 +71,13 @@ def report_page(scenario: Scenario, numbers: dict[str, Any], without: Result, th
         "without": _series(without),
         "with": _series(through),
     }
-    template = (files("tidegate.lab") / "report.html").read_text(encoding="utf-8")
-    fields = {
-        "{{title}}": html.escape(f"{scenario.hosts} hosts reconnect at once"),
-        "{{intro}}": _intro(scenario, numbers),
-        "{{table}}": _table(numbers),
-        "{{uplot_css}}": _vendored("uPlot.min.css"),
-        "{{uplot_js}}": _vendored("uPlot.iife.min.js"),
-        # "</" would end the script element wherever it stood in the data
-        "{{data}}": json.dumps(data).replace("</", "<\\/"),
-    }
-    for name, text in fields.items():
-        template = template.replace(name, text)
-    return template
-
-
-def _vendored(name: str) -> str:
-    return (files("tidegate") / "console" / "static" / "vendor" / name).read_text(encoding="utf-8")
+    return filled(
+        (files("tidegate.lab") / "report.html").read_text(encoding="utf-8"),
+        data=data,
+        title=html.escape(f"{scenario.hosts} hosts reconnect at once"),
+        intro=_intro(scenario, numbers),
+        table=_table(numbers),
+    )
 
 
 def _series(result: Result) -> dict[str, Any]:
@@ -122,11 +105,5 @@ def _intro(scenario: Scenario, numbers: dict[str, Any]) -> str:
 
 
 def _table(numbers: dict[str, Any]) -> str:
-    head = "<td></td><th scope=col>without the gate</th><th scope=col>through the gate</th>"
-    rows = "".join(
-        f"<tr><th scope=row>{html.escape(label)}</th>"
-        f"<td>{html.escape(_shown(name, numbers['without_gate'][name]))}</td>"
-        f"<td>{html.escape(_shown(name, numbers['with_gate'][name]))}</td></tr>"
-        for name, label in _ROWS
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    rows = {label: [_shown(name, numbers[run][name]) for run in ("without_gate", "with_gate")] for name, label in _ROWS}
+    return html_table(["without the gate", "through the gate"], rows)

@@ -4,9 +4,10 @@ use super::event::ClientKey;
 use crate::recent::Recent;
 use crate::sums::Sums;
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Client {
     /// Its number in the order of first arrivals, while it is not connected.
     seniority: Option<u64>,
@@ -19,6 +20,7 @@ struct Client {
 }
 
 /// Clients that wait, or that were turned away not long ago.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Clients {
     table: Recent<ClientKey, Client>,
     next_seniority: u64,

@@ -180,7 +180,7 @@ impl Action {
 }
 
 /// Something that the driver must do. At most one `Admit` or `TurnAway` is pending per call.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Action {
     /// Send the call to this server. Comes again for a call whose connect failed and that was held again.
     Admit {

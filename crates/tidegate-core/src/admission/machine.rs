@@ -14,15 +14,17 @@ use super::plan::{Mode, Plan, PlanError, ServerPlan};
 use super::server::Server;
 use super::share::Shares;
 use super::snapshot::Counters;
-use crate::limit::{Absence, Costs, Rate};
+use crate::limit::{Absence, Costs, Patience, Rate};
 use crate::queue::Queues;
 use crate::reason::Reason;
 use crate::rng::Rng;
 use crate::session::Sessions;
 use crate::time::Nanos;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
 /// The admission machine of one service. See the [module](super) for how a call goes through it.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Machine {
     pub(super) plan: Plan,
     pub(super) calls: Calls,
@@ -33,6 +35,7 @@ pub struct Machine {
     pub(super) shares: Shares,
     pub(super) rate: Rate,
     pub(super) costs: Costs,
+    pub(super) patience: Patience,
     pub(super) absence: Absence,
     pub(super) rng: Rng,
     pub(super) timers: BTreeSet<(Nanos, u32)>,
@@ -73,6 +76,7 @@ impl Machine {
             shares: Shares::default(),
             rate: Rate::default(),
             costs: learned.map_or_else(Costs::default, |learned| Costs::remembered(&learned.costs)),
+            patience: learned.map_or_else(Patience::default, |learned| Patience::remembered(&learned.patience)),
             absence: Absence::new(learned.and_then(|learned| learned.absence)),
             rng: Rng::new(plan.seed),
             timers: BTreeSet::new(),
@@ -99,6 +103,7 @@ impl Machine {
         match event {
             Event::Arrive(arrival) => {
                 self.arrive(now, arrival, out);
+                return;
             }
             Event::ClientGone(call) => self.client_gone(now, call, out),
             Event::Connected(call) => self.connected(now, call, out),
@@ -176,6 +181,7 @@ impl Machine {
             return;
         };
         self.leave_queue(index);
+        self.given_up(now, &call, reason);
         let retry_after = self.retry_after(now, reason, &call);
         if call.class() == Class::NewSession && reason != Reason::Superseded && !call.honours_retry_after {
             self.clients.turned_away(now, call.place.client);

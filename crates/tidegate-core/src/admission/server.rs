@@ -12,9 +12,10 @@ use super::recover::Recovery;
 use super::snapshot::{Phase, ServerSnapshot};
 use crate::limit::{Adaptive, LimitCause, LimitMode, LimitView, Terms};
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 
 /// One server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Server {
     pub name: String,
     /// How many calls may be in flight.
@@ -35,7 +36,7 @@ pub(super) struct Server {
 }
 
 /// How a server that is down is tried.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Retry {
     pub at: Nanos,
     /// A call is trying now.
@@ -143,6 +144,7 @@ impl Server {
         }
     }
 
+    /// Its phase by its own doing.
     pub fn phase(&self, now: Nanos, silence: Span) -> Phase {
         if self.down.is_some() {
             Phase::Down
@@ -156,12 +158,14 @@ impl Server {
     }
 
     pub fn snapshot(&self, now: Nanos, terms: Terms, phase: Phase) -> ServerSnapshot {
+        let recovery = self.recovery.view(now, self.batch_least());
+        let why = self.why(now, terms);
         ServerSnapshot {
             name: self.name.clone(),
             phase,
             limit: self.limit,
-            why: self.why(now, terms),
-            recovery: self.recovery.view(now, self.batch_least()),
+            why: LimitView { mode: if recovery.is_some() { LimitMode::Recovering } else { why.mode }, ..why },
+            recovery,
             in_flight: self.in_flight,
             orphans: self.orphans,
             admitted: self.admitted,

@@ -7,10 +7,11 @@
 
 use super::event::Class;
 use super::plan::Guarantees;
+use serde::{Deserialize, Serialize};
 
 /// Credit per class, in thousandths of a thousandth of a unit (work × per mille). Below zero after a guaranteed call that
 /// was heavier than what had been saved up for it: paid back from the guarantee before the next one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Shares {
     credit: [i64; 6],
 }

@@ -4,6 +4,8 @@
 //! calls take about as long as on an idle one) a step up is believed to pay unless the measurements clearly say no. On one
 //! that is *loaded* it must have been seen to pay.
 
+use serde::{Deserialize, Serialize};
+
 /// Gain of rate per gain of limit: from the first on the search goes on fast, from the second on it goes on.
 pub(super) const FAST_GAIN: f64 = 0.5;
 pub(super) const LEAST_GAIN: f64 = 0.15;
@@ -14,7 +16,7 @@ const BENEFIT: f64 = 1.5;
 const PROOF: f64 = 2.5;
 
 /// A limit and what was measured at it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Level {
     pub limit: u32,
     /// Units of work per second.

@@ -4,6 +4,7 @@
 //! goes to whoever asks next). Answers alone never show that; the calls that are missing do.
 
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A call is overdue at this many times the time that its work is expected to take: so far, plus so many times the scatter.
@@ -13,10 +14,26 @@ const OVERDUE: (f64, f64) = (2.0, 3.5);
 const LOOK_AT: usize = 1024;
 
 /// The calls in flight at one server.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Written", into = "Written")]
 pub(super) struct InFlight {
     /// Work in thousandths of a unit, by admission.
     calls: BTreeMap<(Nanos, u32), u64>,
+}
+
+/// JSON has no keys of two parts.
+type Written = Vec<((Nanos, u32), u64)>;
+
+impl From<Written> for InFlight {
+    fn from(calls: Written) -> InFlight {
+        InFlight { calls: calls.into_iter().collect() }
+    }
+}
+
+impl From<InFlight> for Written {
+    fn from(in_flight: InFlight) -> Written {
+        in_flight.calls.into_iter().collect()
+    }
 }
 
 impl InFlight {
@@ -38,8 +55,9 @@ impl InFlight {
     }
 
     /// How many are overdue when a unit of work takes `unit` seconds with that scatter; `slack`: what clocks may add.
-    pub fn overdue(&self, now: Nanos, unit: f64, scatter: f64, slack: Span) -> u32 {
-        let factor = OVERDUE.0 + OVERDUE.1 * scatter.min(1.0);
+    /// `times`: so many times over.
+    pub fn overdue(&self, now: Nanos, unit: f64, scatter: f64, slack: Span, times: f64) -> u32 {
+        let factor = times * (OVERDUE.0 + OVERDUE.1 * scatter.min(1.0));
         let late = |(since, work): (Nanos, u64)| {
             now.since(since).as_secs_f64() > factor * unit * work as f64 / 1000.0 + slack.as_secs_f64()
         };

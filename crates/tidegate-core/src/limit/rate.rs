@@ -1,6 +1,7 @@
 //! The rate at which a saturated pool completes work, and how long one unit of work takes there.
 
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 
 /// Weight of a new window, or of one unit of work, in the running means: about the last three windows, the last ten
 /// units count.
@@ -9,7 +10,7 @@ const UNIT_WEIGHT: f64 = 0.1;
 
 /// Measures completed work over windows in which somebody waited, and no slot was free, from beginning to end. A window
 /// with a free slot says nothing of what the pool can do, so it is thrown away.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Rate {
     since: Option<Nanos>,
     work: u64,

@@ -10,12 +10,13 @@
 
 use super::overdue::InFlight;
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 
 /// A sample longer than so many times what was expected of it is taken as this: it says "long", not how long.
 const LONGEST: f64 = 8.0;
 
 /// Calls that were admitted, and answered, at one limit.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Window {
     began: Option<Nanos>,
     samples: u32,

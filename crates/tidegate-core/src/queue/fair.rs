@@ -6,14 +6,15 @@
 //! that a client with calls heavier than they looked does not gain from it.
 
 use crate::admission::ClientKey;
-use crate::recent::KeyMap;
+use crate::recent::{KeyMap, sorted};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, VecDeque};
 
 /// Most idle flows that are remembered for having been served ahead of the others (a few MiB). Beyond it those that are
 /// ahead the least are forgotten first: they gain at most what they were ahead.
 const IDLE_MAX: usize = 65_536;
 
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Flow {
     start: u64,
     /// Waiting calls by arrival number: (arrival number, call, work).
@@ -33,8 +34,9 @@ impl Flow {
 }
 
 /// Calls of many clients, the least served client first.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Fair {
+    #[serde(with = "sorted")]
     flows: KeyMap<ClientKey, Flow>,
     /// Flows with waiting calls, by (start, arrival number of the front call).
     active: BTreeSet<(u64, u64, ClientKey)>,

@@ -10,9 +10,10 @@ mod ordered;
 use crate::admission::{Class, ClientKey, ServerId};
 use fair::Fair;
 use ordered::Ordered;
+use serde::{Deserialize, Serialize};
 
 /// What the queue needs to know of a held call to find it again.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Place {
     /// Its class.
     pub class: Class,
@@ -28,13 +29,14 @@ pub struct Place {
     pub work: u64,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct Lane {
     fair: [Fair; 4],
     ordered: [Ordered; 2],
 }
 
 /// Calls by index, in six classes and `servers + 1` lanes.
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Queues {
     lanes: Vec<Lane>,
     virtual_time: [u64; 6],

@@ -1,10 +1,11 @@
 //! A queue in the order of a key: seniority for new sessions, expiry for renewals.
 
 use crate::sums::Sums;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
 /// Calls in the order of (key, arrival). Knows how much work stands before a key without walking the queue.
-#[derive(Default)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Ordered {
     calls: BTreeSet<(u64, u64, u32)>,
     /// Work per block of 256 neighbouring keys, so that [`Ordered::ahead`] adds up blocks, not calls.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::admission::*;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
+use tidegate_core::trace::{Taped, Writer};
 
 /// A plan with the documented defaults and one server called `a`.
 pub fn plan(limit: u32) -> Plan {
@@ -38,7 +39,7 @@ pub enum Fate {
 
 /// The machine, the calls it knows of, and what became of them.
 pub struct World {
-    pub machine: Machine,
+    pub machine: Taped,
     pub now: Nanos,
     pub fates: BTreeMap<CallId, Fate>,
     /// The calls of `fates` that are held or in flight, so that checks walk over live calls only.
@@ -52,13 +53,15 @@ pub struct World {
     /// What may be in flight beyond the limits: left over from a bypass or a larger limit, never growing.
     pub left_over: Vec<u32>,
     pub mode: Mode,
+    /// The lines of a trace, while one is recorded.
+    pub trace: (Writer, Vec<u8>),
 }
 
 impl World {
     pub fn new(plan: Plan) -> World {
         let limits: Vec<u32> = plan.servers.iter().map(|server| server.limit.most()).collect();
         let mode = plan.mode;
-        let machine = Machine::new(plan, None, Nanos(0)).unwrap();
+        let machine = Taped::new(Machine::new(plan, None, Nanos(0)).unwrap());
         World {
             machine,
             now: Nanos(0),
@@ -71,7 +74,24 @@ impl World {
             left_over: vec![0; limits.len()],
             limits,
             mode,
+            trace: Default::default(),
         }
+    }
+
+    /// Begins a trace with the machine as it is now.
+    pub fn record(&mut self) {
+        let begin = self.machine.record("test", self.now).unwrap();
+        self.trace.0.begin(&begin, &mut self.trace.1).unwrap();
+    }
+
+    /// Ends the trace and gives it out.
+    pub fn recorded(&mut self) -> Vec<u8> {
+        let (mut writer, mut lines) = std::mem::take(&mut self.trace);
+        let mut steps = Vec::new();
+        let cut = self.machine.take(&mut steps);
+        steps.into_iter().for_each(|step| writer.step(step, &mut lines).unwrap());
+        writer.end(cut, &mut lines).unwrap();
+        lines
     }
 
     /// A gate that has begun so long ago that it lets clients in without batches.

@@ -2,6 +2,7 @@
 //!
 //! It shares nothing with Python and little with the I/O thread, so it answers while either is busy.
 
+mod record;
 mod routes;
 mod socket;
 
@@ -128,12 +129,15 @@ async fn accept_tcp(listener: Option<&tokio::net::TcpListener>) -> tokio::net::T
 
 /// Reads one request, answers it, closes.
 async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared, token: Option<&[u8]>) {
-    let _too_slow = tokio::time::timeout(TIMEOUT, async {
+    let talk = async {
         let answer = match read(&mut stream).await {
             Ok(Some((head, body))) => decide(shared, &head, &body, token),
-            Ok(None) => return,
+            Ok(None) => return None,
             Err(refusal) => Answer::text(refusal.status, refusal.why),
         };
+        if answer.recording.is_some() {
+            return answer.recording;
+        }
         let mut bytes = Vec::new();
         let reply = Reply {
             status: answer.status,
@@ -146,8 +150,11 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared
         reply.write_to(&mut bytes);
         let _client_left = stream.write_all(&bytes).await;
         let _client_left = stream.shutdown().await;
-    })
-    .await;
+        None
+    };
+    if let Ok(Some(recording)) = tokio::time::timeout(TIMEOUT, talk).await {
+        recording.send(&mut stream).await;
+    }
 }
 
 fn decide(shared: &Shared, head: &[u8], body: &[u8], token: Option<&[u8]>) -> Answer {

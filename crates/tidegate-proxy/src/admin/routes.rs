@@ -1,5 +1,6 @@
 //! What can be asked and told, by path.
 
+use super::record::Recording;
 use crate::explain::ExplainQuery;
 use crate::gate::Shared;
 use crate::metrics;
@@ -16,15 +17,17 @@ pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) kind: &'static str,
     pub(super) body: String,
+    /// What is sent instead of the body, for as long as it takes.
+    pub(super) recording: Option<Recording>,
 }
 
 impl Answer {
     pub(super) fn text(status: u16, words: &str) -> Answer {
-        Answer { status, kind: "text/plain", body: format!("{words}\n") }
+        Answer { status, kind: "text/plain", body: format!("{words}\n"), recording: None }
     }
 
     fn json(body: String) -> Answer {
-        Answer { status: 200, kind: "application/json", body }
+        Answer { status: 200, kind: "application/json", body, recording: None }
     }
 }
 
@@ -43,6 +46,14 @@ struct Drain {
     service: Option<String>,
 }
 
+/// Body of `/record`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    service: Option<String>,
+    for_s: f64,
+}
+
 /// Answers a request.
 pub(super) fn route(shared: &Shared, method: &str, target: &str, body: &[u8]) -> Answer {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -54,6 +65,7 @@ pub(super) fn route(shared: &Shared, method: &str, target: &str, body: &[u8]) ->
             status: 200,
             kind: "application/openmetrics-text; version=1.0.0; charset=utf-8",
             body: metrics::text(shared),
+            recording: None,
         },
         ("GET", "/status") => Answer::json(status::status(shared).to_string()),
         ("GET", "/explain") => match explain_query(query) {
@@ -66,10 +78,16 @@ pub(super) fn route(shared: &Shared, method: &str, target: &str, body: &[u8]) ->
             Ok(drain) => done(shared.drain(drain.service.as_deref())),
             Err(error) => Answer::text(400, &error.to_string()),
         },
-        (_, "/livez" | "/readyz" | "/metrics" | "/status" | "/explain" | "/maintenance" | "/bypass" | "/drain") => {
-            Answer::text(405, "GET to ask, POST to switch")
-        }
-        _ => Answer::text(404, "one of /livez /readyz /metrics /status /explain /maintenance /bypass /drain"),
+        ("POST", "/record") => match serde_json::from_slice::<Record>(body) {
+            Ok(wanted) => record(shared, wanted.service.as_deref(), wanted.for_s),
+            Err(error) => Answer::text(400, &error.to_string()),
+        },
+        (
+            _,
+            "/livez" | "/readyz" | "/metrics" | "/status" | "/explain" | "/maintenance" | "/bypass" | "/drain"
+            | "/record",
+        ) => Answer::text(405, "GET to ask, POST to switch"),
+        _ => Answer::text(404, "one of /livez /readyz /metrics /status /explain /maintenance /bypass /drain /record"),
     }
 }
 
@@ -86,6 +104,26 @@ fn switch(shared: &Shared, body: &[u8], event: impl Fn(bool) -> Event) -> Answer
     match serde_json::from_slice::<Switch>(body) {
         Ok(switch) => done(shared.switch(switch.service.as_deref(), event(switch.on))),
         Err(error) => Answer::text(400, &error.to_string()),
+    }
+}
+
+/// Longest recording, in seconds: an hour.
+const RECORD_MAX_S: f64 = 3600.0;
+
+fn record(shared: &Shared, service: Option<&str>, for_s: f64) -> Answer {
+    if !(for_s > 0.0 && for_s <= RECORD_MAX_S) {
+        return Answer::text(400, "for_s must be more than 0 and at most 3600");
+    }
+    let service = match shared.named(service) {
+        Err(error) => return Answer::text(404, &format!("{error}; {}", error.hint)),
+        Ok(services) => match <[_; 1]>::try_from(services) {
+            Ok([service]) => service,
+            Err(_) => return Answer::text(400, "only one service at a time can be recorded; name it with --service"),
+        },
+    };
+    match Recording::begin(service, Duration::from_secs_f64(for_s)) {
+        Some(recording) => Answer { recording: Some(recording), ..Answer::text(200, "") },
+        None => Answer::text(409, "this service is being recorded already; wait for that, or interrupt it"),
     }
 }
 

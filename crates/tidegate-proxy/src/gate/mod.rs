@@ -201,7 +201,7 @@ impl Shared {
     }
 
     /// The services named, or all of them.
-    fn named(&self, name: Option<&str>) -> Result<Vec<Arc<Service>>, GateError> {
+    pub(crate) fn named(&self, name: Option<&str>) -> Result<Vec<Arc<Service>>, GateError> {
         let served = self.served();
         let all: Vec<Arc<Service>> =
             served.iter().map(|s| s.service.clone()).filter(|s| name.is_none_or(|name| *s.name == *name)).collect();

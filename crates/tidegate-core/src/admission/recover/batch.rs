@@ -20,6 +20,7 @@ use super::Member;
 use crate::admission::event::{ClientKey, SessionKey};
 use crate::admission::snapshot::RecoveryView;
 use crate::time::{Nanos, Span};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The first cap, of what was served well before, and its bounds.
@@ -47,7 +48,7 @@ pub(in crate::admission) struct Terms {
 }
 
 /// See the module.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(in crate::admission) struct Batches {
     since: Nanos,
     /// The limit with which the server was served well before.
@@ -74,7 +75,7 @@ pub(in crate::admission) struct Batches {
     work: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 struct Open {
     client: ClientKey,
     batch: u32,

@@ -23,6 +23,7 @@ use super::event::{ClientKey, SessionKey};
 use super::snapshot::RecoveryView;
 use crate::time::{Nanos, Span};
 use batch::{Batches, Terms};
+use serde::{Deserialize, Serialize};
 
 /// Failures in a row after which a server may have begun anew.
 const FAILURES: u32 = 3;
@@ -30,7 +31,7 @@ const FAILURES: u32 = 3;
 const REFUSED_WITHIN: f64 = 0.1;
 
 /// What is known of one server's last beginning.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Recovery {
     stage: Stage,
     /// Failed connects and broken connections since it was heard of last.
@@ -49,7 +50,7 @@ pub(super) struct Recovery {
     base: Option<f64>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 enum Stage {
     /// Whoever comes may come in.
     Open,

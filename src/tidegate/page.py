@@ -1,0 +1,61 @@
+"""One self-contained HTML page: a template, the styles and plots that all pages share, and the data inside.
+
+It can be mailed and opened offline. The shared parts are the console's static files.
+"""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+
+__all__ = ["filled", "html_table", "write_page"]
+
+_SHARED = {
+    "page_css": "page.css",
+    "plots_js": "plots.js",
+    "uplot_css": "vendor/uPlot.min.css",
+    "uplot_js": "vendor/uPlot.iife.min.js",
+}
+
+
+def filled(template: str, *, data: object, **fields: str) -> str:
+    """Return ``template`` with every ``{{field}}`` in it replaced.
+
+    Parameters
+    ----------
+    template
+        HTML; beside the fields it may have ``{{page_css}}``, ``{{plots_js}}``, ``{{uplot_css}}``, ``{{uplot_js}}``.
+    data
+        What ``{{data}}`` becomes, as JSON.
+    fields
+        HTML, escaped already.
+    """
+    static = files("tidegate") / "console" / "static"
+    shared = {field: (static / name).read_text(encoding="utf-8") for field, name in _SHARED.items()}
+    # "</" would end the script element wherever it stood in the data
+    texts = {**shared, **fields, "data": json.dumps(data).replace("</", "<\\/")}
+    for field, text in texts.items():
+        template = template.replace("{{" + field + "}}", text)
+    return template
+
+
+def html_table(heads: Iterable[str], rows: Mapping[str, Iterable[str]]) -> str:
+    """Return a table whose rows begin with their keys; everything is escaped here."""
+    head = "".join(f"<th scope=col>{html.escape(text)}</th>" for text in heads)
+    body = "".join(
+        f"<tr><th scope=row>{html.escape(name)}</th>"
+        + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
+        + "</tr>"
+        for name, cells in rows.items()
+    )
+    return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def write_page(file: Path, page: str) -> None:
+    """Write the page whole, or not at all."""
+    temporary = file.with_name(file.name + ".part")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(file)
