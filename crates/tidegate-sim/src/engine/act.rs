@@ -45,6 +45,7 @@ impl<P: Policy> World<P> {
         };
         let mut knows = |(at, session): (u16, u64)| at == to && server.sessions.touch(self.now, session, owner);
         call.stray = call.session.is_some_and(|session| !knows(session));
+        self.tally.strays += u64::from(call.stray);
         let units = if call.stray { call.step.units.min(STRAY_UNITS) } else { call.step.units };
         match server.provider().offer(self.now, units, &mut self.done) {
             Offer::Taken(job) => {

@@ -62,6 +62,8 @@ pub(super) struct Tally {
     pub failed: Vec<Failed>,
     /// The same for calls that were answered.
     pub answered: Vec<u64>,
+    /// Calls that reached a server which did not know their session.
+    pub strays: u64,
     /// The curves.
     pub samples: Vec<Sample>,
 }
@@ -124,6 +126,11 @@ impl<P: Policy> World<P> {
             refused: sum.refused + standing.failed.refused,
             broken: sum.broken + standing.failed.broken,
         })
+    }
+
+    /// Calls that reached a server which did not know their session.
+    pub fn strays(&self) -> u64 {
+        self.tally.strays
     }
 
     /// How long each host that is connected took, in seconds.
