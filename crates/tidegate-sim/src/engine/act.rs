@@ -1,10 +1,10 @@
 //! What follows from an event: verdicts carried out, servers that answer, clients that learn of it.
 
 use super::World;
-use super::agenda::Due;
+use super::agenda::{Due, Line};
 use super::calls::{Call, CallNo, Who};
 use super::due::key;
-use crate::host::Outcome;
+use crate::host::{self, Outcome};
 use crate::policy::{End, Policy, Verdict};
 use crate::provider::{Done, Offer};
 use crate::spec::Refuse;
@@ -156,7 +156,13 @@ impl<P: Policy> World<P> {
         state.turn += 1;
         state.call = None;
         let stands = state.host.connected_at().is_some().then_some(at);
-        self.agenda.push(state.next.at + self.delay, Due::Begin { host: index, turn: state.turn });
+        let line = match (outcome, state.next.call) {
+            (Outcome::Answered, host::Call::Poll) => Line::Polls,
+            (Outcome::Answered, _) => Line::Soon,
+            _ => Line::None,
+        };
+        let due = Due::Begin { host: index, turn: state.turn };
+        self.agenda.push_behind(line, state.next.at + self.delay, due);
         self.stand(index, stands);
     }
 }

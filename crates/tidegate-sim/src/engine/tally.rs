@@ -160,7 +160,7 @@ impl<P: Policy> World<P> {
     }
 
     fn point(&self) -> Sample {
-        let gauges = if self.gate_up { self.policy.gauges(self.now) } else { Default::default() };
+        let gauges = if self.gate_up { self.policy.gauges() } else { Default::default() };
         let in_flight = self.servers.iter().map(|server| server.in_flight() as u32).sum();
         let (at, connected) = (self.now, self.tally.standing);
         Sample { at, connected, held: gauges.held, in_flight, limit: gauges.limit }

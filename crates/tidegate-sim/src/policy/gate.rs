@@ -202,9 +202,9 @@ impl Policy for Gate {
         self.calls.clear();
     }
 
-    fn gauges(&self, now: Nanos) -> Gauges {
-        let snapshot = self.machine.snapshot(now);
-        Gauges { held: snapshot.held.iter().sum(), limit: snapshot.servers.iter().map(|server| server.limit).sum() }
+    fn gauges(&self) -> Gauges {
+        let (held, limit) = self.machine.held_and_limit();
+        Gauges { held, limit }
     }
 
     fn decisions(&self) -> u64 {

@@ -119,7 +119,7 @@ pub trait Policy {
     }
 
     /// What it shows now.
-    fn gauges(&self, now: Nanos) -> Gauges;
+    fn gauges(&self) -> Gauges;
 
     /// Decisions made so far.
     fn decisions(&self) -> u64;
