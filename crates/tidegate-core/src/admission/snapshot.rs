@@ -156,6 +156,11 @@ impl Machine {
         self.queues.total() > 0 || self.servers.iter().any(|server| server.recovery.view(now, 0).is_some())
     }
 
+    /// Calls held, and the sum of the servers' limits: two gauges that cost nothing to ask for.
+    pub fn held_and_limit(&self) -> (u32, u32) {
+        (self.queues.total(), self.servers.iter().map(|server| server.limit).sum())
+    }
+
     /// Counters and gauges.
     pub fn snapshot(&self, now: Nanos) -> Snapshot {
         let held = |index: u32| self.calls.get(index).map(|call| call.arrived);
