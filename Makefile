@@ -3,6 +3,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test lint fuzz prove bench-gate wheel lock clean
+.PHONY: help setup build demo test lint fuzz bench-gate bench-library wheel lock clean
+.PHONY: help setup build demo test lint fuzz bench-gate bench-storm wheel lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +15,7 @@ SECONDS_EACH ?= 300
 SCENARIOS ?= 100000
 
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.setup ## Create .venv with the locked Python packages
 
@@ -42,6 +44,13 @@ prove: ## Play SCENARIOS random storms (default 100000), or the one with SEED=â€
 bench-gate: build ## Measure the gate beside haproxy, nginx and envoy (QUICK=1: a short look; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benches.gate $(if $(QUICK),--quick)
+
+bench-library: build ## Measure what being admitted costs inside a server (QUICK=1: a short look; QUIET box needed)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
+	@$(BIN)/python -m benches.library $(if $(QUICK),--quick)
+bench-storm: build ## Play reconnect storms through the gate and its peers (QUICK=1: five minutes; QUIET box needed)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
+	@$(BIN)/python -m benches.storm $(if $(QUICK),--quick)
 
 wheel: ## Build a wheel with the lab binary in it, install it without Rust, and run it
 	@PYTHON="$(PYTHON)" scripts/wheel

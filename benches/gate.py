@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from benches import peers
@@ -21,14 +22,13 @@ from benches.certificate import write_certificate
 from benches.load import CONNECTIONS, IdleClients, Latencies, offer, pin_to_client_cpu
 from benches.process import BenchError, Process
 from benches.record import Record, Row
+from benches.trust import refuse_debug_build, tell, tried, wait_for_quiet
 
 RESULTS = Path(__file__).parent / "results"
 # The origin shares its CPU with the client: past this share the figures would be about them.
 BUSIEST = 0.85
 # A fixed rate that takes longer than this was not held: the proxy, or the client, could not.
 SLOWEST = 1.05
-# Of /proc/pressure/cpu, "some avg10", in percent: more means that somebody else is at work on this machine.
-QUIET = 5.0
 
 
 @dataclass(frozen=True)
@@ -124,59 +124,6 @@ def cells(runs: int, chosen: list[str]) -> Iterator[tuple[str, str, int]]:
                     yield test, peer, run
 
 
-def pressure() -> float:
-    """Return how much of the last 10 s some process waited for a CPU, in percent."""
-    line = Path("/proc/pressure/cpu").read_text().splitlines()[0]
-    return float(line.split("avg10=")[1].split()[0])
-
-
-def wait_for_quiet(limit_s: float = 120.0) -> None:
-    """Wait until nobody else works on this machine.
-
-    Raises
-    ------
-    BenchError
-        Somebody still does after `limit_s` seconds.
-    """
-    give_up = time.monotonic() + limit_s
-    while (now := pressure()) > QUIET:
-        if time.monotonic() > give_up:
-            raise BenchError(f"the machine is busy (CPU pressure {now:.0f} %): stop what else runs, or use --quick")
-        time.sleep(2)
-
-
-def refuse_debug_build() -> None:
-    """Refuse to measure anything but a release build.
-
-    Raises
-    ------
-    BenchError
-        The extension module is missing or a debug build.
-    """
-    try:
-        from tidegate import _core
-    except ImportError as error:
-        raise BenchError("tidegate is not built: make build") from error
-    if _core.build_profile != "release":
-        raise BenchError(f"tidegate is a {_core.build_profile} build, which says nothing about speed: make build")
-
-
-def tried(bench: Bench, test: str, peer: str, number: int) -> list[Row]:
-    """Measure one cell; where a run cannot be trusted (a rate that was not held), twice more.
-
-    Raises
-    ------
-    BenchError
-        The third try could not be trusted either.
-    """
-    for left in (2, 1):
-        try:
-            return bench.measure(test, peer, number)
-        except BenchError as error:
-            print(f"{test:<15} {peer:<9} run {number}: {error}; {left} more", file=sys.stderr, flush=True)
-    return bench.measure(test, peer, number)
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Measure every cell that the results file does not have yet."""
     settings = QUICK if arguments.quick else Settings()
@@ -185,7 +132,9 @@ def run(arguments: argparse.Namespace) -> None:
         refuse_debug_build()
     path = RESULTS / ("gate-quick.json" if arguments.quick else "gate.json")
     fixed = {**vars(settings), "connections": CONNECTIONS, "limit": peers.LIMIT}
-    record = Record(path, peers.versions(), fixed, fresh=arguments.fresh or arguments.quick)
+    versions = peers.versions(*peers.PROXIES, "h2load")
+    versions["origin"] = f"nginx {versions['nginx']}"
+    record = Record(path, versions, fixed, fresh=arguments.fresh or arguments.quick)
     pin_to_client_cpu()
     if not arguments.quick:
         wait_for_quiet()  # only here: later the benchmark's own load would be what it sees
@@ -198,13 +147,13 @@ def run(arguments: argparse.Namespace) -> None:
             for test, peer, number in cells(settings.runs, chosen):
                 if record.has(test, peer, number):
                     continue
-                rows = tried(bench, test, peer, number)
+                cell = f"{test:<15} {peer:<9} run {number}"
+                rows = tried(cell, partial(bench.measure, test, peer, number))
                 record.add(rows)
-                told = "  ".join(f"{row.metric} {row.value:g}" for row in rows)
-                print(f"{test:<15} {peer:<9} run {number}: {told}", file=sys.stderr, flush=True)
+                tell(f"{cell}: " + "  ".join(f"{row.metric} {row.value:g}" for row in rows))
         finally:
             origin.stop()
-    print(f"written: {path.relative_to(RESULTS.parent.parent)}", file=sys.stderr)
+    tell(f"written: {path.relative_to(RESULTS.parent.parent)}")
 
 
 def main() -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,12 @@ def commit() -> str:
     return git("rev-parse", "HEAD") + ("+dirty" if changed else "")
 
 
+def digest(paths: Sequence[str]) -> str:
+    """Return twelve hexadecimal digits that change with any of these files and folders."""
+    files = [path for name in paths for path in sorted([ROOT / name, *(ROOT / name).rglob("*")]) if path.is_file()]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files if path.suffix != ".pyc")).hexdigest()[:12]
+
+
 def machine() -> dict[str, Any]:
     """Return what the figures depend on: processor, cores, memory, kernel, distribution."""
     cpu = next(
@@ -57,9 +65,23 @@ def machine() -> dict[str, Any]:
 
 
 class Record:
-    """A results file. Opened again with the same commit, machine, versions and settings it goes on where it stopped."""
+    """A results file. Opened again with the same commit, machine, versions and settings it goes on where it stopped.
 
-    def __init__(self, path: Path, versions: dict[str, str], settings: dict[str, Any], *, fresh: bool) -> None:
+    Parameters
+    ----------
+    any_commit
+        Which rows stay when nothing but the commit has changed.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        versions: dict[str, str],
+        settings: dict[str, Any],
+        *,
+        fresh: bool,
+        any_commit: Callable[[Row], bool] = lambda _: False,
+    ) -> None:
         self.path = path
         self._head = {
             "format": 1,
@@ -71,8 +93,9 @@ class Record:
         self.rows: list[Row] = []
         if path.exists() and not fresh:
             old = json.loads(path.read_text())
-            if all(old.get(key) == value for key, value in self._head.items()):
-                self.rows = [Row(**row) for row in old["results"]]
+            if all(old.get(key) == value for key, value in self._head.items() if key != "commit"):
+                same = old["commit"] == self._head["commit"]
+                self.rows = [row for row in (Row(**row) for row in old["results"]) if same or any_commit(row)]
 
     def has(self, test: str, peer: str, run: int) -> bool:
         """Whether this cell was measured already."""

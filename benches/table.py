@@ -95,10 +95,15 @@ def table(record: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def between(text: str, begin: str, end: str, part: str) -> str:
+    """Return `text` with what stands between two markers rewritten."""
+    before, rest = text.split(begin, 1)
+    return f"{before}{begin}\n{part}\n{end}{rest.split(end, 1)[1]}"
+
+
 def updated(readme: str, record: dict[str, Any]) -> str:
     """Return the README with its table rewritten."""
-    before, rest = readme.split(BEGIN, 1)
-    return f"{before}{BEGIN}\n{table(record)}\n{END}{rest.split(END, 1)[1]}"
+    return between(readme, BEGIN, END, table(record))
 
 
 def main() -> None:

@@ -44,6 +44,7 @@ STATUS: dict[str, Any] = {
             "oldest_wait_s": 4.25,
             "rate": 18.8,
             "all_in_s": 75.4,
+            "remaining": 212,
             "sessions": {"unsettled": 12, "settled": 88},
             "open_conns": 310,
             "open_requests": 232,
@@ -55,6 +56,19 @@ STATUS: dict[str, Any] = {
                     "address": "192.0.2.10:8443",
                     "phase": "up",
                     "limit": 22,
+                    "why": {
+                        "mode": "steady",
+                        "cause": "no-gain",
+                        "since_s": 4.0,
+                        "best": 22,
+                        "base_s": 0.5,
+                        "unit_s": 0.9,
+                        "rate": 18.8,
+                        "next": {"limit": 23, "in_s": 12.0},
+                        "text": "limit 22: more in flight got no more done (4.0 s ago); next try 23 in 12 s",
+                    },
+                    "recovery": None,
+                    "idle_s": 30.0,
                     "in_flight": 22,
                     "orphans": 1,
                     "open_conns": 22,
@@ -76,6 +90,7 @@ class FakeAdmin:
     path: Path
     status: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(STATUS)))
     calls: list[dict[str, Any]] = field(default_factory=list)
+    limits: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
 
     def answer(self, method: str, path: str, body: Any) -> tuple[int, dict[str, Any] | str]:
@@ -84,7 +99,7 @@ class FakeAdmin:
         if isinstance(body, dict) and body.get("service") == "nosuch":
             return 404, 'there is no service "nosuch"; there is vasa'
         if path.startswith("/explain"):
-            return 200, {"format": 1, "calls": self.calls}
+            return 200, {"format": 1, "calls": self.calls, "limits": self.limits}
         return (200, self.status) if path == "/status" else (200, {"format": 1})
 
 

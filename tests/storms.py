@@ -30,6 +30,7 @@ def through() -> Result:
         "client_gone": 0,
         "turned_away": {"too-late": 7, "deadline": 0},
     }
+    result.limit_found = 21
     result.storm_samples = [{"t": 0.0, "connected": 0}, {"t": 0.25, "connected": 300}]
     result.provider_samples = [{"t": 0.0, "in_flight": 22}, {"t": 0.25, "in_flight": 3}]
     result.gate_samples = [
@@ -42,6 +43,7 @@ def through() -> Result:
 NUMBERS: dict[str, Any] = {
     "floor_s": 6.43,
     "window_s": 19.3,
+    "limit_found": through().limit_found,
     "without_gate": without().numbers(),
     "with_gate": through().numbers(),
 }

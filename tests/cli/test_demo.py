@@ -43,6 +43,8 @@ def test_a_promise_kept(run: Run, played: Callable[[Change], None], tmp_path: Pa
     assert ran.code == 0
     assert "not within the window" in ran.out
     assert ran.out.endswith(f"report: {report}\n")
+    assert "limit found 21" in ran.out
+    assert "The gate is told no limit, and finds one." in ran.err
     assert "every duration divided by 5; times are wall seconds" in ran.err
     assert "through the gate:   1.0 s, 300/300 connected" in ran.err
     assert report.read_text().startswith("<!doctype html>")
@@ -54,8 +56,8 @@ def test_json_has_the_promised_keys(run: Run, played: Callable[[Change], None], 
     value = run("demo", "--report", tmp_path / "page.html", "--output", "json").json()
     runs = {key: value.pop(key) for key in ("without_gate", "with_gate")}
     assert value == {
-        "format": 1, "hosts": 300, "law": "usl", "knee": 22, "limit": 22, "seed": 1, "speed": 5.0,
-        "passthrough": False, "window_s": 19.3, "floor_s": 6.43, "report": str(tmp_path / "page.html"),
+        "format": 1, "hosts": 300, "law": "usl", "knee": 22, "limit": None, "limit_found": 21, "seed": 1,
+        "speed": 5.0, "passthrough": False, "window_s": 19.3, "floor_s": 6.43, "report": str(tmp_path / "page.html"),
     }  # fmt: skip
     assert runs["without_gate"] == without().numbers()
     assert runs["with_gate"] == through().numbers()
@@ -100,7 +102,18 @@ def test_the_panels_on_a_terminal() -> None:
     console = Console(file=out, force_terminal=True, width=150, height=40, color_system=None)
     with view_on(console, Scenario()) as view:
         view.watch(gate=False)(Moment(t=3.0, connected=1, in_flight=300, timeouts=12, window_s=19.3))
-        view.watch(gate=True)(Moment(t=4.0, connected=150, in_flight=22, held=120, turned_away={"too-late": 3}))
+        view.watch(gate=True)(
+            Moment(t=4.0, connected=150, in_flight=22, limit=19, batch=3, held=120, turned_away={"too-late": 3})
+        )
     text = out.getvalue()
-    for words in ("without the gate", "through the gate", "1/300", "150/300", "300 (knee 22)", "too-late 3", "120"):
+    for words in (
+        "without the gate",
+        "through the gate",
+        "1/300",
+        "150/300",
+        "300 (knee 22)",
+        "too-late 3",
+        "120",
+        "19, batch 3",
+    ):
         assert words in text

@@ -30,6 +30,7 @@ def test_status_reads_like_a_load_balancers(run: Run, admin: FakeAdmin) -> None:
         "server        phase  open_conns  open_requests  connections_dropped  in_flight  limit  orphans",
         "service vasa                310            232                    3",
         "  vp-a        up             22             22                    0         22     22        1",
+        "vp-a: limit 22: more in flight got no more done (4.0 s ago); next try 23 in 12 s",
         f"held: 210 (continuation 10, new-session 200), longest 4.2s; all in within 1m15s {estimated}",
         "arrived 340, admitted 120, turned away 8 (too-late 7, superseded 1), client gone 2",
     ]
@@ -50,6 +51,13 @@ def test_switches_are_shown_loudly(run: Run, admin: FakeAdmin, where: str, word:
     ran = run("gate", "status", "--admin", admin.path)
     assert word in ran.out
     assert ran.code == (1 if where == "bypass" else 0)
+
+
+def test_a_recovery_is_told_in_one_line(run: Run, admin: FakeAdmin) -> None:
+    recovery = {"batch": 3, "size": 16, "begun": 16, "complete": 12, "since_s": 20.0}
+    admin.status["services"][0]["servers"][0]["recovery"] = recovery
+    told = "coming back: vp-a batch 3; connected 88, held 210, remaining 212"
+    assert told in run("gate", "status", "--admin", admin.path).out.splitlines()
 
 
 def test_a_server_that_is_down_is_bad(run: Run, admin: FakeAdmin) -> None:

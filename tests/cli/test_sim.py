@@ -50,11 +50,9 @@ def test_a_table_for_people(run: Run, engine: FakeEngine) -> None:
     del engine
     ran = run("sim", "run", RESTART, "--compare", "none,tidegate")
     assert ran.code == 0
-    rows = [[cell.strip() for cell in line.split("│")] for line in ran.out.splitlines() if "│" in line]
-    assert [row[1:] for row in rows if len(row) > 2 and row[1] in {"none", "tidegate"}] == [
-        ["none", "3", "never", "never", "5000", "0", "40", "99.0 %", "23", "–", ""],
-        ["tidegate", "300", "40.0", "20.0", "0", "57", "0", "0.0 %", "23", "0.75", ""],
-    ]
+    rows = [line.split() for line in ran.out.splitlines()]
+    assert ["none", "3", "never", "never", "5000", "0", "40", "99.0", "%", "23"] in rows
+    assert ["tidegate", "300", "40.0", "20.0", "0", "57", "0", "0.0", "%", "23"] in rows
     assert "Least possible time 32.4 s" in " ".join(ran.out.split())
 
 

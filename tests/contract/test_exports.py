@@ -12,8 +12,14 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 MODULES = sorted(
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__") for path in SOURCE.rglob("*.py")
 )
-# The handle that Python has of a gate, the simulator's, and `tidegate --version`; nobody else.
-KNOWS_CORE = {"tidegate.cli.app", "tidegate.gate.service", "tidegate.sim.engine"}
+# Who loads it, whom it hands a handle to (only as a type), the simulator's, and `tidegate --version`; nobody else.
+KNOWS_CORE = {
+    "tidegate.cli.app",
+    "tidegate.gate.core",
+    "tidegate.gate.driver",
+    "tidegate.gate.service",
+    "tidegate.sim.engine",
+}
 
 
 def path_of(module: str) -> Path:

@@ -29,6 +29,7 @@ THROUGH = {
     "tidegate.config.model": "unit/test_config_load.py",
     "tidegate.config.plan": "unit/test_config_plan.py",
     "tidegate.config.rules": "unit/test_config_load.py",
+    "tidegate.gate.core": "unit/test_gate_limiter.py",
     "tidegate.gate.look": "cli/test_gate_init.py",
     "tidegate.gate.process": "storm/test_gate_process.py",
     "tidegate.gate.template": "cli/test_gate_init.py",

@@ -12,9 +12,17 @@ from tidegate import Gate, load_config
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
 SHAPE = re.compile(r"tidegate_(?:gate|admission|client|server|relay)_[a-z_]+")
-CLOSED = {"service", "server", "reason", "class", "state", "switch", "direction", "phase"}
-# Only while calls are held.
-AT_TIMES = {"tidegate_admission_all_in_seconds"}
+CLOSED = {"service", "server", "reason", "class", "state", "switch", "direction", "phase", "mode", "cause"}
+# Only while calls are held, once a limit was learned, or while a server recovers.
+AT_TIMES = {
+    "tidegate_admission_all_in_seconds",
+    "tidegate_server_limit_base_seconds",
+    "tidegate_server_limit_best_calls",
+    "tidegate_server_limit_unit_seconds",
+    "tidegate_server_recovery_batch",
+    "tidegate_server_recovery_begun_clients",
+    "tidegate_server_recovery_complete_clients",
+}
 
 
 @pytest.fixture(scope="module")

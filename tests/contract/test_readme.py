@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from benches import table
+from benches import storm_table, table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benches/*.md")])
@@ -21,9 +21,11 @@ def test_readme_opens_with_the_two_commands() -> None:
 
 def test_figures_are_those_of_the_results_file() -> None:
     readme = (ROOT / "README.md").read_text()
-    assert table.BEGIN in readme
-    if table.RESULTS.exists():
-        assert table.updated(readme, json.loads(table.RESULTS.read_text())) == readme, "run: python -m benches.table"
+    for module in (table, storm_table):
+        assert module.BEGIN in readme
+        if module.RESULTS.exists():
+            rewritten = module.updated(readme, json.loads(module.RESULTS.read_text()))
+            assert rewritten == readme, f"run: python -m {module.__name__}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -115,7 +115,7 @@ def test_reload_takes_a_new_limit_and_keeps_the_listener(run: Run, gate: Running
     assert get(gate) == (200, "hello")
 
 
-def test_what_was_learned_is_there_at_the_next_start(tmp_path: Path, server: str) -> None:
+def test_what_was_learned_is_there_at_the_next_start(run: Run, tmp_path: Path, server: str) -> None:
     text = http_config(tmp_path, server).replace("seed = 1", 'seed = 1\nstate = "state/kept.json"')
     text = text.replace("static:4", "adaptive")
     with gate_process(text, tmp_path) as gate:
@@ -133,6 +133,9 @@ def test_what_was_learned_is_there_at_the_next_start(tmp_path: Path, server: str
         said = gate.admin.status()["services"][0]["servers"][0]
         assert (said["limit"], said["why"]["cause"], said["why"]["best"]) == (10, "remembered", 40)
         assert [event["event"] for event in gate.events()] == ["running"]
+        run("gate", "reload", "--admin", gate.admin.path)
+        why = gate.admin.status()["services"][0]["servers"][0]["why"]
+        assert (why["cause"], why["best"]) == ("remembered", 40)
     assert [server["limit"] for server in json.loads(file.read_text())["services"]["web"]["learned"]["servers"]] == [40]
     learned["servers"][0]["limit"] = 0
     Keeper(load_config(tmp_path / "gate.toml"), lambda: {"web": learned}, pytest.fail).save()

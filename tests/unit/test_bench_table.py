@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benches import library, table
 from benches import record as bench_record
-from benches import table
 from benches.gate import cells
 from benches.load import percentile
 from benches.record import Record, Row
@@ -32,6 +32,14 @@ def results(**cpu: float) -> list[dict[str, Any]]:
 def test_peers_take_turns_forth_and_back() -> None:
     order = [(peer, run) for test, peer, run in cells(2, ["tidegate", "haproxy", "nginx"]) if test == "idle"]
     assert order == [("tidegate", 1), ("haproxy", 1), ("nginx", 1), ("nginx", 2), ("haproxy", 2), ("tidegate", 2)]
+
+
+def test_the_library_s_peers_take_turns_and_are_told_as_ratios() -> None:
+    held = [(peer, run) for test, peer, run in library.cells(2) if test == "held"]
+    assert held == [*[(p, 1) for p in ("tidegate", "semaphore", "nothing")],
+                    *[(p, 2) for p in ("nothing", "semaphore", "tidegate")]]  # fmt: skip
+    rows = [Row("free", peer, library.METRIC, value, "us", 1) for peer, value in (("tidegate", 3.0), ("nothing", 0.5))]
+    assert list(library.ratios(rows)) == ["free: 3.00 us per admit (6.0 x nothing)"]
 
 
 def test_direct_has_no_idle_cells() -> None:

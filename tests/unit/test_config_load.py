@@ -66,6 +66,14 @@ def test_one_mistake_in_a_service(line: str, where: str, message: str, hint: str
     assert (problem.file, problem.line) == (FILE, 4)
 
 
+def test_answers_cannot_be_lowered_where_they_are_not_read() -> None:
+    text = MINIMAL.replace('"http"', '"vasa"')
+    text += '[service.web.vasa]\nlower_concurrency = true\n[service.web.tls]\nkind = "passthrough"\n'
+    problem = only(text)
+    assert problem.where == "service.web.vasa.lower_concurrency"
+    assert "reads no answers" in problem.message
+
+
 @pytest.mark.parametrize(
     ("line", "where", "message"),
     [

@@ -34,7 +34,7 @@ def test_exit_codes(error: BaseException, code: int) -> None:
 
 def test_slugs_are_stable_and_different() -> None:
     slugs = {kind.slug for kind in TidegateError.__subclasses__()}
-    assert slugs == {"usage", "config", "gate", "gate-unreachable", "server-unreachable", "lab"}
+    assert slugs == {"usage", "config", "gate", "gate-unreachable", "server-unreachable", "lab", "turned-away"}
 
 
 def test_a_problem_says_where_it_is() -> None:

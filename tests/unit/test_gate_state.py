@@ -92,7 +92,7 @@ def test_bytes_that_are_no_text(file: Path) -> None:
 
 
 def test_a_file_that_is_too_long(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(state, "SIZE_MAX", 10)
+    monkeypatch.setattr(state, "_SIZE_MAX", 10)
     assert "is longer than 16 MiB" in read(file)[1][0]
 
 

@@ -58,7 +58,7 @@ def test_both_runs_get_the_same_provider_and_hosts(tmp_path: Path) -> None:
 @pytest.mark.parametrize("passthrough", [False, True])
 def test_the_gates_file_is_sped_up_whole_and_reads_back(tmp_path: Path, passthrough: bool) -> None:
     folder = tmp_path
-    config = Scenario(knee=6, speed=5, passthrough=passthrough).gate(folder, "127.0.0.1:9")
+    config = Scenario(knee=6, speed=5, passthrough=passthrough, limit=6).gate(folder, "127.0.0.1:9")
     service = parse_config(to_toml(config), folder / "gate.toml").service["vasa"]
     assert service == config.service["vasa"]
     assert service.mode == "enforce"
@@ -67,3 +67,7 @@ def test_the_gates_file_is_sped_up_whole_and_reads_back(tmp_path: Path, passthro
     assert service.admission.margin == Duration.parse("400ms")
     assert service.io.connect_timeout == Duration.parse("1s")
     assert (service.tls is not None) == passthrough
+
+
+def test_a_gate_that_is_told_no_limit_finds_one(tmp_path: Path) -> None:
+    assert Scenario(knee=6).gate(tmp_path, "127.0.0.1:9").service["vasa"].server["vp-a"].limit == "adaptive"

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.config.fields import duration
 from tidegate.errors import UsageError
 from tidegate.sim.compare import names_of, rehearse_all
 from tidegate.sim.engine import play
 from tidegate.sim.load import parse_scenario
-from tidegate.sim.spec import compile_spec
+from tidegate.sim.policies import EnvoyAdaptive
+from tidegate.sim.spec import compile_policy, compile_spec
 
 TEXT = """\
 format = 1
@@ -34,6 +36,15 @@ def test_a_storm_is_played_the_same_way_twice() -> None:
     }
 
 
+def test_every_setting_of_envoy_is_known_to_the_compiled_module() -> None:
+    second = duration("1s")
+    policy = EnvoyAdaptive(
+        kind="envoy-adaptive", percentile=90, update=second, max_concurrency=50, min_rtt_interval=second,
+        request_count=20, jitter=10, min_concurrency=2, buffer=20,
+    )  # fmt: skip
+    assert play(SPEC, compile_policy(policy), silent)["hosts"] == 20
+
+
 def test_every_policy_is_known_to_the_compiled_module() -> None:
     scenario = parse_scenario(TEXT, Path("a.toml"))
     runs = rehearse_all(scenario, names_of(scenario, "all"), lambda *_: None)
@@ -46,7 +57,7 @@ def test_every_policy_is_known_to_the_compiled_module() -> None:
     [
         (json.dumps({**json.loads(SPEC), "windows": 1}).encode(), TIDEGATE, "windows"),
         (SPEC, {"kind": "zzz"}, "zzz"),
-        (SPEC, {"kind": "haproxy", "maxconn": 0}, "maxconn"),
+        (SPEC, {"kind": "haproxy", "maxconn": 0, "timeout_queue_s": 5.0}, "maxconn"),
     ],
 )
 def test_what_is_refused(spec: bytes, policy: dict[str, object], words: str) -> None:

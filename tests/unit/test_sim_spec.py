@@ -111,6 +111,10 @@ def test_nobody_begins_before() -> None:
         ),
         (KbManual(kind="kb-manual"), {"kind": "kb-manual", "batch": 10, "pause_s": 150.0}),
         (EnvoyAdaptive(kind="envoy-adaptive"), {"kind": "envoy-adaptive"}),
+        (
+            EnvoyAdaptive(kind="envoy-adaptive", percentile=90, update=Duration.parse("1s")),
+            {"kind": "envoy-adaptive", "percentile": 90.0, "update_s": 1.0},
+        ),
     ],
 )
 def test_a_policy(policy: Policy, expected: dict[str, Any]) -> None:

@@ -26,6 +26,13 @@ pub enum Command {
     },
     /// The same by accident: it is away as long as the spec says (`crash_down_s`).
     Crash,
+    /// The server forgets all sessions at once, as tokens that were issued together end together.
+    Expire,
+    /// The hosts' network fails: every connection of theirs dies, and none can be made for a while.
+    Flap {
+        /// Seconds of world time until hosts can connect again.
+        for_s: f64,
+    },
     /// The end. So is the end of stdin.
     Stop,
 }
@@ -38,13 +45,20 @@ pub fn commands() -> mpsc::Receiver<Command> {
             match serde_json::from_str(&line) {
                 Ok(command) if sender.blocking_send(command).is_err() => return,
                 Ok(_) => {}
-                Err(error) => eprintln!("tidegate-lab: not a command: {error}: use go, restart, crash or stop"),
+                Err(error) => {
+                    eprintln!("tidegate-lab: not a command: {error}: use go, restart, crash, expire, flap or stop")
+                }
             }
         }
         // When nobody listens any more the process is ending anyway.
         let _ = sender.blocking_send(Command::Stop);
     });
     receiver
+}
+
+/// Tells on stderr of a command that means nothing to this process.
+pub(crate) fn unheard(who: &str, command: Command) {
+    eprintln!("tidegate-lab: a {who} has no {command:?}");
 }
 
 /// Writes one line of JSON to stdout. Whoever started the process and no longer listens has ended its stdin, too.

@@ -4,7 +4,7 @@
 //! - `listener` → `connection` → `call` (prepare, dispatch, refuse) → `relay` (exchange, pump): the life of a call.
 //! - `listener` → `passthrough`: the life of a connection whose TLS is not opened.
 //! - `service`: the machine behind one mutex; `pool`: connections to servers; `http1`: strict heads and bodies.
-//! - `admin`, `status`, `metrics`, `explain`: what the gate tells about itself, from a thread of its own.
+//! - `admin`, `status`, `metrics`, `explain`, `why`: what the gate tells about itself, from a thread of its own.
 
 mod admin;
 mod buffer;
@@ -34,6 +34,7 @@ mod stream;
 mod timers;
 pub mod tls;
 pub mod vasa;
+mod why;
 pub mod wire;
 
 pub use error::GateError;

@@ -11,7 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use tidegate_core::admission::{Class, Phase};
+use tidegate_core::admission::{Class, Phase, ServerSnapshot};
+use tidegate_core::limit::{LimitCause, LimitMode};
 use tidegate_core::time::Span;
 
 type Labels = Vec<(&'static str, String)>;
@@ -129,6 +130,9 @@ fn admission(scrape: &mut Scrape, served: &Served) {
     if let Some(all_in) = snapshot.all_in.map(Span::as_secs_f64) {
         scrape.gauge("tidegate_admission_all_in_seconds", "Time until all that is held now is in", &labels, all_in);
     }
+    let remaining = f64::from(snapshot.remaining);
+    let help = "Clients that asked for a session and have none that is settled";
+    scrape.gauge("tidegate_admission_remaining_clients", help, &labels, remaining);
     for (state, n) in [("unsettled", snapshot.sessions_unsettled), ("settled", snapshot.sessions_settled)] {
         scrape.gauge(
             "tidegate_admission_sessions",
@@ -206,7 +210,10 @@ fn servers(scrape: &mut Scrape, served: &Served) {
         }
         let open = stats.open_conns.get() as f64;
         scrape.gauge("tidegate_server_open_connections", "Connections open now, idle ones included", &labels, open);
+        let idle = server.keeps_idle().as_secs_f64();
+        scrape.gauge("tidegate_server_idle_seconds", "How long an idle connection is kept", &labels, idle);
         let Some(seen) = snapshot.servers.get(index) else { continue };
+        limits(scrape, seen, &labels);
         for (name, help, value) in [
             ("tidegate_server_limit_calls", "How many calls may be in flight", seen.limit),
             ("tidegate_server_in_flight_calls", "Calls in flight", seen.in_flight),
@@ -223,5 +230,45 @@ fn servers(scrape: &mut Scrape, served: &Served) {
                 is,
             );
         }
+    }
+}
+
+/// How the limit of a server came to be what it is, and how far its recovery is.
+fn limits(scrape: &mut Scrape, seen: &ServerSnapshot, labels: &Labels) {
+    let why = &seen.why;
+    for mode in LimitMode::ALL {
+        let is = f64::from(u8::from(*mode == why.mode));
+        scrape.gauge("tidegate_server_limit_mode", "How the limit is found", &with(labels, "mode", mode), is);
+    }
+    for cause in LimitCause::ALL {
+        let is = f64::from(u8::from(*cause == why.cause));
+        let help = "What changed the limit last";
+        scrape.gauge("tidegate_server_limit_cause", help, &with(labels, "cause", cause), is);
+    }
+    for (name, help, value) in [
+        ("tidegate_server_limit_best_calls", "Limit with which the server got most done", why.best.map(f64::from)),
+        (
+            "tidegate_server_limit_base_seconds",
+            "Time per unit of work on the unsaturated server",
+            why.base.map(Span::as_secs_f64),
+        ),
+        ("tidegate_server_limit_unit_seconds", "Time per unit of work now", why.unit.map(Span::as_secs_f64)),
+        (
+            "tidegate_server_recovery_batch",
+            "Number of the batch of clients that is being let in",
+            seen.recovery.as_ref().map(|recovery| f64::from(recovery.batch)),
+        ),
+        (
+            "tidegate_server_recovery_begun_clients",
+            "Clients let in with the batch so far",
+            seen.recovery.as_ref().map(|recovery| f64::from(recovery.begun)),
+        ),
+        (
+            "tidegate_server_recovery_complete_clients",
+            "Of these, clients whose sessions are complete",
+            seen.recovery.as_ref().map(|recovery| f64::from(recovery.complete)),
+        ),
+    ] {
+        value.into_iter().for_each(|value| scrape.gauge(name, help, labels, value));
     }
 }

@@ -7,6 +7,7 @@ use crate::wire::proxy_header::Version;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use tidegate_core::limit::IdleTimeout;
 use tidegate_core::time::{Nanos, Span};
 
 /// Most idle connections kept per server; there are never more than its limit in use.
@@ -36,6 +37,9 @@ pub(crate) struct Server {
     pub(crate) send_proxy: Option<Version>,
     tls_profile: u64,
     idle: Mutex<Vec<Idle>>,
+    timeout: Mutex<IdleTimeout>,
+    /// How long an idle connection is kept, in nanoseconds.
+    keep: AtomicU64,
     /// Until when no connection is used twice, in nanoseconds: the server has spoken out of turn.
     distrusted: AtomicU64,
 }
@@ -67,6 +71,8 @@ impl Server {
             send_proxy,
             tls_profile,
             idle: Mutex::new(Vec::new()),
+            timeout: Mutex::default(),
+            keep: AtomicU64::new(u64::MAX),
             distrusted: AtomicU64::new(0),
         })
     }
@@ -81,15 +87,29 @@ impl Server {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An idle connection with this key that is still open and silent.
-    pub(crate) fn check_out(self: &Arc<Self>, key: &Key) -> Option<ServerConn> {
+    fn timeout(&self) -> std::sync::MutexGuard<'_, IdleTimeout> {
+        self.timeout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long an idle connection is kept: as configured, or less where the server closes them earlier.
+    pub(crate) fn keeps_idle(&self) -> Span {
+        Span(self.keep.load(Ordering::Relaxed))
+    }
+
+    /// The server said in an answer how long it keeps idle connections.
+    pub(crate) fn announces_idle(&self, timeout: Span) {
+        self.timeout().announced(timeout);
+    }
+
+    /// An idle connection with this key that is still open and silent, and that the server will not close just now.
+    pub(crate) fn check_out(self: &Arc<Self>, key: &Key, now: Nanos) -> Option<ServerConn> {
         loop {
             let idle = {
                 let mut all = self.idle();
                 let at = all.iter().rposition(|idle| idle.key == *key)?;
                 all.remove(at)
             };
-            if idle.stream.is_quiet() {
+            if now.since(idle.since) <= self.keeps_idle() && idle.stream.is_quiet() {
                 self.stats.reuses.add(1);
                 self.stats.open_requests.add(1);
                 return Some(ServerConn {
@@ -113,12 +133,25 @@ impl Server {
         self.stats.open_conns.sub(idle.len() as u64);
     }
 
-    /// Closes idle connections that are older than `max_age`, that the server closed, or on which it spoke unasked.
+    /// Closes idle connections that are older than `max_age`, that the server closed, or on which it spoke unasked; learns
+    /// from those that the server closed how long it keeps them.
     pub(crate) fn sweep(&self, now: Nanos, max_age: Span) {
+        let keep = self.timeout().keep(now, max_age);
+        self.keep.store(keep.0, Ordering::Relaxed);
         let mut all = self.idle();
         let before = all.len();
-        all.retain(|idle| now.since(idle.since) < max_age && idle.stream.is_quiet());
+        let mut ages = Vec::new();
+        all.retain(|idle| {
+            let age = now.since(idle.since);
+            let quiet = idle.stream.is_quiet();
+            if !quiet {
+                ages.push(age);
+            }
+            quiet && age < keep
+        });
         self.stats.open_conns.sub((before - all.len()) as u64);
+        drop(all);
+        self.timeout().closed(now, &ages);
     }
 }
 

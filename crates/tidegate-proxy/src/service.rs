@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tidegate_core::admission::Machine;
-use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, Snapshot};
+use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, ServerId, Snapshot};
 use tidegate_core::reason::{End, Reason, Step, Who};
 use tidegate_core::time::{Nanos, Span};
 use tidegate_core::trace::{Begin, Step as TraceStep, Taped};
@@ -156,7 +156,8 @@ impl Service {
         (before, core.machine.snapshot(now))
     }
 
-    /// Swaps the plan. Held calls stay in line; servers are matched by name. The machine's numbers before and after.
+    /// Swaps the plan. Held calls stay in line; servers are matched by name, and one with another address is another
+    /// machine: what is known of it is begun anew. The machine's numbers before and after.
     pub(crate) fn apply(
         &self,
         setup: Setup,
@@ -169,7 +170,11 @@ impl Service {
         let servers = setup.servers.clone();
         let result = core.machine.apply(now, plan, &mut actions).map_err(|error| error.to_string());
         if result.is_ok() {
-            core.servers = servers;
+            let before = std::mem::replace(&mut core.servers, servers.clone());
+            let moved = |server: &Server| before.iter().any(|b| b.name == server.name && b.address != server.address);
+            for (id, _) in (0u16..).zip(&servers).filter(|(_, server)| moved(server)) {
+                core.machine.on_event(now, Event::Restarted(ServerId(id)), &mut actions);
+            }
             self.setup.store(Arc::new(setup));
         }
         core.deliver(now, &mut actions);
@@ -197,6 +202,11 @@ impl Service {
     /// The machine's own numbers.
     pub(crate) fn snapshot(&self) -> Snapshot {
         self.core().machine.snapshot(clock::now())
+    }
+
+    /// Whether clients had better ask for less now.
+    pub(crate) fn pressed(&self) -> bool {
+        self.core().machine.pressed(clock::now())
     }
 
     /// What the machine has learned.

@@ -3,7 +3,7 @@
 use crate::explain::{ExplainQuery, KEPT, tell};
 use crate::gate::{Served, Shared};
 use crate::plan::{FORMAT, TlsPlan};
-use crate::{clock, service::Service};
+use crate::{clock, service::Service, why};
 use serde_json::{Map, Value, json};
 use tidegate_core::admission::{Class, Counters, Mode};
 use tidegate_core::reason::Reason;
@@ -59,6 +59,8 @@ fn service(served: &Served) -> Value {
                 "address": &*server.address,
                 "phase": seen.map(|s| s.phase.word()),
                 "limit": seen.map(|s| s.limit),
+                "why": seen.map(why::data),
+                "recovery": seen.and_then(|s| s.recovery.as_ref()).map(why::recovery),
                 "in_flight": seen.map(|s| s.in_flight),
                 "in_flight_max": seen.map(|s| s.in_flight_max),
                 "orphans": seen.map(|s| s.orphans),
@@ -67,6 +69,7 @@ fn service(served: &Served) -> Value {
                 "connections_dropped": stats.connections_dropped.get(),
                 "connects": stats.connects.get(),
                 "reuses": stats.reuses.get(),
+                "idle_s": server.keeps_idle().as_secs_f64(),
                 "tls": server.tls.as_ref().map(|tls| if tls.unverified { "unverified" } else { "verified" }),
             })
         })
@@ -89,6 +92,7 @@ fn service(served: &Served) -> Value {
         "oldest_wait_s": snapshot.oldest.as_secs_f64(),
         "rate": snapshot.rate_milli as f64 / 1000.0,
         "all_in_s": snapshot.all_in.map(Span::as_secs_f64),
+        "remaining": snapshot.remaining,
         "sessions": { "unsettled": snapshot.sessions_unsettled, "settled": snapshot.sessions_settled },
         "open_conns": service.stats.open_conns.get(),
         "open_requests": service.stats.open_requests.get(),
@@ -120,11 +124,17 @@ pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
     let limit = query.limit.unwrap_or(EXPLAIN_DEFAULT).min(2 * KEPT);
     let now = clock::now();
     let mut told = Vec::new();
+    let mut limits = Vec::new();
     for served in shared.served().iter() {
         let service = &served.service;
         if query.service.as_ref().is_some_and(|name| **name != *service.name) {
             continue;
         }
+        limits.extend(
+            service.snapshot().servers.iter().map(
+                |server| json!({ "service": &*service.name, "server": server.name, "text": why::sentence(server) }),
+            ),
+        );
         service.records(|record| {
             if query.wants(record) {
                 told.push((record.at, serde_json::to_value(tell(&service.name, record, now)).unwrap_or_default()));
@@ -133,5 +143,5 @@ pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
     }
     told.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let calls: Vec<Value> = told.into_iter().take(limit).map(|(_, value)| value).collect();
-    json!({ "format": FORMAT, "calls": calls })
+    json!({ "format": FORMAT, "calls": calls, "limits": limits })
 }

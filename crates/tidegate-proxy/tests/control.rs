@@ -162,3 +162,26 @@ async fn observe_lets_everything_pass_and_tells() {
     assert_eq!(gated.explain().iter().filter(|call| call["would_have"] == "held").count(), 1);
     gated.assert_conserved();
 }
+
+#[tokio::test]
+async fn a_server_with_another_address_is_another_machine() {
+    let mut origin = Origin::start().await;
+    let mut plan = plan(origin.address, 1);
+    let gated = start(&plan);
+    let mut client = Peer::connect(gated.address).await;
+    client.send(GET).await;
+    let mut server = origin.accept().await;
+    server.head().await.expect("a request");
+    server.send("HTTP/1.1 200 OK\r\nSet-Cookie: SID=abc\r\nContent-Length: 0\r\n\r\n").await;
+    client.answer().await;
+    let sessions = |g: &support::Gated| {
+        let known = &g.service()["sessions"];
+        known["settled"].as_u64().expect("settled") + known["unsettled"].as_u64().expect("unsettled")
+    };
+    gated.until("its session is known", |g| sessions(g) == 1).await;
+    apply(&gated, &plan);
+    assert_eq!(sessions(&gated), 1, "nothing has changed");
+    plan["services"][0]["servers"][0]["address"] = json!(Origin::start().await.address.to_string());
+    apply(&gated, &plan);
+    assert_eq!(sessions(&gated), 0, "sessions do not live on another machine");
+}

@@ -179,6 +179,23 @@ async fn an_idle_connection_that_the_server_closed_is_not_used_even_for_post() {
     }
     assert_eq!(gated.counter("retries"), 0);
     gated.assert_conserved();
+    let kept = |g: &support::Gated| g.service()["servers"][0]["idle_s"].as_f64().expect("a time");
+    gated.until("the gate has learned to close first", |g| kept(g) < 2.0).await;
+}
+
+#[tokio::test]
+async fn a_connection_is_left_before_the_time_that_its_server_announces() {
+    let mut origin = Origin::start().await;
+    let gated = start(&plan(origin.address, 2));
+    let mut client = Peer::connect(gated.address).await;
+    client.send(GET).await;
+    let mut server = origin.accept().await;
+    server.head().await.expect("a request");
+    server.send("HTTP/1.1 200 OK\r\nKeep-Alive: max=9, timeout=2\r\nContent-Length: 1\r\n\r\na").await;
+    let (head, _) = client.answer().await;
+    assert!(!head.to_ascii_lowercase().contains("keep-alive"), "a word between the two of them: {head}");
+    gated.until("the gate has heard it", |g| g.service()["servers"][0]["idle_s"] == 1.0).await;
+    assert_eq!(server.rest().await, b"", "closed by the gate, and nothing sent");
 }
 
 #[tokio::test]

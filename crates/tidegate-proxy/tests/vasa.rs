@@ -16,7 +16,7 @@ fn vasa_plan(server: std::net::SocketAddr, limit: u32) -> Value {
             "queryArrays": {"role": "call", "cost_milli": 333, "fault": "StorageFault"},
         },
         "default": {"role": "call", "cost_milli": 333, "fault": "StorageFault"},
-        "session_cookie": "VASASESSIONID", "version_path": "/vasa/version.xml",
+        "session_cookie": "VASASESSIONID", "version_path": "/vasa/version.xml", "lower_concurrency": false,
         "public_url": "https://gate.example:8443", "probe_paths": [],
     });
     plan
@@ -186,4 +186,61 @@ async fn version_xml_leads_to_the_gate_however_it_is_framed() {
         gated.until("it is done", |g| g.in_flight() == 0).await;
     }
     gated.assert_conserved();
+}
+
+/// A provider's answer to setContext, as far as it matters here.
+const CONTEXT: &str = "<e:Envelope><e:Body><v:setContextResponse><v:return><d:maxBatchSize>1024</d:maxBatchSize>\
+    <d:maxConcurrentRequestsPerSession>5</d:maxConcurrentRequestsPerSession></v:return></v:setContextResponse></e:Body>\
+    </e:Envelope>";
+
+async fn opens(server: &mut Peer, headers: &str, body: &str) -> String {
+    let head = server.head().await.expect("a call");
+    server.exactly(support::length(&head)).await;
+    server.send(format!("HTTP/1.1 200 OK\r\nSet-Cookie: VASASESSIONID=abc\r\n{headers}\r\n{body}")).await;
+    head
+}
+
+#[tokio::test]
+async fn hosts_are_told_to_ask_for_less_while_calls_are_held() {
+    let mut origin = Origin::start().await;
+    let mut plan = vasa_plan(origin.address, 1);
+    plan["services"][0]["protocol"]["lower_concurrency"] = json!(true);
+    let gated = start(&plan);
+    let (mut first, mut second) = (Peer::connect(gated.address).await, Peer::connect(gated.address).await);
+    first.send(call("setContext", "Accept-Encoding: gzip\r\n")).await;
+    let mut server = origin.accept().await;
+    second.send(call("queryArrays", "Cookie: VASASESSIONID=other\r\n")).await;
+    gated.until("the second is held", |g| g.service()["held_total"] == 1).await;
+    let chunked = format!("{:x}\r\n{CONTEXT}\r\n0\r\n\r\n", CONTEXT.len());
+    let head = opens(&mut server, "Transfer-Encoding: chunked\r\n", &chunked).await;
+    assert!(!head.to_ascii_lowercase().contains("accept-encoding"), "the answer must be readable: {head}");
+    assert_eq!(first.answer().await.1, CONTEXT.replace(">5<", ">1<"));
+    serve(&mut server, "").await;
+    second.answer().await;
+
+    let plain = format!("Content-Length: {}\r\n", CONTEXT.len());
+    gated.until("nobody waits", |g| g.in_flight() == 0).await;
+    first.send(call("setContext", "")).await;
+    opens(&mut server, &plain, CONTEXT).await;
+    assert_eq!(first.answer().await.1, CONTEXT, "nobody waits: the provider's own word");
+    assert_eq!(gated.counter("sessions_opened"), 2);
+    gated.assert_conserved();
+}
+
+#[tokio::test]
+async fn what_cannot_be_lowered_is_passed_on_as_it_is() {
+    let mut origin = Origin::start().await;
+    let mut plan = vasa_plan(origin.address, 1);
+    plan["services"][0]["protocol"]["lower_concurrency"] = json!(true);
+    let gated = start(&plan);
+    let (mut first, mut second) = (Peer::connect(gated.address).await, Peer::connect(gated.address).await);
+    first.send(call("setContext", "")).await;
+    let mut server = origin.accept().await;
+    second.send(call("queryArrays", "Cookie: VASASESSIONID=other\r\n")).await;
+    gated.until("the second is held", |g| g.service()["held_total"] == 1).await;
+    let packed = format!("Content-Encoding: gzip\r\nContent-Length: {}\r\n", CONTEXT.len());
+    opens(&mut server, &packed, CONTEXT).await;
+    assert_eq!(first.answer().await.1, CONTEXT, "packed");
+    serve(&mut server, "").await;
+    second.answer().await;
 }

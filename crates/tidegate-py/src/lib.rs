@@ -5,6 +5,7 @@
 
 mod error;
 mod gate;
+mod limiter;
 mod replay;
 mod sim;
 
@@ -41,6 +42,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("SpecError", module.py().get_type::<error::SpecError>())?;
     module.add("TraceError", module.py().get_type::<replay::TraceError>())?;
     module.add_class::<gate::Gate>()?;
+    module.add_class::<limiter::Limiter>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
     module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
     module.add_function(wrap_pyfunction!(replay::replay, module)?)?;

@@ -24,6 +24,7 @@ def demo(
     hosts: Annotated[int, Parameter(help="How many hosts reconnect, 1 to 4000.")] = 300,
     law: Annotated[Law, Parameter(help="How the provider's throughput falls past its knee.")] = "usl",
     knee: Annotated[int, Parameter(help="Calls in flight at which the provider does most work, 2 to 200.")] = 22,
+    limit: Annotated[int | None, Parameter(help="The gate's limit, 1 to 65536; left out, it finds one.")] = None,
     seed: Annotated[int, Parameter(help="Of all randomness; the same seed gives the same storm.")] = 1,
     speed: Annotated[float, Parameter(help="Divides every duration; 1 is real time.")] = 5.0,
     passthrough: Annotated[bool, Parameter(negative="", help="The hosts speak TLS through the gate.")] = False,
@@ -32,7 +33,7 @@ def demo(
     output: Output = "text",
 ) -> int:
     """Play a reconnect storm without and with the gate, and compare."""
-    scenario = _checked(Scenario(hosts, law, knee, seed, speed, passthrough))
+    scenario = _checked(Scenario(hosts, law, knee, seed, speed, passthrough, limit))
     printer = Printer(output)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the worlds clean up after TERM as after Ctrl-C
     with view_on(printer.errors, scenario) as view:
@@ -58,6 +59,7 @@ def _checked(scenario: Scenario) -> Scenario:
         ("knee", scenario.knee, 2, 200),
         ("speed", scenario.speed, 0.1, 50),
         ("seed", scenario.seed, 0, 2**63 - 1),
+        ("limit", 1 if scenario.limit is None else scenario.limit, 1, 65_536),
     ):
         if not least <= value <= most:
             raise UsageError(f"--{name} {value:g} is out of range", hint=f"choose {least:g} to {most:g}")
@@ -71,6 +73,7 @@ def _numbers(scenario: Scenario, without: Result, through: Result) -> dict[str, 
         "law": scenario.law,
         "knee": scenario.knee,
         "limit": scenario.limit,
+        "limit_found": through.limit_found,
         "seed": scenario.seed,
         "speed": scenario.speed,
         "passthrough": scenario.passthrough,

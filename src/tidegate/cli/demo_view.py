@@ -48,9 +48,11 @@ def view_on(console: Console, scenario: Scenario) -> Iterator[View]:
 def _intro(scenario: Scenario) -> str:
     pace = "in real time" if scenario.speed == 1 else f"every duration divided by {scenario.speed:g}"
     tls = ", TLS passed through" if scenario.passthrough else ""
+    limit = "is told no limit, and finds one" if scenario.limit is None else f"has the limit {scenario.limit}"
     return (
         f"A VASA provider restarts and {scenario.hosts} hosts reconnect at once ({pace}; times are wall seconds).\n"
-        f"Provider: law {scenario.law}, most work at {scenario.knee} calls in flight{tls}. Seed {scenario.seed}."
+        f"Provider: law {scenario.law}, most work at {scenario.knee} calls in flight{tls}. Seed {scenario.seed}.\n"
+        f"The gate {limit}."
     )
 
 
@@ -69,7 +71,7 @@ class _Lines:
             self._console.print(
                 f"{_TITLES[gate]}: {now.t:5.1f} s, {now.connected}/{self._scenario.hosts} connected, "
                 f"{now.in_flight} in flight, {now.held} held, {sum(now.turned_away.values())} turned away, "
-                f"{now.timeouts} timed out",
+                f"{now.timeouts} timed out{f', limit {limit}' if (limit := _limit(now)) else ''}",
                 markup=False,
             )
 
@@ -101,10 +103,10 @@ class _Panels:
         now = self._moments[gate]
         if now is None:
             waits = "starting" if gate == self._current else "next"
-            return Panel(Text(waits, style="dim"), title=_TITLES[gate], height=10)
+            return Panel(Text(waits, style="dim"), title=_TITLES[gate], height=11)
         running = gate == self._current
         clock = f"{now.t:.1f} s of {now.window_s:.1f} s" + ("" if running else " (over)")
-        return Panel(Group(*self._lines(now, gate)), title=_TITLES[gate], subtitle=clock, height=10)
+        return Panel(Group(*self._lines(now, gate)), title=_TITLES[gate], subtitle=clock, height=11)
 
     def _lines(self, now: Moment, gate: bool) -> list[RenderableType]:
         hosts, knee = self._scenario.hosts, self._scenario.knee
@@ -117,6 +119,7 @@ class _Panels:
         over = "red" if now.in_flight > knee + 1 else "green"
         rows.add_row("in flight", _bar(now.in_flight, 3 * knee, over, mark=knee), f"{now.in_flight} (knee {knee})")
         if gate:
+            rows.add_row("limit", Text(_limit(now)), "")
             rows.add_row("held", _bar(now.held, hosts, "yellow"), str(now.held))
             away = ", ".join(f"{reason} {count}" for reason, count in now.turned_away.items())
             rows.add_row("turned away", Text(away or "none"), "")
@@ -126,6 +129,13 @@ class _Panels:
         rows.add_row("timed out", Text(str(now.timeouts), style="red" if now.timeouts else ""), "")
         rows.add_row("", Text(f"the least possible time is {now.floor_s:.1f} s", style="dim"), "")
         return [rows]
+
+
+def _limit(now: Moment) -> str:
+    """Return the gate's limit, and the batch that it lets in."""
+    if now.limit is None:
+        return ""
+    return str(now.limit) if now.batch is None else f"{now.limit}, batch {now.batch}"
 
 
 def _bar(value: int, whole: int, style: str, *, mark: int | None = None) -> Text:

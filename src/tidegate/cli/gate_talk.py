@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from tidegate.cli.printer import Follow, Output, Printer
-from tidegate.cli.status_text import calls_text, status_text
+from tidegate.cli.status_text import explain_text, status_text
 from tidegate.errors import ConfigError, Exit, GateError, Problem
 from tidegate.gate.admin import ADMIN_DEFAULT, AdminClient
 
@@ -77,7 +77,7 @@ def explain(
     admin: Admin = ADMIN_DEFAULT,
     output: Follow = "text",
 ) -> int:
-    """Say why calls were admitted, held or turned away, newest first.
+    """Say why calls were admitted, held or turned away, newest first, and why each limit is what it is.
 
     Examples
     --------
@@ -90,7 +90,7 @@ def explain(
             printer.data(entry)
     else:
         printer.data(answer)
-    printer.text(calls_text(answer["calls"]))
+    printer.text(explain_text(answer))
     return Exit.FINE
 
 

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["calls_text", "status_text"]
+__all__ = ["explain_text", "status_text"]
 
 _PHASE_STYLE = {"up": "green", "down": "red", "suspect": "yellow", "degraded": "yellow", "recovering": "yellow"}
 
@@ -35,9 +35,21 @@ def _service(service: dict[str, Any]) -> list[RenderableType]:
         phase = Text(server["phase"], style=_PHASE_STYLE.get(server["phase"], ""))
         table.add_row(f"  {server['name']}", phase, *(_number(server.get(name)) for name in columns))
     lines.append(table)
+    lines += [Text(f"{server['name']}: {server['why']['text']}") for server in service["servers"]]
+    if any(server["recovery"] for server in service["servers"]):
+        lines.append(Text(_recovery(service), style="bold yellow"))
     lines.append(Text(_waiting(service) + estimated))
     lines.append(Text(_fates(service)))
     return lines
+
+
+def _recovery(service: dict[str, Any]) -> str:
+    """Return how far clients are that come back batch by batch."""
+    batches = ", ".join(
+        f"{server['name']} batch {server['recovery']['batch']}" for server in service["servers"] if server["recovery"]
+    )
+    connected, held = service["sessions"]["settled"], service["held_total"]
+    return f"coming back: {batches}; connected {connected}, held {held}, remaining {service['remaining']}"
 
 
 def _title(service: dict[str, Any]) -> Text:
@@ -74,8 +86,13 @@ def _fates(service: dict[str, Any]) -> str:
     return text
 
 
-def calls_text(calls: list[dict[str, Any]]) -> RenderableType:
-    """Return the sentences of ``/explain``, newest first."""
+def explain_text(answer: dict[str, Any]) -> RenderableType:
+    """Return the sentences of ``/explain``: calls, newest first, then why each limit is what it is."""
+    limits = [Text(f"{limit['server']}: {limit['text']}") for limit in answer["limits"]]
+    return Group(_calls(answer["calls"]), *limits)
+
+
+def _calls(calls: list[dict[str, Any]]) -> RenderableType:
     if not calls:
         return Text("nothing to explain: no call like that is remembered")
     table = Table(box=None, pad_edge=False, header_style="bold")

@@ -211,6 +211,8 @@ class Vasa(Table):
     """``https://HOST:PORT`` under which hosts reach the gate; ``serviceLocation`` in version.xml is rewritten to it."""
     session_cookie: str = "VASASESSIONID"
     version_path: str = "/vasa/version.xml"
+    lower_concurrency: bool = False
+    """While calls are held or a server recovers, lower ``maxConcurrentRequestsPerSession`` in its answers to 1."""
     probe_paths: Texts = ()
     """Paths that health checks ask for."""
     operation: dict[str, Operation] = Field(default_factory=dict)

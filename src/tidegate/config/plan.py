@@ -27,7 +27,7 @@ from tidegate.config.model import (
 )
 from tidegate.units import Duration
 
-__all__ = ["FORMAT", "compile_plan"]
+__all__ = ["FORMAT", "admission_plan", "compile_plan"]
 
 FORMAT = 1
 """Of the plan; plan and library ship together."""
@@ -70,7 +70,7 @@ def _service(name: str, service: Service, seed: int, operations: Mapping[str, Op
         "servers": [_server(key, server) for key, server in service.server.items()],
         "accept_proxy": service.accept_proxy,
         "forwarded_from": list(service.forwarded_from),
-        "admission": _admission(service, seed),
+        "admission": admission_plan(service.admission, service.mode, service.server, seed),
         "io": _io(service.io),
         "identities": [_identity(identity) for identity in service.identity.values()],
     }
@@ -85,6 +85,7 @@ def _vasa(vasa: Vasa, operations: Mapping[str, Operation], default: Operation) -
         "session_cookie": vasa.session_cookie,
         "version_path": vasa.version_path,
         "public_url": vasa.public_url,
+        "lower_concurrency": vasa.lower_concurrency,
         "probe_paths": list(vasa.probe_paths),
     }
 
@@ -143,12 +144,12 @@ def _server_tls(tls: ServerTls) -> Json:
     return {"verify": verify, "name": tls.name, "certificate": _text(tls.certificate), "key": _text(tls.key)}
 
 
-def _admission(service: Service, seed: int) -> Json:
-    admission = service.admission
+def admission_plan(admission: Admission, mode: str, servers: Mapping[str, Server], seed: int) -> Json:
+    """Return the plan of one admission machine: all that it knows of ``servers`` is their names and limits."""
     guarantees = {key: round(share * 1000) for key, share in dict(admission.guarantees).items()}
     return {
-        "mode": service.mode,
-        "servers": [{"name": name, "limit": _limit(server)} for name, server in service.server.items()],
+        "mode": mode,
+        "servers": [{"name": name, "limit": _limit(server)} for name, server in servers.items()],
         "guarantees": guarantees,
         "seed": seed,
         "follow_ups_milli": _milli(admission.follow_ups),

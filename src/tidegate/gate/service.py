@@ -9,15 +9,13 @@ errors into the tree of ``tidegate.errors``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.config.model import Config
 from tidegate.config.plan import compile_plan
-from tidegate.errors import GateError
 from tidegate.gate import vasa
+from tidegate.gate.core import load_core, translated
 from tidegate.units import Duration
 
 if TYPE_CHECKING:
@@ -41,8 +39,8 @@ def check_plan(config: Config) -> None:
     GateError
         When :meth:`Gate.start` would refuse it.
     """
-    with _translated():
-        _load_core().check_plan(plan_for(config))
+    with translated():
+        load_core().check_plan(plan_for(config))
 
 
 def check_learned(config: Config, learned: dict[str, dict[str, Any]]) -> None:
@@ -53,8 +51,8 @@ def check_learned(config: Config, learned: dict[str, dict[str, Any]]) -> None:
     GateError
         When :class:`Gate` would refuse it.
     """
-    with _translated():
-        _load_core().check_learned(plan_for(config), json.dumps(learned).encode())
+    with translated():
+        load_core().check_learned(plan_for(config), json.dumps(learned).encode())
 
 
 class Gate:
@@ -77,8 +75,8 @@ class Gate:
             When the plan or what was learned is refused, an address is in use, or the process may open too few files.
         """
         known = json.dumps(learned).encode() if learned else None
-        with _translated():
-            self._core: _core.Gate = _load_core().Gate.start(plan_for(config), known)
+        with translated():
+            self._core: _core.Gate = load_core().Gate.start(plan_for(config), known)
 
     def __enter__(self) -> Self:
         return self
@@ -96,7 +94,7 @@ class Gate:
         GateError
             When the new plan is refused; the old one stays.
         """
-        with _translated():
+        with translated():
             return _object(self._core.apply(plan_for(config)))
 
     def addresses(self) -> dict[str, str]:
@@ -131,7 +129,7 @@ class Gate:
         GateError
             When there is no such service.
         """
-        with _translated():
+        with translated():
             self._core.maintenance(service, on)
 
     def bypass(self, on: bool, service: str | None = None) -> None:
@@ -142,7 +140,7 @@ class Gate:
         GateError
             When there is no such service.
         """
-        with _translated():
+        with translated():
             self._core.bypass(service, on)
 
     def drain(self, deadline: Duration = _DRAIN) -> dict[str, Any]:
@@ -157,24 +155,3 @@ class Gate:
 def _object(text: str) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(text)
     return value
-
-
-def _load_core() -> Any:
-    """Import the compiled module late: reading a configuration does not need it."""
-    try:
-        from tidegate import _core
-    except ImportError as error:
-        hint = "build it with `make build`, or install a wheel for this platform"
-        raise GateError(f"the compiled part of tidegate is missing: {error}", hint=hint, slug="no-core") from None
-    return _core
-
-
-@contextmanager
-def _translated() -> Iterator[None]:
-    """Turn Rust's error into the one of ``tidegate.errors``."""
-    core = _load_core()
-    try:
-        yield
-    except core.GateError as error:
-        slug, message, hint = error.args
-        raise GateError(message, hint=hint, slug=slug) from None

@@ -18,11 +18,11 @@ from typing import Any
 from tidegate.config.model import Config
 from tidegate.errors import GateError
 
-__all__ = ["FORMAT", "SIZE_MAX", "Keeper", "read_state"]
+__all__ = ["FORMAT", "Keeper", "read_state"]
 
 FORMAT = 1
 """Of the file; another one is not read."""
-SIZE_MAX = 16 << 20
+_SIZE_MAX = 16 << 20
 """Longest file that is read, in bytes: what 1000 servers and operations can come to, and then some."""
 
 Json = dict[str, Any]
@@ -68,8 +68,8 @@ def read_state(
 
 def _services(file: Path) -> Json:
     with file.open("rb") as stream:
-        data = stream.read(SIZE_MAX + 1)
-    if len(data) > SIZE_MAX:
+        data = stream.read(_SIZE_MAX + 1)
+    if len(data) > _SIZE_MAX:
         raise ValueError("is longer than 16 MiB")
     whole = json.loads(data)
     if not isinstance(whole, dict) or whole.get("format") != FORMAT:

@@ -41,6 +41,9 @@ class Moment:
     failed_attempts: int = 0
     timeouts: int = 0
     in_flight: int = 0
+    limit: int | None = None
+    batch: int | None = None
+    """Of the clients that the gate lets back in, while it does so batch by batch."""
     held: int = 0
     turned_away: dict[str, int] = field(default_factory=dict)
 
@@ -56,6 +59,8 @@ class Result:
     storm: Sample = field(default_factory=dict)
     counters: Sample | None = None
     """The gate's counters at the end; ``None`` without a gate."""
+    limit_found: int | None = None
+    """The limit with which the provider got most done, as far as the gate knows."""
     provider_samples: list[Sample] = field(default_factory=list)
     storm_samples: list[Sample] = field(default_factory=list)
     gate_samples: list[Sample] = field(default_factory=list)
@@ -200,6 +205,10 @@ class _Run:
                 raise LabError(f"the gate does not answer any more: {error.message}") from None
             away = {reason: n for reason, n in service["counters"]["turned_away"].items() if n}
             self._moment.held, self._moment.turned_away = service["held_total"], away
+            server = service["servers"][0]
+            self._moment.limit, recovery = server["limit"], server["recovery"]
+            self._moment.batch = recovery["batch"] if recovery else None
+            self._result.limit_found = server["why"]["best"] or server["limit"]
             t = round(time.monotonic() - began, 3)
             self._result.gate_samples.append({"t": t, "held": service["held"], "turned_away": away})
         self._watch(self._moment)

@@ -37,10 +37,11 @@ def comparison(scenario: Scenario, numbers: dict[str, Any]) -> Table:
     pace = "Real time."
     if scenario.speed != 1:
         pace = f"Every duration is divided by {scenario.speed:g}; times are wall seconds."
+    limit = scenario.limit or f"found {numbers['limit_found']}"
     table = Table(
         title=f"{scenario.hosts} hosts reconnect at once",
         caption=f"{pace} Least possible time {numbers['floor_s']} s, window {numbers['window_s']} s, "
-        f"knee {scenario.knee}, limit {scenario.limit}, law {scenario.law}, seed {scenario.seed}.",
+        f"knee {scenario.knee}, limit {limit}, law {scenario.law}, seed {scenario.seed}.",
     )
     table.add_column("")
     table.add_column("without the gate", justify="right")

@@ -39,11 +39,13 @@ class Scenario:
     seed: int = 1
     speed: float = 5.0
     passthrough: bool = False
+    limit: int | None = None
+    """The gate's static limit; ``None``: it finds one."""
 
     @property
-    def limit(self) -> int:
-        """The gate's static limit: the provider's knee."""
-        return self.knee
+    def gate_limit(self) -> str:
+        """The limit as the gate's file says it."""
+        return f"static:{self.limit}" if self.limit else "adaptive"
 
     def floor_s(self, best_rate: float) -> float:
         """Return the least time until all are in, in world seconds: all work, polls included, at the best rate."""
@@ -91,7 +93,7 @@ class Scenario:
             protocol="vasa",
             mode="enforce",
             tls=tls if self.passthrough else None,
-            server={"vp-a": Server(address=server, limit=f"static:{self.limit}")},
+            server={"vp-a": Server(address=server, limit=self.gate_limit)},
             admission=Admission(client_timeout=Duration.from_seconds(TIMEOUT_S)),
         )
         table = GateTable(admin=f"unix:{folder}/admin.sock", seed=self.seed)

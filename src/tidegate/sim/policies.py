@@ -76,9 +76,19 @@ class Haproxy(Table):
 
 
 class EnvoyAdaptive(Table):
-    """Envoy's adaptive concurrency filter, with the defaults of its documentation."""
+    """Envoy's adaptive concurrency filter; what is left out has the default of its documentation."""
 
     kind: Literal["envoy-adaptive"]
+    percentile: Annotated[float, Field(gt=0, le=100)] | None = None
+    update: Duration | None = None
+    max_concurrency: Places | None = None
+    min_rtt_interval: Duration | None = None
+    request_count: Places | None = None
+    jitter: Annotated[float, Field(ge=0, le=100)] | None = None
+    """In percent."""
+    min_concurrency: Places | None = None
+    buffer: Annotated[float, Field(ge=0, le=100)] | None = None
+    """In percent."""
 
 
 class EnvoyAdmission(Table):

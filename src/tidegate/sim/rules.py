@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tidegate.config.rules import Broken
-from tidegate.sim.policies import BUILT_IN, Haproxy, KbManual
+from tidegate.sim.policies import BUILT_IN
 from tidegate.sim.scenario import Fixed, Hosts, Jittered, RetryAfter, Scenario, Server
 from tidegate.units import Duration
 
@@ -44,10 +44,7 @@ def broken_rules(scenario: Scenario) -> Iterator[Broken]:
     for name, policy in scenario.policy.items():
         if name in BUILT_IN:
             yield Broken(("policy", name), f'"{name}" is built in', "choose another name")
-        if isinstance(policy, Haproxy):
-            yield from _positive(("policy", name), policy, "timeout_queue")
-        if isinstance(policy, KbManual):
-            yield from _positive(("policy", name), policy, "pause")
+        yield from _positive(("policy", name), policy, "timeout_queue", "pause", "update", "min_rtt_interval")
 
 
 def _server(at: Path, server: Server) -> Iterator[Broken]:

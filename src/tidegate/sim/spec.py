@@ -60,7 +60,7 @@ def compile_policy(policy: Policy) -> Json:
     """Return what Rust is told about a policy."""
     if isinstance(policy, Tidegate):
         return {"kind": policy.kind, "limit": policy.limit or {"most": policy.most}}
-    plain = _plain(policy)
+    plain = _set(policy)
     if "rate" in plain:
         plain["rate_per_s"] = plain.pop("rate")
     return plain

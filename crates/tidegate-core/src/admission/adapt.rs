@@ -20,10 +20,9 @@ impl Machine {
         match outcome {
             Outcome::Answered { .. } if !at.expired => {
                 let service = now.since(at.since);
-                if let Some(unit) = finder.unit() {
-                    self.costs.learn(call.operation, call.configured, call.opens, service, unit);
-                }
-                finder.answered(at.epoch, call.place.work, service);
+                let units = self.costs.expected(call.operation, call.configured);
+                finder.answered(at.epoch, units, service);
+                self.costs.answered(call.operation, call.configured, call.opens, service);
             }
             Outcome::Overload | Outcome::Broken => finder.overload(now, terms),
             Outcome::Answered { .. } | Outcome::ConnectFailed | Outcome::Incomplete => {}

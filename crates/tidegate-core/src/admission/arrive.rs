@@ -18,7 +18,8 @@ impl Machine {
         self.counters.arrived += 1;
         let (class, bound, dead) = self.classify(now, &arrival);
         let place = self.place(now, &arrival, class, bound);
-        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, self.plan.client_timeout));
+        let patience = self.patience_of(arrival.kind);
+        let (index, id) = self.calls.insert(Call::new(now, &arrival, place, patience));
         if self.draining {
             self.turn_away(now, index, Reason::Draining, out);
         } else if self.passes_all() {
@@ -85,7 +86,7 @@ impl Machine {
             _ => 0,
         };
         let configured = arrival.cost_milli.clamp(1, 1_000_000);
-        let work = u64::from(self.costs.expected(arrival.operation, configured));
+        let work = ((self.costs.expected(arrival.operation, configured) * 1000.0).round() as u64).max(1);
         Place { class, bound, client: arrival.client, key, order: self.arrivals, work }
     }
 

@@ -1,6 +1,6 @@
 //! The table of live calls.
 
-use super::event::{Arrival, CallId, Class, OperationKey, Role, ServerId, SessionKey};
+use super::event::{Arrival, CallId, Class, KindKey, OperationKey, Role, ServerId, SessionKey};
 use crate::queue::Place;
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
@@ -39,12 +39,15 @@ pub(super) struct InFlight {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Call {
     pub place: Place,
+    pub kind: KindKey,
     pub operation: OperationKey,
     /// Its cost as configured, in thousandths of a unit.
     pub configured: u32,
     pub session: Option<SessionKey>,
     pub arrived: Nanos,
     pub deadline: Nanos,
+    /// It has less time than the plan gives, because clients like its own were seen to leave.
+    pub hurried: bool,
     pub token_expiry: Option<Nanos>,
     pub honours_retry_after: bool,
     /// Its place in the queue is its own.
@@ -61,14 +64,16 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub fn new(now: Nanos, arrival: &Arrival, place: Place, client_timeout: Span) -> Call {
+    pub fn new(now: Nanos, arrival: &Arrival, place: Place, patience: (Span, bool)) -> Call {
         Call {
             place,
+            kind: arrival.kind,
             operation: arrival.operation,
             configured: arrival.cost_milli.clamp(1, 1_000_000),
             session: arrival.session,
             arrived: now,
-            deadline: arrival.deadline.unwrap_or(Nanos::NEVER).min(now + client_timeout),
+            deadline: arrival.deadline.unwrap_or(Nanos::NEVER).min(now + patience.0),
+            hurried: patience.1 && arrival.deadline.is_none_or(|deadline| deadline > now + patience.0),
             token_expiry: arrival.token_expiry,
             honours_retry_after: arrival.honours_retry_after,
             reserved: arrival.reserved,

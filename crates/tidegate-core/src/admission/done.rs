@@ -12,6 +12,7 @@ impl Machine {
             self.counters.unknown_call += 1;
             return;
         };
+        self.left(now, index);
         let Some(call) = self.calls.get_mut(index) else {
             return;
         };
@@ -109,6 +110,9 @@ impl Machine {
             self.queues.done(&call.place, work);
             return;
         };
+        if !at.orphan {
+            self.waited(now, call);
+        }
         if let Some(session) = opened {
             self.counters.sessions_opened += 1;
             if !at.orphan {

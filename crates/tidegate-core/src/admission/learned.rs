@@ -53,7 +53,7 @@ impl Machine {
             format: LEARNED_FORMAT,
             servers: self.servers.iter().filter_map(|server| server.learned()).collect(),
             costs: self.costs.remember(),
-            patience: Vec::new(),
+            patience: self.patience.remember(),
             absence: self.absence.learned(),
             follow_ups_milli: self.sessions.follow_ups() as u32,
         }
@@ -131,7 +131,7 @@ mod tests {
             servers: vec![server],
             costs: vec![(OperationKey(7), 330)],
             patience: vec![(KindKey(7), Span::secs(30))],
-            absence: Some(Span::secs(11)),
+            absence: Some(Span::secs(12)),
             follow_ups_milli: 1000,
         };
         change(&mut learned);

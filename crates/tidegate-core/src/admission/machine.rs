@@ -14,7 +14,7 @@ use super::plan::{Mode, Plan, PlanError, ServerPlan};
 use super::server::Server;
 use super::share::Shares;
 use super::snapshot::Counters;
-use crate::limit::{Absence, Costs, Rate};
+use crate::limit::{Absence, Costs, Patience, Rate};
 use crate::queue::Queues;
 use crate::reason::Reason;
 use crate::rng::Rng;
@@ -35,6 +35,7 @@ pub struct Machine {
     pub(super) shares: Shares,
     pub(super) rate: Rate,
     pub(super) costs: Costs,
+    pub(super) patience: Patience,
     pub(super) absence: Absence,
     pub(super) rng: Rng,
     pub(super) timers: BTreeSet<(Nanos, u32)>,
@@ -75,6 +76,7 @@ impl Machine {
             shares: Shares::default(),
             rate: Rate::default(),
             costs: learned.map_or_else(Costs::default, |learned| Costs::remembered(&learned.costs)),
+            patience: learned.map_or_else(Patience::default, |learned| Patience::remembered(&learned.patience)),
             absence: Absence::new(learned.and_then(|learned| learned.absence)),
             rng: Rng::new(plan.seed),
             timers: BTreeSet::new(),
@@ -179,6 +181,7 @@ impl Machine {
             return;
         };
         self.leave_queue(index);
+        self.given_up(now, &call, reason);
         let retry_after = self.retry_after(now, reason, &call);
         if call.class() == Class::NewSession && reason != Reason::Superseded && !call.honours_retry_after {
             self.clients.turned_away(now, call.place.client);

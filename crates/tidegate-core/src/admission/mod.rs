@@ -15,6 +15,7 @@ mod event;
 mod hold;
 mod learned;
 mod machine;
+mod patience;
 mod plan;
 mod predict;
 mod recover;

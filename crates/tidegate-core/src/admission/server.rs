@@ -144,6 +144,7 @@ impl Server {
         }
     }
 
+    /// Its phase by its own doing.
     pub fn phase(&self, now: Nanos, silence: Span) -> Phase {
         if self.down.is_some() {
             Phase::Down
@@ -157,12 +158,14 @@ impl Server {
     }
 
     pub fn snapshot(&self, now: Nanos, terms: Terms, phase: Phase) -> ServerSnapshot {
+        let recovery = self.recovery.view(now, self.batch_least());
+        let why = self.why(now, terms);
         ServerSnapshot {
             name: self.name.clone(),
             phase,
             limit: self.limit,
-            why: self.why(now, terms),
-            recovery: self.recovery.view(now, self.batch_least()),
+            why: LimitView { mode: if recovery.is_some() { LimitMode::Recovering } else { why.mode }, ..why },
+            recovery,
             in_flight: self.in_flight,
             orphans: self.orphans,
             admitted: self.admitted,

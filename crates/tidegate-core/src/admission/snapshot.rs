@@ -136,7 +136,7 @@ pub struct Snapshot {
     pub all_in: Option<Span>,
     /// Sessions that are open, not settled, and still expected to go on.
     pub sessions_unsettled: u32,
-    /// All other sessions that are remembered.
+    /// Sessions that are settled: their clients are connected.
     pub sessions_settled: u32,
     /// Clients that asked for a session and have none that is settled: what is still to come in.
     pub remaining: u32,
@@ -151,6 +151,11 @@ pub struct Snapshot {
 }
 
 impl Machine {
+    /// Whether calls are held, or a server is let back to work batch by batch: then clients had better ask for less.
+    pub fn pressed(&self, now: Nanos) -> bool {
+        self.queues.total() > 0 || self.servers.iter().any(|server| server.recovery.view(now, 0).is_some())
+    }
+
     /// Counters and gauges.
     pub fn snapshot(&self, now: Nanos) -> Snapshot {
         let held = |index: u32| self.calls.get(index).map(|call| call.arrived);

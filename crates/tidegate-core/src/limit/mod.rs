@@ -1,13 +1,15 @@
 //! How much may be in flight, and how fast work is done.
 //!
 //! [`Adaptive`] finds the limit of a server, [`Costs`] what each operation costs, [`Rate`] how fast the whole pool works,
-//! [`Absence`] how long clients stay away that were turned away.
+//! [`Patience`] how long clients wait, [`Absence`] how long those stay away that were turned away.
 
 mod absence;
 mod adaptive;
 mod cost;
+mod idle;
 mod level;
 mod overdue;
+mod patience;
 mod rate;
 mod view;
 mod window;
@@ -15,5 +17,7 @@ mod window;
 pub use absence::Absence;
 pub use adaptive::{Adaptive, Terms, TooEarly};
 pub use cost::Costs;
+pub use idle::IdleTimeout;
+pub use patience::Patience;
 pub use rate::Rate;
 pub use view::{LimitCause, LimitMode, LimitView};

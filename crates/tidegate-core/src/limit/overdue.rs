@@ -55,8 +55,9 @@ impl InFlight {
     }
 
     /// How many are overdue when a unit of work takes `unit` seconds with that scatter; `slack`: what clocks may add.
-    pub fn overdue(&self, now: Nanos, unit: f64, scatter: f64, slack: Span) -> u32 {
-        let factor = OVERDUE.0 + OVERDUE.1 * scatter.min(1.0);
+    /// `times`: so many times over.
+    pub fn overdue(&self, now: Nanos, unit: f64, scatter: f64, slack: Span, times: f64) -> u32 {
+        let factor = times * (OVERDUE.0 + OVERDUE.1 * scatter.min(1.0));
         let late = |(since, work): (Nanos, u64)| {
             now.since(since).as_secs_f64() > factor * unit * work as f64 / 1000.0 + slack.as_secs_f64()
         };

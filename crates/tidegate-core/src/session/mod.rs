@@ -74,6 +74,7 @@ pub struct Sessions {
     follow_ups: f64,
     remaining: u64,
     open: u32,
+    settled: u32,
     /// Sessions by the time at which they opened; the ones that have settled since are skipped.
     opened: VecDeque<(Nanos, SessionKey)>,
 }
@@ -85,7 +86,14 @@ impl Sessions {
     /// An empty table; `follow_ups` in thousandths of a unit.
     pub fn new(capacity: usize, follow_ups: u32) -> Sessions {
         let table = Recent::new(capacity, Span(u64::MAX));
-        Sessions { table, follow_ups: f64::from(follow_ups), remaining: 0, open: 0, opened: VecDeque::new() }
+        Sessions {
+            table,
+            follow_ups: f64::from(follow_ups),
+            remaining: 0,
+            open: 0,
+            settled: 0,
+            opened: VecDeque::new(),
+        }
     }
 
     /// New bound, from the next session on.
@@ -103,9 +111,9 @@ impl Sessions {
         self.remaining
     }
 
-    /// Sessions open and not settled, all others (settled or lapsed).
+    /// Sessions open and not settled, and those that are settled. Neither: what has lapsed, or died with its server.
     pub fn counts(&self) -> (u32, u32) {
-        (self.open, (self.table.len() as u32).saturating_sub(self.open))
+        (self.open, self.settled)
     }
 
     /// Lets the sessions lapse that opened `after` ago or earlier and have not settled.
@@ -148,6 +156,7 @@ impl Sessions {
     fn leave(&mut self, gone: &Session) {
         self.remaining -= gone.remaining();
         self.open -= u32::from(gone.stage == Stage::Open);
+        self.settled -= u32::from(gone.stage == Stage::Settled);
     }
 
     /// A call of this session arrives: what is known of it, after settling it if its time has come. Returns the client
@@ -178,6 +187,7 @@ impl Sessions {
         }
         self.remaining -= session.remaining();
         self.open -= u32::from(session.stage == Stage::Open);
+        self.settled += 1;
         session.stage = Stage::Settled;
         self.follow_ups += LEARN * (session.work as f64 - self.follow_ups);
         (Known::Settled(session.server), Some(session.client))
@@ -200,6 +210,7 @@ impl Sessions {
             let Some(session) = self.table.get_mut(key).filter(|session| session.server == server) else { continue };
             self.remaining -= session.remaining();
             self.open -= u32::from(session.stage == Stage::Open);
+            self.settled -= u32::from(session.stage == Stage::Settled);
             session.stage = Stage::Dead;
         }
     }

@@ -181,6 +181,11 @@ impl Desk {
         Ok(())
     }
 
+    /// Ends all sessions; jobs and connections go on.
+    pub fn expire(&self) {
+        self.inner.borrow_mut().sessions.clear();
+    }
+
     /// Returns when the model has broken down under its load.
     pub async fn crashed(&self) {
         self.crashed.notified().await;

@@ -5,7 +5,7 @@ mod desk;
 mod door;
 
 use crate::LabError;
-use crate::process::{Command, Samples, SelfReport, SelfWatch, commands, say};
+use crate::process::{Command, Samples, SelfReport, SelfWatch, commands, say, unheard};
 use crate::spec::ProviderSpec;
 use desk::Desk;
 use door::Door;
@@ -95,6 +95,8 @@ pub async fn run(spec: ProviderSpec) -> Result<(), LabError> {
                 }
                 Some(Command::Restart { down_s: seconds }) => down_s = Some(seconds),
                 Some(Command::Crash) => down_s = Some(spec.crash_down_s),
+                Some(Command::Expire) => desk.expire(),
+                Some(other @ Command::Flap { .. }) => unheard("provider", other),
                 Some(Command::Stop) | None => break,
             },
             () = desk.crashed() => down_s = Some(spec.crash_down_s),

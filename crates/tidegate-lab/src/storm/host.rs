@@ -19,13 +19,17 @@ const GREEDY: Retry = Retry::Greedy { wait: Span::millis(500) };
 
 /// The life of host `index`, until the storm is over.
 pub async fn live(index: u32, storm: Rc<Storm>, tls: Option<ClientTls>) {
-    let mut stage = storm.stage.subscribe();
+    let (mut stage, mut cuts) = (storm.stage.subscribe(), storm.network.cuts());
     let (mut host, spread) = (model(index, &storm.spec), Span::from_secs_f64(storm.spec.spread_s));
     let mut next = host.start(Nanos(0), spread);
     let (mut line, mut session) = (None, None);
     loop {
         tokio::select! {
             () = sleep_until(storm.clock.wall(next.at)) => {}
+            _ = cuts.changed() => {
+                line = None;
+                continue;
+            }
             _ = stage.wait_for(|&stage| stage != Stage::Blowing) => return,
         }
         if next.reconnect {
@@ -39,6 +43,7 @@ pub async fn live(index: u32, storm: Rc<Storm>, tls: Option<ClientTls>) {
             ended = timeout_at(storm.clock.wall(next.deadline), call(index, &storm, tls.as_ref(), next, &mut line, &mut session)) => {
                 ended.map_or(Outcome::TimedOut, |ended| ended.unwrap_or(Outcome::Broken))
             }
+            _ = cuts.changed() => Outcome::Broken,
             _ = stage.wait_for(|&stage| stage == Stage::Over) => return,
         };
         storm.tally.end(next.call, outcome);
@@ -81,6 +86,7 @@ async fn call(
     };
     let mut open = match standing {
         Some(open) => open,
+        None if storm.network.is_cut(storm.clock.now()) => return Err(io::ErrorKind::NetworkUnreachable.into()),
         None => dial(storm.spec.target, source(index, &storm.spec.source_prefix)?, tls).await?,
     };
     let (authority, protocol) = (storm.spec.target.to_string(), storm.spec.protocol);

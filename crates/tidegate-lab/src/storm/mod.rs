@@ -1,13 +1,15 @@
-//! The storm: hosts that reconnect, each in a task of its own (`host`), counted together (`tally`).
+//! The storm: hosts that reconnect, each in a task of its own (`host`), over one `network`, counted together (`tally`).
 
 mod host;
+mod network;
 mod tally;
 
 use crate::LabError;
 use crate::clock::WorldClock;
-use crate::process::{Command, Samples, SelfReport, SelfWatch, commands, say};
+use crate::process::{Command, Samples, SelfReport, SelfWatch, commands, say, unheard};
 use crate::spec::StormSpec;
 use crate::tls;
+use network::Network;
 use serde::Serialize;
 use std::rc::Rc;
 use std::time::Duration;
@@ -42,6 +44,7 @@ struct Storm {
     clock: WorldClock,
     tally: Tally,
     stage: watch::Sender<Stage>,
+    network: Network,
 }
 
 #[derive(Serialize)]
@@ -91,7 +94,7 @@ pub async fn run(spec: StormSpec) -> Result<(), LabError> {
         match command {
             Command::Go => break,
             Command::Stop => return Ok(()),
-            other => eprintln!("tidegate-lab: a storm has no {other:?}: use go or stop"),
+            other => unheard("storm that has not begun", other),
         }
     }
     let tolerated = Duration::from_secs_f64((LAG_SHARE * spec.timeout_s / spec.speed).max(LAG_LEAST_S));
@@ -100,6 +103,7 @@ pub async fn run(spec: StormSpec) -> Result<(), LabError> {
         clock: WorldClock::start(spec.speed),
         tally: Tally::new(spec.hosts),
         stage: watch::Sender::new(Stage::Blowing),
+        network: Network::default(),
         spec,
     });
     let (mut hosts, mut tls) = (JoinSet::new(), tls.into_iter());
@@ -135,7 +139,13 @@ impl Storm {
                 }
                 () = sleep_until(over) => return calm_since.is_some(),
                 () = sleep_until(calm_since.unwrap_or(over) + linger), if calm_since.is_some() => return true,
-                command = commands.recv() => if matches!(command, Some(Command::Stop) | None) { return false },
+                command = commands.recv() => match command {
+                    Some(Command::Stop) | None => return false,
+                    Some(Command::Flap { for_s }) => {
+                        self.network.cut(self.clock.now() + Span::from_secs_f64(for_s));
+                    }
+                    Some(other) => unheard("storm", other),
+                },
             }
         }
     }

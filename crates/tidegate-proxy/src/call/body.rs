@@ -38,8 +38,9 @@ pub(super) async fn look(
         match seen {
             None => return Err(bad(conn, Refusal::bad("a body that breaks its framing")).await),
             Some(InBody::Refused(why)) => return Err(bad(conn, Refusal::bad(why)).await),
-            Some(InBody::Told { role, cost_milli, operation, key, soap }) => {
+            Some(InBody::Told { role, cost_milli, operation, key, soap, rewrite }) => {
                 prepared.tell(role, (key, cost_milli), operation, soap);
+                prepared.rewrite = rewrite;
                 return Ok(prepared);
             }
             Some(InBody::NeedMore) => {}

@@ -26,7 +26,7 @@ pub(super) enum Connected {
 
 /// An idle connection to `server` for this client, if there is one.
 pub(super) fn idle(conn: &Conn, server: &Arc<Server>) -> Option<ServerConn> {
-    server.check_out(&server.key(conn.peer))
+    server.check_out(&server.key(conn.peer), conn.home.timers.now())
 }
 
 /// A new connection to `server`.

@@ -182,6 +182,9 @@ async fn exchange(
     home.service.stats.bytes_in.add(state.up.written);
     home.service.stats.bytes_out.add(state.sent_down());
     let status = state.answer.map_or(0, |answer| answer.status);
+    if let Some(idle) = state.answer.and_then(|answer| answer.idle) {
+        server.server().announces_idle(idle);
+    }
     let told = state.told;
     let (opened, closed) = state.session;
     if state.spoke_on {

@@ -4,9 +4,8 @@ use crate::connection::Conn;
 use crate::explain::{ClientName, Label};
 use crate::http1::request::{Facts, FieldRoom, Outgoing, Request};
 use crate::http1::{Refusal, fields};
-use crate::protocol::{Call, Soap};
+use crate::protocol::{Call, Rewrite, Soap};
 use crate::setup::Setup;
-use crate::vasa::version::Origin;
 use crate::wire::forwarded;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
@@ -29,8 +28,8 @@ pub(super) struct Prepared {
     known_role: Option<Role>,
     /// For a fault that the client can read.
     pub(super) soap: Option<Soap>,
-    /// Addresses in the answer are replaced by this one.
-    pub(super) rewrite: Option<Origin>,
+    /// The answer is to be looked at whole.
+    pub(super) rewrite: Option<Rewrite>,
 }
 
 impl Prepared {
@@ -86,7 +85,8 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
         reserved: known.is_some_and(|k| k.reserved),
     };
     let mut lead = conn.home.buffers.scratch();
-    let outgoing = Outgoing { trusted, keep_expect: !call.in_body, plain: call.rewrite.is_some() };
+    let plain = call.rewrite.is_some() || call.in_body && setup.protocol.may_rewrite();
+    let outgoing = Outgoing { trusted, keep_expect: !call.in_body, plain };
     request.write_to(hop, outgoing, &mut lead);
     Ok(Prepared {
         facts: request.facts,

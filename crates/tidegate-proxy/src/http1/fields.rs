@@ -2,6 +2,7 @@
 
 use super::{Framing, Refusal};
 use httparse::Header;
+use tidegate_core::time::Span;
 
 /// Most header lines of a head; more are refused (HAProxy `tune.http.maxhdr` is 101).
 pub(crate) const FIELDS_MAX: usize = 100;
@@ -116,6 +117,15 @@ fn length(value: &[u8]) -> Result<u64, Refusal> {
     )
 }
 
+/// `timeout=N` of a Keep-Alive field, in whole seconds up to a day.
+pub(crate) fn keep_alive_timeout(value: &[u8]) -> Option<Span> {
+    let seconds = members(value).find_map(|member| {
+        let (name, seconds) = member.split_at_checked(b"timeout=".len())?;
+        name.eq_ignore_ascii_case(b"timeout=").then_some(seconds)
+    })?;
+    length(seconds).ok().map(|seconds| Span::secs(seconds.min(86_400)))
+}
+
 /// `Content_Length` is `Content-Length` to servers that map names to variables.
 fn refuse_look_alike(name: &str) -> Result<(), Refusal> {
     let dashed = |real: &str| {
@@ -174,4 +184,23 @@ pub(crate) fn copy_lines(
         run = headers.get(index + 1).map_or(end, start_of);
     }
     to.extend_from_slice(&head[run..end]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_keep_alive_field_says_how_long() {
+        for (value, timeout) in [
+            ("timeout=5, max=1000", Some(5)),
+            ("max=100,Timeout= 60", Some(60)),
+            ("timeout=999999", Some(86_400)),
+            ("timeout=-1", None),
+            ("max=5", None),
+            ("", None),
+        ] {
+            assert_eq!(keep_alive_timeout(value.as_bytes()), timeout.map(Span::secs), "{value}");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use super::fields::{self, Framed, is};
 use super::request::{FieldRoom, Method, sticks};
 use super::{Framing, Refusal};
 use httparse::Header;
+use tidegate_core::time::Span;
 
 /// What must be known of an answer after its head is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(crate) struct Facts {
     pub(crate) keep_alive: bool,
     /// The connection is bound to a user from now on (NTLM, Negotiate).
     pub(crate) sticky: bool,
+    /// How long the server says that it keeps the connection when it is idle.
+    pub(crate) idle: Option<Span>,
 }
 
 /// An answer's head, borrowed from the buffer that it came in.
@@ -59,10 +62,15 @@ impl<'h, 'b> Response<'h, 'b> {
         let headers: &'h [Header<'b>] = parsed.headers;
         let first = memchr::memchr(b'\n', head).ok_or(BAD)? + 1;
         let mut framed = Framed::default();
-        let mut sticky = false;
+        let (mut sticky, mut idle) = (false, None);
         for header in headers {
-            if !framed.see(header)? && is(header.name, "www-authenticate") {
+            if framed.see(header)? {
+                continue;
+            }
+            if is(header.name, "www-authenticate") {
                 sticky |= sticks(header.value);
+            } else if is(header.name, "keep-alive") {
+                idle = fields::keep_alive_timeout(header.value).or(idle);
             }
         }
         let told = framed.framing()?;
@@ -74,7 +82,7 @@ impl<'h, 'b> Response<'h, 'b> {
         let connection = framed.connection;
         let kept = if minor == 1 { !connection.close } else { connection.keep_alive && !connection.close };
         let keep_alive = kept && framing != Framing::UntilClose;
-        let facts = Facts { status, framing, keep_alive, sticky };
+        let facts = Facts { status, framing, keep_alive, sticky, idle };
         Ok(Response { headers, facts, others: connection.names_others, head, first })
     }
 

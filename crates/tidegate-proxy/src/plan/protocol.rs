@@ -68,6 +68,9 @@ pub struct VasaPlan {
     pub version_path: String,
     /// What to write there instead of the server's own scheme, host and port; `None`: leave it.
     pub public_url: Option<String>,
+    /// While calls are held or a server recovers, `maxConcurrentRequestsPerSession` in the answers that open a session is
+    /// lowered to 1.
+    pub lower_concurrency: bool,
     /// Paths of health checks, exact.
     pub probe_paths: Vec<String>,
 }

@@ -28,8 +28,17 @@ pub(crate) struct Call<'b> {
     pub(crate) key: OperationKey,
     /// What the call is stands in its body: look at the first bytes of it before deciding.
     pub(crate) in_body: bool,
-    /// The answer is to be looked at whole, and the addresses in it replaced by this one.
-    pub(crate) rewrite: Option<Origin>,
+    /// The answer is to be looked at whole.
+    pub(crate) rewrite: Option<Rewrite>,
+}
+
+/// What is done to an answer that is looked at whole.
+#[derive(Clone, Debug)]
+pub(crate) enum Rewrite {
+    /// The addresses in it are replaced by this one. One that cannot be understood is not passed on.
+    Location(Origin),
+    /// While the service is under pressure, clients are told to have one call outstanding.
+    Concurrency,
 }
 
 /// What the first bytes of a body tell.
@@ -37,7 +46,14 @@ pub(crate) enum InBody {
     /// Not enough yet.
     NeedMore,
     /// What the call is.
-    Told { role: Role, cost_milli: u32, operation: Label, key: OperationKey, soap: Option<Soap> },
+    Told {
+        role: Role,
+        cost_milli: u32,
+        operation: Label,
+        key: OperationKey,
+        soap: Option<Soap>,
+        rewrite: Option<Rewrite>,
+    },
     /// It must not be forwarded.
     Refused(&'static str),
 }
@@ -80,6 +96,11 @@ impl Protocol {
             Protocol::Http(http) => http.classify(request),
             Protocol::Vasa(vasa) => vasa.classify(request),
         }
+    }
+
+    /// Whether an answer to a call that is told by its body may be looked at whole.
+    pub(crate) fn may_rewrite(&self) -> bool {
+        matches!(self, Protocol::Vasa(vasa) if vasa.lowers_concurrency())
     }
 
     /// What this call is, by the first bytes of its body; `whole`: there are no more.

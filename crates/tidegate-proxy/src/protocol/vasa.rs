@@ -1,6 +1,6 @@
 //! Protocol `vasa`: operations by the first element of the SOAP body, faults declared for them, version.xml rewritten.
 
-use super::{Call, InBody, Refused, Told, http};
+use super::{Call, InBody, Refused, Rewrite, Told, http};
 use crate::error::GateError;
 use crate::explain::Label;
 use crate::http1::Framing;
@@ -70,8 +70,12 @@ impl Vasa {
             operation: Label::new(&[request.method.as_bytes(), b" ", path.as_bytes()]),
             key: http::unlisted(request),
             in_body: request.method == "POST" && request.facts.framing != Framing::None && !probe,
-            rewrite: (version && request.method == "GET").then(public).flatten(),
+            rewrite: (version && request.method == "GET").then(public).flatten().map(Rewrite::Location),
         }
+    }
+
+    pub(super) fn lowers_concurrency(&self) -> bool {
+        self.plan.lower_concurrency
     }
 
     pub(crate) fn look(&self, content_type: Option<&[u8]>, body: &[u8], whole: bool) -> InBody {
@@ -85,6 +89,7 @@ impl Vasa {
                 operation: Label::new(&[b"(not SOAP)"]),
                 key: OperationKey::listed(&[b"(not SOAP)"]),
                 soap: None,
+                rewrite: None,
             },
             Prefix::Operation(operation) => {
                 let name = operation.name.as_bytes();
@@ -99,6 +104,7 @@ impl Vasa {
                     operation: Label::new(&[name]),
                     key,
                     soap: Some(Soap { version: operation.version, namespace: operation.namespace, fault }),
+                    rewrite: (self.lowers_concurrency() && known.role == Role::Open).then_some(Rewrite::Concurrency),
                 }
             }
         }

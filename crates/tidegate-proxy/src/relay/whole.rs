@@ -1,18 +1,21 @@
-//! The one kind of answer that is read whole before it is passed on: a small document with addresses in it.
+//! The one kind of answer that is read whole before it is passed on: a small document in which something is replaced.
 
 use super::pump::Fail;
 use crate::buffer::{Buf, Buffers};
 use crate::http1::Framing;
 use crate::http1::body::Decoder;
+use crate::protocol::Rewrite;
 use crate::stream::Stream;
-use crate::vasa::version::{DOCUMENT_MAX, Origin, rewrite};
+use crate::vasa::lower::lower;
+use crate::vasa::version::{self, DOCUMENT_MAX};
+use std::borrow::Cow;
 use std::io::Write;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 /// A document on its way.
 pub(crate) struct Whole {
-    origin: Origin,
+    rewrite: Rewrite,
     decoder: Decoder,
     head: Vec<u8>,
     document: Vec<u8>,
@@ -20,10 +23,14 @@ pub(crate) struct Whole {
 }
 
 impl Whole {
-    /// `head` is what goes before the new document's own Content-Length. `None`: it is too long to be looked at.
-    pub(crate) fn new(origin: Origin, framing: Framing, head: Vec<u8>) -> Option<Whole> {
-        let fits = !matches!(framing, Framing::Length(n) if n > DOCUMENT_MAX as u64);
-        fits.then(|| Whole { origin, decoder: Decoder::new(framing), head, document: Vec::new(), moved: true })
+    /// Whether a document with this framing may be short enough.
+    pub(crate) fn fits(framing: Framing) -> bool {
+        !matches!(framing, Framing::Length(n) if n > DOCUMENT_MAX as u64)
+    }
+
+    /// `head` is what goes before the new document's own Content-Length.
+    pub(crate) fn new(rewrite: Rewrite, framing: Framing, head: Vec<u8>) -> Whole {
+        Whole { rewrite, decoder: Decoder::new(framing), head, document: Vec::new(), moved: true }
     }
 
     /// Whether bytes came since this was last asked.
@@ -73,7 +80,10 @@ impl Whole {
 
     /// The new answer, head and document; `None` when the document cannot be understood.
     pub(crate) fn render(&mut self, close: bool) -> Option<Vec<u8>> {
-        let document = rewrite(&self.document, &self.origin).ok()?;
+        let document = match &self.rewrite {
+            Rewrite::Location(origin) => Cow::Owned(version::rewrite(&self.document, origin).ok()?),
+            Rewrite::Concurrency => lower(&self.document),
+        };
         let mut answer = std::mem::take(&mut self.head);
         let connection = if close { "Connection: close\r\n" } else { "" };
         let _writing_to_a_vec_cannot_fail = write!(answer, "Content-Length: {}\r\n{connection}\r\n", document.len());

@@ -7,6 +7,7 @@ use crate::http1::fields::is;
 use crate::http1::request::{FieldRoom, Method};
 use crate::http1::response::{Manner, Response};
 use crate::http1::{Framing, Refusal};
+use crate::protocol::Rewrite;
 use crate::relay::pump::Pump;
 use crate::relay::whole::Whole;
 use crate::stream::Stream;
@@ -76,14 +77,24 @@ impl Exchange<'_> {
             };
             self.told = self.setup.protocol.told(facts.status, &buf.filled()[end..]);
             if facts.status == 200
-                && let Some(origin) = self.rewrite.take()
+                && let Some(rewrite) = self.rewrite.take()
             {
                 let plain = answer.headers.iter().all(|h| !is(h.name, "content-encoding"));
-                let whole = Whole::new(origin, facts.framing, answer.plain_head()).filter(|_| plain);
-                buf.consume(end);
-                self.answer = Some(facts);
-                self.down = Down::Whole(whole.ok_or(Refusal::bad("an answer that cannot be looked into"))?);
-                return Ok(());
+                let readable = plain && Whole::fits(facts.framing);
+                let wanted = match rewrite {
+                    Rewrite::Location(_) if !readable => {
+                        return Err(Refusal::bad("an answer that cannot be looked into"));
+                    }
+                    Rewrite::Location(_) => true,
+                    Rewrite::Concurrency => readable && self.home.service.pressed(),
+                };
+                if wanted {
+                    let whole = Whole::new(rewrite, facts.framing, answer.plain_head());
+                    buf.consume(end);
+                    self.answer = Some(facts);
+                    self.down = Down::Whole(whole);
+                    return Ok(());
+                }
             }
         }
         let close = self.close_client && !interim;

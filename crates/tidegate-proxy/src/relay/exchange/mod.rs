@@ -11,13 +11,12 @@ use crate::http1::request::Facts;
 use crate::http1::response;
 use crate::http1::scan::Scan;
 use crate::pool::ServerConn;
-use crate::protocol::Told;
+use crate::protocol::{Rewrite, Told};
 use crate::relay::pump::{Fail, Pump};
 use crate::relay::whole::Whole;
 use crate::service::Ticket;
 use crate::setup::Setup;
 use crate::stream::Stream;
-use crate::vasa::version::Origin;
 use std::task::{Context, Poll, ready};
 use tidegate_core::admission::SessionKey;
 use tidegate_core::time::Nanos;
@@ -92,8 +91,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) told: Told,
     /// Bytes came behind the whole answer.
     pub(crate) spoke_on: bool,
-    /// Addresses in the answer are replaced by this one.
-    rewrite: Option<Origin>,
+    /// The answer is to be looked at whole.
+    rewrite: Option<Rewrite>,
     close_client: bool,
     /// Writing to the client is of no use any more.
     client_left: bool,
@@ -110,7 +109,7 @@ impl<'a> Exchange<'a> {
         ticket: &'a Ticket,
         request: Facts,
         head: Vec<u8>,
-        rewrite: Option<Origin>,
+        rewrite: Option<Rewrite>,
     ) -> Exchange<'a> {
         let up = Pump::new(head, Decoder::new(request.framing), request.framing == Framing::Chunked);
         let now = home.timers.now();

@@ -1,0 +1,119 @@
+//! How long an idle connection to a server may be kept: a little less than the server itself keeps it.
+//!
+//! A request that is sent in the moment in which the server closes the connection is lost, and if it is not idempotent it
+//! may not be sent again. So the gate closes first: it learns from the ages at which the server closed idle connections,
+//! and from what the server announces.
+
+use crate::time::{Nanos, Span};
+use std::collections::VecDeque;
+
+/// Closings that are remembered, and for how long: a server may be configured anew.
+const SEEN_MAX: usize = 64;
+const FORGOTTEN_AFTER: Span = Span::secs(3600);
+/// Fewer than this say nothing: connections break for other reasons, too.
+const SEEN_MIN: usize = 3;
+/// One of so many closings is left aside at the short end.
+const OUTLIERS: usize = 16;
+/// How much earlier than the server the gate closes; of a short time the half. A closing is found up to a second late.
+const MARGIN: Span = Span::secs(2);
+/// How much earlier than the server announced.
+const ANNOUNCED_MARGIN: Span = Span::secs(1);
+
+/// What is known of one server.
+#[derive(Clone, Debug, Default)]
+pub struct IdleTimeout {
+    seen: VecDeque<(Nanos, Span)>,
+    announced: Option<Span>,
+}
+
+impl IdleTimeout {
+    /// The server closed these connections, found at one look, after they had been idle for so long. Connections of all
+    /// ages that end together do not say anything about time: the server was restarted.
+    pub fn closed(&mut self, now: Nanos, ages: &[Span]) {
+        let (Some(youngest), Some(oldest)) = (ages.iter().min(), ages.iter().max()) else { return };
+        if oldest.0 - youngest.0 > MARGIN.0 {
+            return;
+        }
+        if self.seen.len() == SEEN_MAX {
+            self.seen.pop_front();
+        }
+        self.seen.push_back((now, *youngest));
+    }
+
+    /// The server says that it keeps idle connections for so long (`Keep-Alive: timeout=N`).
+    pub fn announced(&mut self, timeout: Span) {
+        self.announced = Some(timeout);
+    }
+
+    /// How long to keep one, `configured` at most.
+    pub fn keep(&mut self, now: Nanos, configured: Span) -> Span {
+        while self.seen.front().is_some_and(|(at, _)| now.since(*at) > FORGOTTEN_AFTER) {
+            self.seen.pop_front();
+        }
+        let announced = self.announced.map(|timeout| less(timeout, ANNOUNCED_MARGIN));
+        [announced, self.learned()].into_iter().flatten().fold(configured, Span::min)
+    }
+
+    fn learned(&self) -> Option<Span> {
+        let mut ages: Vec<Span> = self.seen.iter().map(|(_, age)| *age).collect();
+        ages.sort_unstable();
+        let shortest = ages.get(ages.len() / OUTLIERS).filter(|_| ages.len() >= SEEN_MIN)?;
+        Some(less(*shortest, MARGIN))
+    }
+}
+
+fn less(time: Span, margin: Span) -> Span {
+    Span(time.0 - margin.0.min(time.0 / 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIGURED: Span = Span::secs(30);
+
+    fn after(ages: &[u64]) -> Span {
+        let mut idle = IdleTimeout::default();
+        ages.iter().for_each(|age| idle.closed(Nanos(0), &[Span::secs(*age)]));
+        idle.keep(Nanos(0), CONFIGURED)
+    }
+
+    #[test]
+    fn a_server_that_closes_after_five_seconds_is_left_earlier() {
+        assert_eq!(after(&[5, 5]), CONFIGURED, "two are no evidence");
+        assert_eq!(after(&[6, 5, 6]), Span::secs(3));
+        assert_eq!(after(&[2, 2, 2]), Span::secs(1));
+        assert_eq!(after(&[75, 75, 75]), CONFIGURED, "what is configured stands");
+        let many: Vec<u64> = std::iter::repeat_n(10, 20).chain([1]).collect();
+        assert_eq!(after(&many), Span::secs(8), "one broke for another reason");
+    }
+
+    #[test]
+    fn a_restart_teaches_nothing() {
+        let mut idle = IdleTimeout::default();
+        for _ in 0..8 {
+            idle.closed(Nanos(0), &[Span::secs(1), Span::secs(9), Span::secs(20)]);
+        }
+        assert_eq!(idle.keep(Nanos(0), CONFIGURED), CONFIGURED);
+    }
+
+    #[test]
+    fn what_the_server_says_counts_less_a_second() {
+        let mut idle = IdleTimeout::default();
+        idle.announced(Span::secs(5));
+        assert_eq!(idle.keep(Nanos(0), CONFIGURED), Span::secs(4));
+        idle.announced(Span::secs(1));
+        assert_eq!(idle.keep(Nanos(0), CONFIGURED), Span::millis(500));
+        idle.announced(Span::secs(0));
+        assert_eq!(idle.keep(Nanos(0), CONFIGURED), Span::ZERO);
+    }
+
+    #[test]
+    fn what_was_learned_is_forgotten_and_bounded() {
+        let mut idle = IdleTimeout::default();
+        (0..1000).for_each(|n| idle.closed(Nanos(n), &[Span::secs(5)]));
+        assert_eq!(idle.seen.len(), SEEN_MAX);
+        assert_eq!(idle.keep(Nanos(0) + Span::secs(1), CONFIGURED), Span::secs(3));
+        assert_eq!(idle.keep(Nanos(0) + Span::secs(7200), CONFIGURED), CONFIGURED);
+    }
+}

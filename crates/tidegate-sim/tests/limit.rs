@@ -1,0 +1,76 @@
+//! The limit that nobody gave: found on servers whose law, knee, unit of work and moods the gate cannot know.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use serde_json::{Value, json};
+use tidegate_sim::policy::PolicySpec;
+use tidegate_sim::report::Report;
+use tidegate_sim::rng::SplitMix64;
+use tidegate_sim::run::simulate;
+use tidegate_sim::spec::Spec;
+
+const LAWS: [&str; 3] = ["usl", "cliff", "convoy"];
+
+/// Hosts that all come at once to a server with this law.
+fn storm(hosts: u32, law: Value, window_s: f64) -> Value {
+    json!({
+        "format": 1, "seed": hosts, "window_s": window_s, "sample_s": 1,
+        "servers": [{"name": "vp-a", "law": law}],
+        "populations": [{
+            "name": "hosts", "hosts": hosts, "spread_s": 2, "timeout_s": 30, "poll_s": 10,
+            "script": [{"operation": "setContext", "role": "open", "units": 1.0},
+                       {"operation": "queryArrays", "role": "call", "units": 0.333_333, "times": 3}],
+            "poll": {"operation": "getEvents", "role": "poll", "units": 0.01},
+            "retry": {"kind": "fixed", "min_s": 10, "max_s": 12}
+        }],
+        "network": {"delay_s": 0.0005}
+    })
+}
+
+fn play(spec: &Value) -> Report {
+    let spec = Spec::parse(spec.to_string().as_bytes()).unwrap();
+    let policy = PolicySpec::parse(br#"{"kind": "tidegate", "limit": {"most": 256}}"#).unwrap();
+    simulate(spec, &policy, &mut |_| true).unwrap().unwrap()
+}
+
+/// A random server of each law, with as many hosts as keep it busy for two minutes or more.
+fn servers() -> Vec<(&'static str, u32, f64, u32)> {
+    let mut rng = SplitMix64::new(2026);
+    let draws = (0..8).flat_map(|_| LAWS).map(|law| {
+        let (knee, unit_s) = (6 + (rng.unit() * 40.0) as u32, 0.05 * 20f64.powf(rng.unit()));
+        let best = f64::from(knee) / unit_s * if law == "usl" { 0.42 } else { 1.0 };
+        (law, knee, unit_s, ((60.0 * best) as u32).clamp(100, 4000))
+    });
+    draws.collect()
+}
+
+#[test]
+fn every_law_is_found_without_collapse_or_waste() {
+    for (law, knee, unit_s, hosts) in servers() {
+        let what = format!("{law}, knee {knee}, unit {unit_s:.3} s, {hosts} hosts");
+        let report = play(&storm(hosts, json!({"kind": law, "knee": knee, "unit_s": unit_s}), 1200.0));
+        let (floor, last) = (report.floor_s.unwrap(), report.last_connected_s);
+        println!("{what}: {last:?} s, floor {floor:.1} s, limit {:?}", report.curves.limit.last());
+        assert_eq!(report.connected, hosts, "{what}");
+        assert_eq!((report.failed_attempts.timeout, report.wasted_units), (0, 0.0), "{what}");
+        assert!(report.max_in_flight <= (knee + knee / 3 + 2) as usize, "{what}: {} in flight", report.max_in_flight);
+        // The search for the limit, and the wait of the last client that was turned away, are all that may be added.
+        assert!(last.unwrap() <= 1.2 * floor + 30.0 * unit_s + 12.0, "{what}: {last:?} s, floor {floor:.1} s");
+    }
+}
+
+#[test]
+fn a_knee_that_moves_every_30_s_is_followed() {
+    for law in LAWS {
+        let mut rng = SplitMix64::new(7);
+        let moves: Vec<Value> =
+            (1..30).map(|n| json!({"at_s": 30 * n, "knee": 8 + (rng.unit() * 32.0) as u32})).collect();
+        let mut spec = storm(1500, json!({"kind": law, "knee": 22, "unit_s": 0.2}), 900.0);
+        spec["servers"][0]["changes"] = moves.into();
+        let report = play(&spec);
+        let (floor, last) = (report.floor_s.unwrap(), report.last_connected_s);
+        println!("{law}: {last:?} s, floor {floor:.1} s, {:.4} wasted", report.wasted_work);
+        assert_eq!(report.connected, 1500, "{law}");
+        assert!(report.wasted_work < 0.01, "{law}: {} wasted", report.wasted_work);
+        assert!(last.unwrap() <= 1.4 * floor + 12.0, "{law}: {last:?} s, floor {floor:.1} s");
+    }
+}
