@@ -83,6 +83,9 @@ pub fn work_conserving(witness: &Witness, snapshot: &Snapshot, now: Nanos, machi
     broken("a free slot does not meet a held call", format!("{held} held, {server:?}, at {now:?}"))
 }
 
+/// Calls at a server after which it has been seen often enough for a base: before, one is put together.
+const FIRST: u64 = 1000;
+
 /// Limits are at least one and at most what the plan says; bases do not rise while calls are held.
 pub fn limits_and_bases(plan: &Plan, snapshot: &Snapshot, bases: &mut [Option<Span>]) -> Result<(), Broken> {
     for ((server, plan), base) in snapshot.servers.iter().zip(&plan.servers).zip(bases) {
@@ -91,9 +94,8 @@ pub fn limits_and_bases(plan: &Plan, snapshot: &Snapshot, bases: &mut [Option<Sp
         }
         let held: u32 = snapshot.held.iter().sum();
         let rose = server.why.base.zip(*base).is_some_and(|(now, before)| now.0 > before.0 + 1);
-        // A first base is put together from the first samples of the search, whatever they say.
-        let steady = server.why.mode == LimitMode::Steady;
-        if rose && steady && held > 0 && server.in_flight >= server.limit {
+        let first = server.admitted < FIRST || server.why.mode != LimitMode::Steady;
+        if rose && !first && held > 0 && server.in_flight >= server.limit {
             return broken(
                 "the base does not rise while the server is saturated",
                 format!("from {base:?}: {server:?}"),
