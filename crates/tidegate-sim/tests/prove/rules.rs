@@ -84,7 +84,7 @@ pub fn work_conserving(witness: &Witness, snapshot: &Snapshot, now: Nanos, machi
 }
 
 /// Calls at a server after which it has been seen often enough for a base: before, one is put together.
-const FIRST: u64 = 1000;
+const FIRST: u64 = 3000;
 
 /// Limits are at least one and at most what the plan says; bases do not rise while calls are held.
 pub fn limits_and_bases(plan: &Plan, snapshot: &Snapshot, bases: &mut [Option<Span>]) -> Result<(), Broken> {

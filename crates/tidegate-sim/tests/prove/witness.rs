@@ -146,10 +146,10 @@ impl Witness {
             Event::Done(call, outcome) => self.ends(told, call, outcome)?,
             _ => {}
         }
-        for action in &told.actions {
-            self.acts(action)?;
-        }
-        Ok(())
+        // What becomes of a call that arrives is said first, though others may have been admitted before it.
+        let admitted = matches!((told.event, told.actions.first()), (Event::Arrive(_), Some(Action::Admit { .. })));
+        let (first, others) = told.actions.split_at(usize::from(admitted));
+        others.iter().chain(first).try_for_each(|action| self.acts(action))
     }
 
     fn arrives(&mut self, machine: &Machine, told: &Told, arrival: Arrival) -> Result<(), Broken> {
