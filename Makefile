@@ -2,6 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
+.PHONY: help setup build demo test lint fuzz prove bench-gate wheel lock clean
 .PHONY: help setup build demo test lint fuzz bench-gate bench-library wheel lock clean
 .PHONY: help setup build demo test lint fuzz bench-gate bench-storm wheel lock clean
 
@@ -10,6 +11,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Seconds per target of `make fuzz`.
 SECONDS_EACH ?= 300
+# Storms of `make prove`.
+SCENARIOS ?= 100000
 
 help: ## Show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +36,10 @@ lint: $(VENV)/.setup ## Run the linters and type checkers only
 
 fuzz: ## Fuzz every target for SECONDS_EACH seconds (default 300)
 	@scripts/fuzz $(SECONDS_EACH)
+
+prove: ## Play SCENARIOS random storms (default 100000), or the one with SEED=…, and check every rule in each
+	@CARGO_PROFILE_TEST_OPT_LEVEL=2 SCENARIOS="$(SCENARIOS)" $(if $(SEED),SEED="$(SEED)") \
+	  cargo test --locked --package tidegate-sim --test prove -- --nocapture
 
 bench-gate: build ## Measure the gate beside haproxy, nginx and envoy (QUICK=1: a short look; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt

@@ -19,5 +19,6 @@ pub mod reason;
 pub mod recent;
 pub mod rng;
 pub mod session;
+mod sums;
 pub mod time;
 pub mod trace;

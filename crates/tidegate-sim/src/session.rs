@@ -1,7 +1,8 @@
 //! A server's sessions: opened by a login, ended by a time without calls, by their successor, or by a restart.
 
 use crate::rng::SplitMix64;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use tidegate_core::recent::KeyMap;
 use tidegate_core::time::{Nanos, Span};
 
 /// The shape of a session number: decimal, below this, as VASA providers make them.
@@ -11,6 +12,8 @@ const NUMBERS: u64 = 1_000_000_000;
 struct Entry {
     owner: u64,
     expires: Nanos,
+    /// Where it stands in `by_expiry`.
+    listed: Nanos,
 }
 
 /// The table.
@@ -19,7 +22,8 @@ pub struct Sessions {
     idle: Span,
     capacity: usize,
     rng: SplitMix64,
-    entries: BTreeMap<u64, Entry>,
+    entries: KeyMap<u64, Entry>,
+    /// By when each might end: a call of the session only moves its entry, and this is put right when that time comes.
     by_expiry: BTreeSet<(Nanos, u64)>,
     made: u64,
 }
@@ -31,7 +35,7 @@ impl Sessions {
             idle,
             capacity: capacity.max(1),
             rng: SplitMix64::new(seed),
-            entries: BTreeMap::new(),
+            entries: KeyMap::default(),
             by_expiry: BTreeSet::new(),
             made: 0,
         }
@@ -44,7 +48,7 @@ impl Sessions {
             self.remove(before);
         }
         if self.entries.len() >= self.capacity
-            && let Some(&(_, first)) = self.by_expiry.first()
+            && let Some(first) = self.first()
         {
             self.remove(first);
         }
@@ -53,7 +57,7 @@ impl Sessions {
             number = 1 + number % (NUMBERS - 1);
         }
         let expires = now + self.idle;
-        self.entries.insert(number, Entry { owner, expires });
+        self.entries.insert(number, Entry { owner, expires, listed: expires });
         self.by_expiry.insert((expires, number));
         self.made += 1;
         number
@@ -64,17 +68,30 @@ impl Sessions {
         self.expire(now);
         let expires = now + self.idle;
         let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.owner == owner) else { return false };
-        self.by_expiry.remove(&(entry.expires, number));
         entry.expires = expires;
-        self.by_expiry.insert((expires, number));
         true
     }
 
     /// Ends the sessions whose time is over.
     pub fn expire(&mut self, now: Nanos) {
-        while let Some(&(expires, number)) = self.by_expiry.first().filter(|&&(expires, _)| expires <= now) {
-            self.by_expiry.remove(&(expires, number));
-            self.entries.remove(&number);
+        while self.by_expiry.first().is_some_and(|first| first.0 <= now)
+            && let Some(number) = self.first()
+            && self.entries.get(&number).is_none_or(|entry| entry.expires <= now)
+        {
+            self.remove(number);
+        }
+    }
+
+    /// The session that is nearest its end.
+    fn first(&mut self) -> Option<u64> {
+        loop {
+            let (listed, number) = *self.by_expiry.first()?;
+            let Some(entry) = self.entries.get_mut(&number).filter(|entry| entry.listed < entry.expires) else {
+                return Some(number);
+            };
+            entry.listed = entry.expires;
+            self.by_expiry.remove(&(listed, number));
+            self.by_expiry.insert((entry.listed, number));
         }
     }
 
@@ -101,7 +118,7 @@ impl Sessions {
 
     fn remove(&mut self, number: u64) {
         if let Some(entry) = self.entries.remove(&number) {
-            self.by_expiry.remove(&(entry.expires, number));
+            self.by_expiry.remove(&(entry.listed, number));
         }
     }
 }
@@ -132,6 +149,15 @@ mod tests {
         assert!(sessions.touch(at(2), number, 7), "a stranger's login does not end it");
         sessions.open(at(3), 7, Some(number));
         assert!(!sessions.touch(at(4), number, 7), "its owner's next login does");
+    }
+
+    #[test]
+    fn at_its_bound_the_one_that_was_not_used_goes_first() {
+        let mut sessions = Sessions::new(Span::secs(10), 2, 1);
+        let (first, second) = (sessions.open(at(0), 0, None), sessions.open(at(1), 0, None));
+        assert!(sessions.touch(at(2), first, 0));
+        sessions.open(at(3), 0, None);
+        assert!(sessions.touch(at(4), first, 0) && !sessions.touch(at(4), second, 0));
     }
 
     #[test]

@@ -1,35 +1,24 @@
 //! The limit that nobody gave: found on servers whose law, knee, unit of work and moods the gate cannot know.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod spec;
+
 use serde_json::{Value, json};
-use tidegate_sim::policy::PolicySpec;
-use tidegate_sim::report::Report;
+use spec::{play, with};
 use tidegate_sim::rng::SplitMix64;
-use tidegate_sim::run::simulate;
-use tidegate_sim::spec::Spec;
 
 const LAWS: [&str; 3] = ["usl", "cliff", "convoy"];
+const ADAPTIVE: &str = r#"{"kind": "tidegate", "limit": {"most": 256}}"#;
 
 /// Hosts that all come at once to a server with this law.
 fn storm(hosts: u32, law: Value, window_s: f64) -> Value {
-    json!({
-        "format": 1, "seed": hosts, "window_s": window_s, "sample_s": 1,
-        "servers": [{"name": "vp-a", "law": law}],
-        "populations": [{
-            "name": "hosts", "hosts": hosts, "spread_s": 2, "timeout_s": 30, "poll_s": 10,
-            "script": [{"operation": "setContext", "role": "open", "units": 1.0},
-                       {"operation": "queryArrays", "role": "call", "units": 0.333_333, "times": 3}],
-            "poll": {"operation": "getEvents", "role": "poll", "units": 0.01},
-            "retry": {"kind": "fixed", "min_s": 10, "max_s": 12}
-        }],
-        "network": {"delay_s": 0.0005}
-    })
-}
-
-fn play(spec: &Value) -> Report {
-    let spec = Spec::parse(spec.to_string().as_bytes()).unwrap();
-    let policy = PolicySpec::parse(br#"{"kind": "tidegate", "limit": {"most": 256}}"#).unwrap();
-    simulate(spec, &policy, &mut |_| true).unwrap().unwrap()
+    with(&[
+        ("/seed", json!(hosts)),
+        ("/window_s", json!(window_s)),
+        ("/sample_s", json!(1)),
+        ("/servers/0/law", law),
+        ("/populations/0/hosts", json!(hosts)),
+    ])
 }
 
 /// A random server of each law, with as many hosts as keep it busy for two minutes or more.
@@ -47,7 +36,7 @@ fn servers() -> Vec<(&'static str, u32, f64, u32)> {
 fn every_law_is_found_without_collapse_or_waste() {
     for (law, knee, unit_s, hosts) in servers() {
         let what = format!("{law}, knee {knee}, unit {unit_s:.3} s, {hosts} hosts");
-        let report = play(&storm(hosts, json!({"kind": law, "knee": knee, "unit_s": unit_s}), 1200.0));
+        let report = play(&storm(hosts, json!({"kind": law, "knee": knee, "unit_s": unit_s}), 1200.0), ADAPTIVE);
         let (floor, last) = (report.floor_s.unwrap(), report.last_connected_s);
         println!("{what}: {last:?} s, floor {floor:.1} s, limit {:?}", report.curves.limit.last());
         assert_eq!(report.connected, hosts, "{what}");
@@ -66,7 +55,7 @@ fn a_knee_that_moves_every_30_s_is_followed() {
             (1..30).map(|n| json!({"at_s": 30 * n, "knee": 8 + (rng.unit() * 32.0) as u32})).collect();
         let mut spec = storm(1500, json!({"kind": law, "knee": 22, "unit_s": 0.2}), 900.0);
         spec["servers"][0]["changes"] = moves.into();
-        let report = play(&spec);
+        let report = play(&spec, ADAPTIVE);
         let (floor, last) = (report.floor_s.unwrap(), report.last_connected_s);
         println!("{law}: {last:?} s, floor {floor:.1} s, {:.4} wasted", report.wasted_work);
         assert_eq!(report.connected, 1500, "{law}");

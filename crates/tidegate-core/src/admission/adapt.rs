@@ -18,6 +18,8 @@ impl Machine {
         let Some(server) = self.servers.get_mut(usize::from(at.server.0)) else { return };
         let Some(finder) = &mut server.finder else { return };
         match outcome {
+            // Nobody waited for this answer any more: the server is as good as one that says that it cannot.
+            Outcome::Answered { .. } if at.orphan && now > call.deadline => finder.overload(now, terms),
             Outcome::Answered { .. } if !at.expired => {
                 let service = now.since(at.since);
                 let units = self.costs.expected(call.operation, call.configured);

@@ -2,9 +2,10 @@
 
 use super::event::ClientKey;
 use crate::recent::Recent;
+use crate::sums::Sums;
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 struct Client {
@@ -26,13 +27,13 @@ pub(super) struct Clients {
     /// Entries with a number in line.
     waiting: u32,
     /// Clients that were turned away and are expected back, by block of neighbouring numbers in line.
-    absent: BTreeMap<u64, u32>,
+    absent: Sums,
     /// The same in order of time; those that have come back are skipped.
     absences: VecDeque<(Nanos, ClientKey)>,
 }
 
 /// Numbers in line that are counted together.
-const BLOCK: u64 = 64;
+pub(super) const BLOCK: u64 = 64;
 
 impl Clients {
     pub fn new(capacity: usize, ttl: Span) -> Clients {
@@ -40,7 +41,7 @@ impl Clients {
             table: Recent::new(capacity, ttl),
             next_seniority: 0,
             waiting: 0,
-            absent: BTreeMap::new(),
+            absent: Sums::default(),
             absences: VecDeque::new(),
         }
     }
@@ -83,16 +84,7 @@ impl Clients {
         let Some(seniority) = client.seniority else { return };
         self.waiting -= 1;
         if client.away.is_some() {
-            self.no_longer_absent(seniority);
-        }
-    }
-
-    fn no_longer_absent(&mut self, seniority: u64) {
-        if let Some(count) = self.absent.get_mut(&(seniority / BLOCK)) {
-            *count -= 1;
-            if *count == 0 {
-                self.absent.remove(&(seniority / BLOCK));
-            }
+            self.absent.take(seniority / BLOCK, 0);
         }
     }
 
@@ -101,7 +93,7 @@ impl Clients {
         let Some(client) = self.table.get_mut(key) else { return };
         let Some(seniority) = client.seniority.filter(|_| client.away.is_none()) else { return };
         client.away = Some(now);
-        *self.absent.entry(seniority / BLOCK).or_default() += 1;
+        self.absent.add(seniority / BLOCK, 0);
         self.absences.push_back((now, key));
         if self.absences.len() > 2 * self.table.len() + 64 {
             let table = &self.table;
@@ -113,7 +105,7 @@ impl Clients {
     pub fn back(&mut self, now: Nanos, key: ClientKey) -> Option<Span> {
         let client = self.table.get_mut(key)?;
         let (away, seniority) = (client.away.take()?, client.seniority?);
-        self.no_longer_absent(seniority);
+        self.absent.take(seniority / BLOCK, 0);
         Some(now.since(away))
     }
 
@@ -124,14 +116,14 @@ impl Clients {
             let Some(client) = self.table.get_mut(key).filter(|client| client.away == Some(at)) else { continue };
             client.away = None;
             if let Some(seniority) = client.seniority {
-                self.no_longer_absent(seniority);
+                self.absent.take(seniority / BLOCK, 0);
             }
         }
     }
 
     /// Clients expected back that stand before this number in line, to within one block.
     pub fn absent_before(&self, seniority: u64) -> u32 {
-        self.absent.range(..seniority.div_ceil(BLOCK)).map(|(_, count)| count).sum()
+        self.absent.before(seniority.div_ceil(BLOCK)).0
     }
 
     /// Clients with a number in line.

@@ -10,6 +10,7 @@
 
 use super::arrive::NEW_SESSION;
 use super::call::Call;
+use super::client::BLOCK;
 use super::event::{Action, Class};
 use super::machine::Machine;
 use crate::limit::TooEarly;
@@ -56,28 +57,35 @@ impl Machine {
             .map(|server| server.finder.as_ref().map_or(Ok(None), |finder| finder.rate(now, early)))
             .try_fold(Some(0.0), |sum, rate| Ok(sum.zip(rate?).map(|(sum, rate)| sum + rate)));
         let found = rates.ok()?.filter(|rate| *rate > 0.0).map(|rate| rate * 1000.0);
-        found.or_else(|| self.rate.per_second())
+        found.or_else(|| self.rate.per_second(now))
     }
 
     /// The predicted wait of a call with so many calls, and so much work, before it in its class.
     pub(super) fn predicted(&self, now: Nanos, place: &Place, ahead: u32, work: u64) -> Option<Span> {
-        let rate = self.pace(now)?;
+        Some(self.wait(self.pace(now)?, place, self.absent_before(place), ahead, work))
+    }
+
+    /// Clients that were turned away and come back take their old place: those that stand before this one.
+    fn absent_before(&self, place: &Place) -> u32 {
+        if place.class == Class::NewSession && place.key & NEW_SESSION != 0 {
+            self.clients.absent_before(place.key & !NEW_SESSION)
+        } else {
+            0
+        }
+    }
+
+    /// The same at a known rate, with so many absent clients before it.
+    fn wait(&self, rate: f64, place: &Place, absent: u32, ahead: u32, work: u64) -> Span {
         let queues = &self.queues;
         let follow_ups = self.sessions.follow_ups();
         let opening = |calls: u32, work: u64| work + u64::from(calls) * follow_ups;
         let continuing = queues.work(Class::Continuation).max(self.sessions.remaining());
         let renewing = queues.work(Class::Renewal);
         let new = opening(queues.count(Class::NewSession), queues.work(Class::NewSession));
-        // Clients that were turned away and come back take their old place.
-        let absent = if place.class == Class::NewSession && place.key & NEW_SESSION != 0 {
-            self.clients.absent_before(place.key & !NEW_SESSION)
-        } else {
-            0
-        };
         let work = work + u64::from(absent) * place.work;
         let own = if place.class == Class::NewSession { opening(ahead + absent, work) } else { work };
         let before = match place.class {
-            Class::Probe => return Some(Span::ZERO),
+            Class::Probe => return Span::ZERO,
             Class::Continuation => 0,
             Class::Renewal => queues.work(Class::Continuation),
             Class::NewSession => continuing + renewing,
@@ -102,7 +110,7 @@ impl Machine {
         };
         let by_share = if share == 0 { f64::INFINITY } else { own as f64 / (rate * f64::from(share) / 1000.0) };
         let in_flight = self.work_in_flight as f64 / 2.0 / rate;
-        Some(Span::from_secs_f64(in_flight + by_rank.min(by_share)))
+        Span::from_secs_f64(in_flight + by_rank.min(by_share))
     }
 
     /// Time until all that is held now is in, with its follow-ups. While the first clients are let in the pool never does
@@ -121,7 +129,10 @@ impl Machine {
     /// The rate is known better: looks again at every held call, in order.
     pub(super) fn replan(&mut self, now: Nanos, out: &mut Vec<Action>) {
         let held: Vec<u32> = self.queues.iter().collect();
+        let rate = self.pace(now);
         let mut ahead = (0u32, 0u64, None);
+        // Neighbours in line have the same ones before them: looked up once per block of numbers.
+        let mut absent = None;
         for index in held {
             let Some(call) = self.calls.get(index) else {
                 continue;
@@ -131,7 +142,11 @@ impl Machine {
             }
             let (place, timer, staggered, honours) = (call.place, call.timer, call.staggered, call.honours_retry_after);
             let give_up = self.give_up(call);
-            let wait = self.predicted(now, &place, ahead.0, ahead.1);
+            let block = place.key.div_ceil(BLOCK);
+            let known = absent.filter(|(class, of, _)| (*class, *of) == (place.class, block));
+            let (_, _, before) =
+                *absent.insert(known.unwrap_or_else(|| (place.class, block, self.absent_before(&place))));
+            let wait = rate.map(|rate| self.wait(rate, &place, before, ahead.0, ahead.1));
             ahead = (ahead.0 + 1, ahead.1 + place.work, ahead.2);
             let late = wait.is_some_and(|wait| now + wait > give_up);
             if late == staggered {
@@ -139,6 +154,7 @@ impl Machine {
             }
             if late && honours {
                 self.turn_away(now, index, Reason::TooLate, out);
+                absent = None;
                 continue;
             }
             let end = match wait.filter(|_| late) {

@@ -156,6 +156,11 @@ impl Machine {
         self.queues.total() > 0 || self.servers.iter().any(|server| server.recovery.view(now, 0).is_some())
     }
 
+    /// Calls held, and the sum of the servers' limits: two gauges that cost nothing to ask for.
+    pub fn held_and_limit(&self) -> (u32, u32) {
+        (self.queues.total(), self.servers.iter().map(|server| server.limit).sum())
+    }
+
     /// Counters and gauges.
     pub fn snapshot(&self, now: Nanos) -> Snapshot {
         let held = |index: u32| self.calls.get(index).map(|call| call.arrived);
@@ -173,7 +178,7 @@ impl Machine {
             held: std::array::from_fn(|class| self.queues.count(Class::ALL[class])),
             pending: self.pending,
             oldest: oldest.map_or(Span::ZERO, |arrived| now.since(arrived)),
-            rate_milli: self.rate.per_second().unwrap_or(0.0) as u64,
+            rate_milli: self.rate.per_second(now).unwrap_or(0.0) as u64,
             all_in: self.all_in(now),
             sessions_unsettled,
             sessions_settled,

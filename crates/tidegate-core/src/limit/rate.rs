@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 const WINDOW_WEIGHT: f64 = 0.4;
 const UNIT_WEIGHT: f64 = 0.1;
 
+/// A rate is believed for so many windows.
+const BELIEVED: f64 = 16.0;
+
 /// Measures completed work over windows in which somebody waited, and no slot was free, from beginning to end. A window
 /// with a free slot says nothing of what the pool can do, so it is thrown away.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -15,6 +18,8 @@ pub struct Rate {
     since: Option<Nanos>,
     work: u64,
     per_second: Option<f64>,
+    /// Until when that is believed.
+    until: Nanos,
     /// Mean seconds per unit, and the work that it comes from (up to where its weight is constant).
     unit_seconds: f64,
     unit_work: f64,
@@ -49,14 +54,16 @@ impl Rate {
         let sample = self.work as f64 / elapsed.as_secs_f64();
         let known = self.per_second.unwrap_or(sample);
         self.per_second = Some(known + WINDOW_WEIGHT * (sample - known));
+        self.until = now + window.mul_f64(BELIEVED);
         self.since = Some(now);
         self.work = 0;
         true
     }
 
-    /// Thousandths of a unit per second, once a saturated window has closed.
-    pub fn per_second(&self) -> Option<f64> {
-        self.per_second.filter(|rate| *rate > 0.0)
+    /// Thousandths of a unit per second, once a saturated window has closed, and while that is not long ago: a rate measured
+    /// in a collapse would keep clients away that alone could show that it is over.
+    pub fn per_second(&self, now: Nanos) -> Option<f64> {
+        self.per_second.filter(|rate| *rate > 0.0 && now <= self.until)
     }
 
     /// Mean seconds per unit of work, once a whole unit was answered.

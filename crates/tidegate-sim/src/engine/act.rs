@@ -1,10 +1,10 @@
 //! What follows from an event: verdicts carried out, servers that answer, clients that learn of it.
 
 use super::World;
-use super::agenda::Due;
+use super::agenda::{Due, Line};
 use super::calls::{Call, CallNo, Who};
 use super::due::key;
-use crate::host::Outcome;
+use crate::host::{self, Outcome};
 use crate::policy::{End, Policy, Verdict};
 use crate::provider::{Done, Offer};
 use crate::spec::Refuse;
@@ -24,6 +24,7 @@ impl<P: Policy> World<P> {
                 Some(Verdict::TurnAway(call, retry_after)) => {
                     self.finish(call, Outcome::TurnedAway { retry_after }, false);
                 }
+                Some(Verdict::NoSession(call)) => self.finish(call, Outcome::InvalidSession, false),
                 Some(Verdict::Refuse(call)) => self.finish(call, Outcome::Broken, true),
                 Some(Verdict::Expire(call)) => self.expire(call),
                 None => return,
@@ -44,6 +45,7 @@ impl<P: Policy> World<P> {
         };
         let mut knows = |(at, session): (u16, u64)| at == to && server.sessions.touch(self.now, session, owner);
         call.stray = call.session.is_some_and(|session| !knows(session));
+        self.tally.strays += u64::from(call.stray);
         let units = if call.stray { call.step.units.min(STRAY_UNITS) } else { call.step.units };
         match server.provider().offer(self.now, units, &mut self.done) {
             Offer::Taken(job) => {
@@ -154,7 +156,13 @@ impl<P: Policy> World<P> {
         state.turn += 1;
         state.call = None;
         let stands = state.host.connected_at().is_some().then_some(at);
-        self.agenda.push(state.next.at + self.delay, Due::Begin { host: index, turn: state.turn });
+        let line = match (outcome, state.next.call) {
+            (Outcome::Answered, host::Call::Poll) => Line::Polls,
+            (Outcome::Answered, _) => Line::Soon,
+            _ => Line::None,
+        };
+        let due = Due::Begin { host: index, turn: state.turn };
+        self.agenda.push_behind(line, state.next.at + self.delay, due);
         self.stand(index, stands);
     }
 }

@@ -4,6 +4,7 @@ use super::calls::{CallNo, Session, Step};
 use crate::host::{Call, Host, HostScript, Next};
 use crate::rng::SplitMix64;
 use crate::spec::{BulkSpec, HostsSpec, PopulationSpec, Spec, StepSpec};
+use std::collections::VecDeque;
 use tidegate_core::admission::{KindKey, OperationKey, Role};
 use tidegate_core::time::{Nanos, Span};
 
@@ -35,6 +36,8 @@ pub(super) struct Population {
     steps: Vec<Step>,
     poll: Option<Step>,
     pub bulk: Option<Bulk>,
+    /// When its clients give up, first to last: all have the same patience, so who called first gives up first.
+    pub patience: VecDeque<(Nanos, CallNo)>,
     pub hosts: u32,
 }
 
@@ -66,6 +69,7 @@ impl Population {
                 steps: hosts.script.iter().flat_map(|each| (0..each.times).map(|_| step(each))).collect(),
                 poll: hosts.poll.as_ref().map(step),
                 bulk: None,
+                patience: VecDeque::new(),
                 hosts: hosts.hosts.unsigned_abs() as u32,
             },
             PopulationSpec::Bulk(bulk) => Population {
@@ -76,6 +80,7 @@ impl Population {
                 steps: vec![Step { operation: key(&bulk.operation), role: Role::Bulk, units: bulk.units }],
                 poll: None,
                 bulk: Some(principals(bulk, rng)),
+                patience: VecDeque::new(),
                 hosts: 0,
             },
         }

@@ -12,7 +12,6 @@ impl<P: Policy> World<P> {
     pub(super) fn due(&mut self) {
         match self.agenda.pop() {
             Some(Due::Begin { host, turn }) => self.begin(host, turn),
-            Some(Due::GiveUp(call)) => self.leave(call, Outcome::TimedOut),
             Some(Due::Bulk(population)) => self.bulk(population),
             Some(Due::Change { server, change }) => self.change(server, change),
             Some(Due::Up { server, fall }) => self.up(server, fall),
@@ -71,8 +70,9 @@ impl<P: Policy> World<P> {
         if !self.link_up || !self.gate_up {
             return self.finish(number, Outcome::Broken, true);
         }
-        self.agenda.push(gives_up, Due::GiveUp(number));
-        let Some(population) = self.populations.get(self.population_of(who)) else { return };
+        let index = self.population_of(who);
+        let Some(population) = self.populations.get_mut(index) else { return };
+        population.patience.push_back((gives_up, number));
         let arriving = Arriving {
             client,
             kind: population.kind,

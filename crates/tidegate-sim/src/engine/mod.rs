@@ -1,7 +1,7 @@
 //! The engine: virtual time in which clients, a policy and servers meet.
 //!
 //! A [`World`] moves from one event to the next ([`World::step`]): a server is done with a job, the policy wants to be
-//! woken, or something of the agenda is due; of those that fall together, in this order. After each the policy's verdicts
+//! woken, a client gives up, or something of the agenda is due; of those that fall together, in this order. After each the policy's verdicts
 //! are carried out until there are none. The same spec and policy give the same run anywhere. [Faults](World::fault)
 //! can be put in between any two steps, and whoever drives the world may look at all of it.
 
@@ -20,6 +20,7 @@ pub use faults::Fault;
 pub use tally::{Failed, Sample, Standing};
 
 use crate::error::SpecError;
+use crate::host::Outcome;
 use crate::policy::{Policy, Verdict};
 use crate::provider::{Done, Tally as ServerTally};
 use crate::rng::SplitMix64;
@@ -61,6 +62,7 @@ pub struct World<P> {
 enum Source {
     Server(usize),
     Wake,
+    GiveUp(usize),
     Agenda,
 }
 
@@ -152,6 +154,15 @@ impl<P: Policy> World<P> {
         if let Some(at) = self.policy.next_wake().filter(|at| *at < next.0 && self.gate_up) {
             next = (at, Source::Wake);
         }
+        for (index, population) in self.populations.iter_mut().enumerate() {
+            while let Some(&(at, call)) = population.patience.front() {
+                if self.calls.get(call).is_some_and(|call| call.present) {
+                    next = if at < next.0 { (at, Source::GiveUp(index)) } else { next };
+                    break;
+                }
+                population.patience.pop_front();
+            }
+        }
         if let Some(at) = self.agenda.next().filter(|at| *at < next.0) {
             next = (at, Source::Agenda);
         }
@@ -164,6 +175,10 @@ impl<P: Policy> World<P> {
         match next.1 {
             Source::Server(index) => self.served(index),
             Source::Wake => self.policy.wake(self.now, &mut self.verdicts),
+            Source::GiveUp(index) => {
+                let first = self.populations.get_mut(index).and_then(|population| population.patience.pop_front());
+                first.into_iter().for_each(|(_, call)| self.leave(call, Outcome::TimedOut));
+            }
             Source::Agenda => self.due(),
         }
         self.act();

@@ -62,6 +62,8 @@ pub(super) struct Tally {
     pub failed: Vec<Failed>,
     /// The same for calls that were answered.
     pub answered: Vec<u64>,
+    /// Calls that reached a server which did not know their session.
+    pub strays: u64,
     /// The curves.
     pub samples: Vec<Sample>,
 }
@@ -126,6 +128,11 @@ impl<P: Policy> World<P> {
         })
     }
 
+    /// Calls that reached a server which did not know their session.
+    pub fn strays(&self) -> u64 {
+        self.tally.strays
+    }
+
     /// How long each host that is connected took, in seconds.
     pub fn connect_times(&self) -> Vec<f64> {
         let took = |host: &HostState| host.stands.map(|at| at.since(host.began).as_secs_f64());
@@ -153,7 +160,7 @@ impl<P: Policy> World<P> {
     }
 
     fn point(&self) -> Sample {
-        let gauges = if self.gate_up { self.policy.gauges(self.now) } else { Default::default() };
+        let gauges = if self.gate_up { self.policy.gauges() } else { Default::default() };
         let in_flight = self.servers.iter().map(|server| server.in_flight() as u32).sum();
         let (at, connected) = (self.now, self.tally.standing);
         Sample { at, connected, held: gauges.held, in_flight, limit: gauges.limit }

@@ -43,7 +43,7 @@ impl Policy for Direct {
         false
     }
 
-    fn gauges(&self, _now: Nanos) -> Gauges {
+    fn gauges(&self) -> Gauges {
         Gauges::default()
     }
 

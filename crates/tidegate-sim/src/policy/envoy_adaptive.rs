@@ -186,7 +186,7 @@ impl Policy for EnvoyAdaptive {
         *self = EnvoyAdaptive { rng, decisions, since: now, next_update, ..fresh };
     }
 
-    fn gauges(&self, _now: Nanos) -> Gauges {
+    fn gauges(&self) -> Gauges {
         Gauges { held: 0, limit: self.limit }
     }
 

@@ -88,7 +88,7 @@ impl Policy for EnvoyAdmission {
         self.buckets.clear();
     }
 
-    fn gauges(&self, _now: Nanos) -> Gauges {
+    fn gauges(&self) -> Gauges {
         Gauges::default()
     }
 

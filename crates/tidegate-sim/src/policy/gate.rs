@@ -6,6 +6,7 @@ use crate::spec::Spec;
 use tidegate_core::admission::{
     Action, Arrival, CallId, Event, LimitPlan, Machine, Outcome, Plan, PlanError, Role, ServerPlan,
 };
+use tidegate_core::reason::Reason;
 use tidegate_core::recent::KeyMap;
 use tidegate_core::time::Nanos;
 
@@ -101,9 +102,12 @@ impl Gate {
             let Some(&call) = self.calls.get(&id) else { continue };
             match action {
                 Action::Admit { server, .. } => out.push(Verdict::Send(call, server.0)),
-                Action::TurnAway { retry_after, .. } => {
+                Action::TurnAway { retry_after, reason, .. } => {
                     self.forget(call);
-                    out.push(Verdict::TurnAway(call, Some(retry_after)));
+                    out.push(match reason {
+                        Reason::TokenDead => Verdict::NoSession(call), // as the server would say
+                        _ => Verdict::TurnAway(call, Some(retry_after)),
+                    });
                 }
                 Action::Expire { .. } => {
                     out.push(Verdict::Expire(call));
@@ -198,9 +202,9 @@ impl Policy for Gate {
         self.calls.clear();
     }
 
-    fn gauges(&self, now: Nanos) -> Gauges {
-        let snapshot = self.machine.snapshot(now);
-        Gauges { held: snapshot.held.iter().sum(), limit: snapshot.servers.iter().map(|server| server.limit).sum() }
+    fn gauges(&self) -> Gauges {
+        let (held, limit) = self.machine.held_and_limit();
+        Gauges { held, limit }
     }
 
     fn decisions(&self) -> u64 {

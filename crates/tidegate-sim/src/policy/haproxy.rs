@@ -150,7 +150,7 @@ impl Policy for Haproxy {
         self.pool.clear();
     }
 
-    fn gauges(&self, _now: Nanos) -> Gauges {
+    fn gauges(&self) -> Gauges {
         let limit = self.knobs.maxconn.saturating_mul(u32::from(self.pool.servers()));
         Gauges { held: self.waiting.len() as u32, limit }
     }

@@ -70,6 +70,8 @@ pub enum Verdict {
     Send(CallNo, u16),
     /// Answer that there is no room, perhaps with a time to come back.
     TurnAway(CallNo, Option<Span>),
+    /// Answer that the call's session is not known.
+    NoSession(CallNo),
     /// Refuse the connection.
     Refuse(CallNo),
     /// Answer that the server did not; the server works on.
@@ -117,7 +119,7 @@ pub trait Policy {
     }
 
     /// What it shows now.
-    fn gauges(&self, now: Nanos) -> Gauges;
+    fn gauges(&self) -> Gauges;
 
     /// Decisions made so far.
     fn decisions(&self) -> u64;

@@ -47,7 +47,7 @@ impl Policy for NginxConn {
         self.pool.clear();
     }
 
-    fn gauges(&self, _now: Nanos) -> Gauges {
+    fn gauges(&self) -> Gauges {
         Gauges { held: 0, limit: self.limit }
     }
 

@@ -97,7 +97,7 @@ impl Policy for NginxReq {
         self.pool.clear();
     }
 
-    fn gauges(&self, _now: Nanos) -> Gauges {
+    fn gauges(&self) -> Gauges {
         Gauges { held: self.delayed.len() as u32, limit: 0 }
     }
 

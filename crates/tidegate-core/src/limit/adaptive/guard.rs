@@ -37,10 +37,10 @@ impl Adaptive {
         self.unit.map_or(0, |unit| self.in_flight.overdue(now, unit, self.scatter, slack, times))
     }
 
-    /// A quarter of what is in flight is overdue, and at least two calls (four where calls scatter).
+    /// A quarter of what is in flight is overdue, and at least two calls (four where calls scatter; all of them if there are fewer).
     pub(super) fn stalled(&self, now: Nanos, terms: Terms) -> bool {
         let overdue = self.overdue(now, terms, 1.0);
-        let least = 2 + (2.0 * self.scatter.min(1.0)) as u32;
+        let least = (2 + (2.0 * self.scatter.min(1.0)) as u32).min(self.in_flight.len().max(2));
         self.limit > 1 && overdue >= least && overdue * 4 >= self.in_flight.len()
     }
 

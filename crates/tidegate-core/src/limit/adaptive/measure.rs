@@ -11,6 +11,8 @@ pub(super) const LOADED: f64 = 1.6;
 pub(super) const FELL: f64 = 0.2;
 /// Samples after which a base is sure enough that only a lower one changes it.
 pub(super) const BASE_SAMPLES: f64 = 100.0;
+/// Calls in flight that are hardly any.
+const FEW: u32 = 4;
 /// From window to window a round gets shorter by no more than this: a burst of polls says nothing of the other calls.
 pub(super) const FORGET: f64 = 0.8;
 
@@ -25,8 +27,10 @@ impl Adaptive {
                 (1.5, 0.1, samples_for(reading.scatter, 6.0).max(self.limit).max(8))
             }
             Mode::Search { doubt: false } => {
-                let step = if loaded { 5.0 } else { 1.6 };
-                (1.5, 0.1, samples_for(reading.scatter, step).max(self.limit / 2).max(4))
+                // From one to two is so large a step that a few calls tell; later ones are smaller.
+                let step = if loaded { 5.0 } else { (0.2 + 0.4 * f64::from(self.limit)).min(1.6) };
+                let least = (self.limit / 2).max((self.limit + 1).min(4));
+                (1.5, 0.1, samples_for(reading.scatter, step).max(least))
             }
         };
         let age = self.window.age(now).as_secs_f64();
@@ -56,12 +60,14 @@ impl Adaptive {
         steady && (proven.rate / level.rate).ln() > FELL.max(errors * proven.error.hypot(level.error))
     }
 
-    /// Any window may lower the base if it is clear; a first one is put together from the first samples, whatever they say.
+    /// Any window may lower the base if it is clear. Only the first few of a search, with hardly anything in flight and
+    /// nothing that speaks of load, may raise it: they are put together, since each of them alone is a guess.
     pub(super) fn rebase(&mut self, reading: &Reading) {
         let samples = f64::from(reading.samples);
         let enough = BASE_SAMPLES * reading.scatter.min(1.0).powi(2);
+        let first = matches!(self.mode, Mode::Search { .. }) && self.limit <= FEW && !self.loaded(reading);
         match self.base {
-            Some(base) if self.base_samples < enough => {
+            Some(base) if first && self.base_samples < enough => {
                 let share = samples / (samples + self.base_samples);
                 self.base = Some(base + share * (reading.unit - base));
                 self.base_samples += samples;

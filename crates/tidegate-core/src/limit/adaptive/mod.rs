@@ -33,10 +33,10 @@ use crate::time::{Nanos, Span};
 use measure::BASE_SAMPLES;
 use serde::{Deserialize, Serialize};
 
-/// First limit of a server of which nothing is known. One call alone shows nothing of concurrency, more may be too many.
-const FIRST: u32 = 2;
+/// First limit of a server of which nothing is known: one call alone cannot be too many, and shows what it takes unhindered.
+const FIRST: u32 = 1;
 /// A remembered limit is begun with at a quarter of it, within these: it may be out of date.
-const REMEMBERED: (u32, u32) = (2, 16);
+const REMEMBERED: (u32, u32) = (1, 16);
 /// Scatter that is assumed until calls have shown theirs.
 const SCATTER: f64 = 0.5;
 
