@@ -2,9 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fuzz prove bench-gate wheel lock clean
-.PHONY: help setup build demo test lint fuzz bench-gate bench-library wheel lock clean
-.PHONY: help setup build demo test lint fuzz bench-gate bench-storm wheel lock clean
+.PHONY: help setup build demo test lint fuzz prove bench-gate bench-storm bench-library wheel lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -48,6 +46,7 @@ bench-gate: build ## Measure the gate beside haproxy, nginx and envoy (QUICK=1: 
 bench-library: build ## Measure what being admitted costs inside a server (QUICK=1: a short look; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benches.library $(if $(QUICK),--quick)
+
 bench-storm: build ## Play reconnect storms through the gate and its peers (QUICK=1: five minutes; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benches.storm $(if $(QUICK),--quick)
