@@ -3,7 +3,6 @@
 use crate::witness::{Broken, Known, Witness, broken};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::admission::*;
-use tidegate_core::limit::LimitMode;
 use tidegate_core::time::{Nanos, Span};
 use tidegate_sim::engine::World;
 use tidegate_sim::policy::{Gate, Told};
@@ -83,9 +82,6 @@ pub fn work_conserving(witness: &Witness, snapshot: &Snapshot, now: Nanos, machi
     broken("a free slot does not meet a held call", format!("{held} held, {server:?}, at {now:?}"))
 }
 
-/// Calls at a server after which it has been seen often enough for a base: before, one is put together.
-const FIRST: u64 = 3000;
-
 /// Limits are at least one and at most what the plan says; bases do not rise while calls are held.
 pub fn limits_and_bases(plan: &Plan, snapshot: &Snapshot, bases: &mut [Option<Span>]) -> Result<(), Broken> {
     for ((server, plan), base) in snapshot.servers.iter().zip(&plan.servers).zip(bases) {
@@ -94,8 +90,7 @@ pub fn limits_and_bases(plan: &Plan, snapshot: &Snapshot, bases: &mut [Option<Sp
         }
         let held: u32 = snapshot.held.iter().sum();
         let rose = server.why.base.zip(*base).is_some_and(|(now, before)| now.0 > before.0 + 1);
-        let first = server.admitted < FIRST || server.why.mode != LimitMode::Steady;
-        if rose && !first && held > 0 && server.in_flight >= server.limit {
+        if rose && held > 0 && server.in_flight >= server.limit {
             return broken(
                 "the base does not rise while the server is saturated",
                 format!("from {base:?}: {server:?}"),
