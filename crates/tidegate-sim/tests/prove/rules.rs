@@ -160,8 +160,9 @@ pub struct Served {
 /// What a class may be behind its guarantee, in thousandths of a unit: what it can save up, what it may have to pay back,
 /// and the call that it is given next.
 const BEHIND: u64 = 4_000 + 1_000 + 1_000;
-/// Calls that one bulk client may be ahead of another that waits as it does.
-const AHEAD: u32 = 8;
+/// Calls that one bulk client may be ahead of another that waits as it does: four, since one estimate of a call's work may
+/// be four times too much, for each of the four that may be under way.
+const AHEAD: u32 = 16;
 
 impl Served {
     /// A call is admitted while `waiting` (itself among them) could be.
