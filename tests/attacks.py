@@ -13,7 +13,7 @@ from typing import Any
 
 from gates import RunningGate
 
-__all__ = ["Client", "Origin", "Probe", "files_open", "settled", "steady"]
+__all__ = ["Client", "Origin", "Probe", "files_closed", "files_open", "settled", "steady"]
 
 
 @dataclass(eq=False)
@@ -217,3 +217,12 @@ async def settled(gate: RunningGate, *, within_s: float = 30) -> dict[str, Any]:
 def files_open(gate: RunningGate) -> int:
     """Count the files that the gate's process has open."""
     return len(list(Path(f"/proc/{gate.process.pid}/fd").iterdir()))
+
+
+async def files_closed(gate: RunningGate, most: int, *, within_s: float = 30) -> None:
+    """Wait until the gate has ``most`` files open at the most: what was closed a moment ago may still be there."""
+    for _ in range(int(within_s * 20)):
+        if files_open(gate) <= most:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"{files_open(gate)} files are open, {most} were")

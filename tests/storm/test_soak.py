@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attacks import Client, Origin, files_open, settled
+from attacks import Client, Origin, files_closed, files_open, settled
 from gates import RunningGate, gate_process, http_config
 
 pytestmark = [pytest.mark.storm, pytest.mark.timeout(120)]
@@ -94,6 +94,6 @@ def test_soak(tmp_path: Path) -> None:
                 state = await settled(gate)
                 assert came["mixed up"] == 0, came
                 assert came["200"] > CLIENTS, came
-                assert files_open(gate) - state["servers"][0]["open_conns"] <= files
+                await files_closed(gate, files + state["servers"][0]["open_conns"])
 
     asyncio.run(scene())

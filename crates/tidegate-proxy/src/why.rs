@@ -64,7 +64,6 @@ fn words(cause: LimitCause) -> &'static str {
         LimitCause::Overload => "the server refused, broke off, timed out or said that it is busy",
         LimitCause::Idle => "nobody needed more for a while",
         LimitCause::Restarted => "the server began anew",
-        LimitCause::Batch => "a batch is complete, and the next one may be larger",
     }
 }
 

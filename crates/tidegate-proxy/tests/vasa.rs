@@ -223,7 +223,7 @@ async fn hosts_are_told_to_ask_for_less_while_calls_are_held() {
     first.send(call("setContext", "")).await;
     opens(&mut server, &plain, CONTEXT).await;
     assert_eq!(first.answer().await.1, CONTEXT, "nobody waits: the provider's own word");
-    assert_eq!(gated.counter("sessions_opened"), 2);
+    gated.until("both sessions are counted", |g| g.counter("sessions_opened") == 2).await;
     gated.assert_conserved();
 }
 

@@ -18,7 +18,8 @@ impl Machine {
         self.counters.arrived += 1;
         let (class, bound, dead) = self.classify(now, &arrival);
         let place = self.place(now, &arrival, class, bound);
-        let patience = self.patience_of(arrival.kind);
+        let (patience, terms) = (self.patience_of(arrival.kind), self.terms());
+        self.servers.iter_mut().for_each(|server| server.guard(now, terms));
         let (index, id) = self.calls.insert(Call::new(now, &arrival, place, patience));
         if self.draining {
             self.turn_away(now, index, Reason::Draining, out);

@@ -19,7 +19,7 @@ use crate::reason::Reason;
 use crate::time::{Nanos, Span};
 
 /// A search is given this part of the clients' patience before its results are used to predict.
-const SEARCH: f64 = 0.3;
+const SEARCH: f64 = 0.2;
 
 impl Machine {
     /// The moment from which an answer would come too late.

@@ -210,6 +210,14 @@ impl Server {
         }
     }
 
+    /// Looks whether calls in flight are stuck; the limit may go down.
+    pub fn guard(&mut self, now: Nanos, terms: Terms) {
+        if let Some(finder) = &mut self.finder {
+            finder.guard(now, terms);
+            self.limit = finder.limit();
+        }
+    }
+
     /// What a later run may begin with.
     pub fn learned(&self) -> Option<LearnedServer> {
         let (limit, base) = self.finder.as_ref()?.remember()?;

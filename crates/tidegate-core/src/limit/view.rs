@@ -41,8 +41,6 @@ words! {
         Idle = "idle",
         /// The server began anew.
         Restarted = "restarted",
-        /// A batch is complete, and the next one may be larger.
-        Batch = "batch",
     }
 }
 

@@ -9,7 +9,7 @@ mod tls;
 pub use floor::{FloorAnswer, FloorSpec};
 pub use load::{LoadMode, LoadSpec};
 pub use provider::{OriginSpec, ProviderSpec};
-pub use storm::{RetrySpec, StormSpec};
+pub use storm::StormSpec;
 pub use tls::{ProviderTls, StormTls, Version, Versions};
 
 use crate::LabError;

@@ -5,8 +5,7 @@ use crate::LabError;
 use crate::protocol::ProtocolKind;
 use serde::Deserialize;
 use std::net::SocketAddr;
-use tidegate_sim::retry::Retry;
-use tidegate_sim::time::Span;
+use tidegate_sim::spec::RetrySpec;
 
 /// A storm of hosts.
 #[derive(Clone, Debug, Deserialize)]
@@ -80,59 +79,6 @@ impl StormSpec {
     }
 }
 
-/// A retry policy; see [`Retry`].
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum RetrySpec {
-    /// Between `min_s` and `max_s`.
-    Fixed {
-        /// The shortest wait.
-        min_s: f64,
-        /// The longest.
-        max_s: f64,
-    },
-    /// Always `s`.
-    Greedy {
-        /// The wait.
-        s: f64,
-    },
-    /// Exponential with full jitter.
-    Jittered {
-        /// Bound after the first failure.
-        base_s: f64,
-        /// Highest bound.
-        cap_s: f64,
-    },
-    /// As the server says (wall seconds), else as `fixed`.
-    RetryAfter {
-        /// The shortest wait of its own.
-        #[serde(default = "retry_min_s")]
-        min_s: f64,
-        /// The longest.
-        #[serde(default = "retry_max_s")]
-        max_s: f64,
-    },
-}
-
-impl Default for RetrySpec {
-    fn default() -> RetrySpec {
-        RetrySpec::Fixed { min_s: retry_min_s(), max_s: retry_max_s() }
-    }
-}
-
-impl RetrySpec {
-    /// The model's policy.
-    pub fn policy(self) -> Retry {
-        let s = Span::from_secs_f64;
-        match self {
-            RetrySpec::Fixed { min_s, max_s } => Retry::Fixed { min: s(min_s), max: s(max_s) },
-            RetrySpec::Greedy { s: wait } => Retry::Greedy { wait: s(wait) },
-            RetrySpec::Jittered { base_s, cap_s } => Retry::Jittered { base: s(base_s), cap: s(cap_s) },
-            RetrySpec::RetryAfter { min_s, max_s } => Retry::RetryAfter { min: s(min_s), max: s(max_s) },
-        }
-    }
-}
-
 fn spread_s() -> f64 {
     2.0
 }
@@ -143,12 +89,4 @@ fn timeout_s() -> f64 {
 
 fn window_s() -> f64 {
     96.0
-}
-
-fn retry_min_s() -> f64 {
-    10.0
-}
-
-fn retry_max_s() -> f64 {
-    12.0
 }

@@ -121,16 +121,18 @@ pub enum RetrySpec {
     },
     /// As Retry-After says, else as `fixed`.
     RetryAfter {
-        /// The shortest.
+        /// The shortest wait of its own.
+        #[serde(default = "ten")]
         min_s: f64,
         /// The longest.
+        #[serde(default = "twelve")]
         max_s: f64,
     },
 }
 
 impl Default for RetrySpec {
     fn default() -> RetrySpec {
-        RetrySpec::Fixed { min_s: 10.0, max_s: 12.0 }
+        RetrySpec::Fixed { min_s: ten(), max_s: twelve() }
     }
 }
 
@@ -192,4 +194,12 @@ fn poll_s() -> f64 {
 
 fn once() -> u32 {
     1
+}
+
+fn ten() -> f64 {
+    10.0
+}
+
+fn twelve() -> f64 {
+    12.0
 }

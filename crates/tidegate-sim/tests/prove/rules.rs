@@ -3,7 +3,6 @@
 use crate::witness::{Broken, Known, Witness, broken};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::admission::*;
-use tidegate_core::limit::LimitMode;
 use tidegate_core::time::{Nanos, Span};
 use tidegate_sim::engine::World;
 use tidegate_sim::policy::{Gate, Told};
@@ -83,9 +82,6 @@ pub fn work_conserving(witness: &Witness, snapshot: &Snapshot, now: Nanos, machi
     broken("a free slot does not meet a held call", format!("{held} held, {server:?}, at {now:?}"))
 }
 
-/// Calls at a server after which it has been seen often enough for a base: before, one is put together.
-const FIRST: u64 = 3000;
-
 /// Limits are at least one and at most what the plan says; bases do not rise while calls are held.
 pub fn limits_and_bases(plan: &Plan, snapshot: &Snapshot, bases: &mut [Option<Span>]) -> Result<(), Broken> {
     for ((server, plan), base) in snapshot.servers.iter().zip(&plan.servers).zip(bases) {
@@ -94,8 +90,7 @@ pub fn limits_and_bases(plan: &Plan, snapshot: &Snapshot, bases: &mut [Option<Sp
         }
         let held: u32 = snapshot.held.iter().sum();
         let rose = server.why.base.zip(*base).is_some_and(|(now, before)| now.0 > before.0 + 1);
-        let first = server.admitted < FIRST || server.why.mode != LimitMode::Steady;
-        if rose && !first && held > 0 && server.in_flight >= server.limit {
+        if rose && held > 0 && server.in_flight >= server.limit {
             return broken(
                 "the base does not rise while the server is saturated",
                 format!("from {base:?}: {server:?}"),
@@ -165,8 +160,9 @@ pub struct Served {
 /// What a class may be behind its guarantee, in thousandths of a unit: what it can save up, what it may have to pay back,
 /// and the call that it is given next.
 const BEHIND: u64 = 4_000 + 1_000 + 1_000;
-/// Calls that one bulk client may be ahead of another that waits as it does.
-const AHEAD: u32 = 8;
+/// Calls that one bulk client may be ahead of another that waits as it does: four, since one estimate of a call's work may
+/// be four times too much, for each of the four that may be under way.
+const AHEAD: u32 = 16;
 
 impl Served {
     /// A call is admitted while `waiting` (itself among them) could be.

@@ -123,11 +123,11 @@ impl Storm {
 
 fn server(dice: &mut Dice, index: u64, timeout_s: f64) -> ServerSpec {
     let kind = [LawKind::Usl, LawKind::Cliff, LawKind::Convoy][dice.whole(0, 2) as usize];
-    let knee = (dice.scale(1.0, 40.0) as u32).max(least_knee(kind));
+    let knee = (dice.scale(1.0, 40.0) as u32).max(1);
     // With everything that may make it slower (cold, changed, at its knee) a unit takes less than a quarter of the patience.
     let unit_s = dice.scale(0.002, timeout_s / 80.0);
     let law = LawSpec { kind, knee: Some(knee), sigma: None, kappa: None, unit_s };
-    let changes = (0..dice.times(0.4, 3)).map(|_| change(dice, kind, knee, unit_s)).collect();
+    let changes = (0..dice.times(0.4, 3)).map(|_| change(dice, knee, unit_s)).collect();
     ServerSpec {
         name: format!("server-{index}"),
         law,
@@ -144,20 +144,11 @@ fn server(dice: &mut Dice, index: u64, timeout_s: f64) -> ServerSpec {
     }
 }
 
-/// A cliff or a convoy right after the first call: with two in flight such a server does a twentieth of what it could, with
-/// ten as well, so nothing that can be measured leads back to one. The search begins with two; it is not meant for it.
-fn least_knee(kind: LawKind) -> u32 {
-    if kind == LawKind::Usl { 1 } else { 2 }
-}
-
-fn change(dice: &mut Dice, kind: LawKind, knee: u32, unit_s: f64) -> ChangeSpec {
+fn change(dice: &mut Dice, knee: u32, unit_s: f64) -> ChangeSpec {
     let at_s = dice.between(1.0, 90.0);
     let nothing = ChangeSpec { at_s, knee: None, unit_s: None, restart_for_s: None };
     match dice.whole(0, 2) {
-        0 => ChangeSpec {
-            knee: Some(((f64::from(knee) * dice.scale(0.3, 2.0)) as u32).max(least_knee(kind))),
-            ..nothing
-        },
+        0 => ChangeSpec { knee: Some(((f64::from(knee) * dice.scale(0.3, 2.0)) as u32).max(1)), ..nothing },
         1 => ChangeSpec { unit_s: Some(unit_s * dice.scale(0.3, 3.0)), ..nothing },
         _ => ChangeSpec { restart_for_s: Some(dice.scale(0.2, 20.0)), ..nothing },
     }

@@ -7,6 +7,8 @@ use crate::time::Nanos;
 
 /// A call that is overdue so many times over makes no progress at all.
 const STARVED: f64 = 2.0;
+/// A server that takes so many times as long as an unloaded one is not loaded, it has collapsed.
+const COLLAPSED: f64 = 8.0;
 /// Windows without need after which a limit is forgotten.
 const IDLE_WINDOWS: f64 = 60.0;
 /// A base is left behind by so much per window in which the server was half idle; any window may lower it.
@@ -20,6 +22,9 @@ impl Adaptive {
             return;
         }
         self.outcomes = 0;
+        if self.step_back(now, LimitCause::Overload) {
+            return;
+        }
         self.mode = Mode::Steady { left: PROBE_AFTER };
         self.proven = None;
         self.lower(now, 0.7, LimitCause::Overload, terms);
@@ -34,7 +39,9 @@ impl Adaptive {
     /// Calls in flight that are overdue, so many times over.
     pub(super) fn overdue(&self, now: Nanos, terms: Terms, times: f64) -> u32 {
         let slack = terms.window.mul_f64(0.02);
-        self.unit.map_or(0, |unit| self.in_flight.overdue(now, unit, self.scatter, slack, times))
+        // In a collapse the calls that do end say that a unit takes for ever, and then nothing would be overdue.
+        let unit = self.unit.map(|unit| self.base.map_or(unit, |base| unit.min(COLLAPSED * base)));
+        unit.map_or(0, |unit| self.in_flight.overdue(now, unit, self.scatter, slack, times))
     }
 
     /// A quarter of what is in flight is overdue, and at least two calls (four where calls scatter; all of them if there are fewer).
@@ -46,22 +53,24 @@ impl Adaptive {
 
     /// Takes the last step up back or, if there was none, goes down and searches anew.
     pub(super) fn back(&mut self, now: Nanos, terms: Terms) {
+        if !self.step_back(now, LimitCause::Stalled) {
+            let limit = (f64::from(self.limit) * 0.7) as u32;
+            self.search_from(now, limit.max(1), LimitCause::Stalled);
+        }
+        self.grace = self.grace.max(now + terms.window.mul_f64(0.5));
+    }
+
+    /// Takes the last step up back; false when there was none.
+    fn step_back(&mut self, now: Nanos, cause: LimitCause) -> bool {
         let from = match self.mode {
             Mode::Probe { from } => Some(from),
             Mode::Search { .. } => self.proven,
             Mode::Steady { .. } => None,
         };
-        match from.filter(|level| level.limit < self.limit) {
-            Some(level) => {
-                self.bad = Some(self.limit);
-                self.fail(now, level, 1.0, LimitCause::Stalled);
-            }
-            None => {
-                let limit = (f64::from(self.limit) * 0.7) as u32;
-                self.search_from(now, limit.max(1), LimitCause::Stalled);
-            }
-        }
-        self.grace = self.grace.max(now + terms.window.mul_f64(0.5));
+        let Some(level) = from.filter(|level| level.limit < self.limit) else { return false };
+        self.bad = Some(self.limit);
+        self.fail(now, level, 1.0, cause);
+        true
     }
 
     /// How many calls make no progress at all, if that is more than one.

@@ -9,8 +9,8 @@ use crate::time::Nanos;
 pub(super) const LOADED: f64 = 1.6;
 /// Less than this of its own earlier rate, at the same limit and beyond error: the server has changed.
 pub(super) const FELL: f64 = 0.2;
-/// Samples after which a base is sure enough that only a lower one changes it.
-pub(super) const BASE_SAMPLES: f64 = 100.0;
+/// Samples, of calls as scattered as exponential ones, after which a base is known.
+const BASE_SAMPLES: f64 = 100.0;
 /// Calls in flight that are hardly any.
 const FEW: u32 = 4;
 /// From window to window a round gets shorter by no more than this: a burst of polls says nothing of the other calls.
@@ -60,21 +60,22 @@ impl Adaptive {
         steady && (proven.rate / level.rate).ln() > FELL.max(errors * proven.error.hypot(level.error))
     }
 
-    /// Any window may lower the base if it is clear. Only the first few of a search, with hardly anything in flight and
-    /// nothing that speaks of load, may raise it: they are put together, since each of them alone is a guess.
+    /// A base is put together from the first windows of all, with hardly anything in flight, since each of them alone is a
+    /// guess; then it is known. From there on a window may lower it, if it is clear, but none may raise it: see
+    /// [`Adaptive::forget_when_idle`] for the only way up.
     pub(super) fn rebase(&mut self, reading: &Reading) {
         let samples = f64::from(reading.samples);
-        let enough = BASE_SAMPLES * reading.scatter.min(1.0).powi(2);
-        let first = matches!(self.mode, Mode::Search { .. }) && self.limit <= FEW && !self.loaded(reading);
+        let known =
+            self.base_known || self.limit > FEW || self.base_samples >= BASE_SAMPLES * reading.scatter.min(1.0).powi(2);
         match self.base {
-            Some(base) if first && self.base_samples < enough => {
-                let share = samples / (samples + self.base_samples);
-                self.base = Some(base + share * (reading.unit - base));
-                self.base_samples += samples;
+            Some(base) if !known && !self.loaded(reading) => {
+                self.base = Some(base + samples / (samples + self.base_samples) * (reading.unit - base));
             }
             Some(base) if reading.unit * (1.0 + 3.0 * reading.error) < base => self.base = Some(reading.unit),
             Some(_) => {}
-            None => (self.base, self.base_samples) = (Some(reading.unit), samples),
+            None => self.base = Some(reading.unit),
         }
+        self.base_samples += samples;
+        self.base_known = known;
     }
 }

@@ -30,7 +30,6 @@ use crate::limit::overdue::InFlight;
 use crate::limit::view::{LimitCause, LimitMode, LimitView};
 use crate::limit::window::Window;
 use crate::time::{Nanos, Span};
-use measure::BASE_SAMPLES;
 use serde::{Deserialize, Serialize};
 
 /// First limit of a server of which nothing is known: one call alone cannot be too many, and shows what it takes unhindered.
@@ -90,8 +89,9 @@ pub struct Adaptive {
     round: f64,
     /// How far calls of equal work are apart (coefficient of variation).
     scatter: f64,
-    /// Samples behind the base.
+    /// Samples behind the base, and whether they are enough.
     base_samples: f64,
+    base_known: bool,
     /// Somebody waits, and no slot is free.
     full: bool,
     /// The last ten outcomes, one bit each: overload.
@@ -126,7 +126,8 @@ impl Adaptive {
             unit: None,
             round: 0.0,
             scatter: SCATTER,
-            base_samples: if remembered.is_some() { BASE_SAMPLES } else { 0.0 },
+            base_samples: 0.0,
+            base_known: remembered.is_some(),
             full: false,
             outcomes: 0,
             grace: now,
@@ -163,7 +164,7 @@ impl Adaptive {
 
     /// The best limit that was ever proven, and the base: what a later run may begin with.
     pub fn remember(&self) -> Option<(u32, f64)> {
-        Some((self.best?, self.base?))
+        Some((self.best?, self.base.filter(|_| self.base_known)?))
     }
 
     /// A new bound.
@@ -222,23 +223,35 @@ impl Adaptive {
         self.full = full;
     }
 
-    /// Looks at how things are, and changes the limit if it must.
+    /// Looks at how things are, and changes the limit if it must. For when a call has ended.
     pub fn judge(&mut self, now: Nanos, terms: Terms) {
         self.forget_when_idle(now, terms);
-        if now >= self.grace && now >= self.looked + Span::from_secs_f64(self.round / 4.0) {
-            self.looked = now;
-            if self.stalled(now, terms) {
-                return self.back(now, terms);
-            }
-            if let Some(starved) = self.starved(now, terms) {
-                return self.feed(now, starved, terms);
-            }
+        if self.guard(now, terms) {
+            return;
         }
         if self.full
             && let Some(reading) = self.ripe(now, terms)
         {
             self.decide(now, &reading, terms);
         }
+    }
+
+    /// Looks whether calls in flight are stuck; true when the limit went down. For when anything happens: where nothing
+    /// ends, calls end too late to tell.
+    pub fn guard(&mut self, now: Nanos, terms: Terms) -> bool {
+        let next = self.looked + Span::from_secs_f64(self.round / 4.0).min(terms.window);
+        if self.limit < 2 || now < self.grace || now < next {
+            return false;
+        }
+        self.looked = now;
+        if self.stalled(now, terms) {
+            self.back(now, terms);
+        } else if let Some(starved) = self.starved(now, terms) {
+            self.feed(now, starved, terms);
+        } else {
+            return false;
+        }
+        true
     }
 
     /// As data.
@@ -257,7 +270,7 @@ impl Adaptive {
             cause: self.cause,
             since: now.since(self.changed),
             best: self.best,
-            base: self.base.map(Span::from_secs_f64),
+            base: self.base.filter(|_| self.base_known).map(Span::from_secs_f64),
             unit: self.unit.map(Span::from_secs_f64),
             rate_milli: self.proven.map(|level| (level.rate * 1000.0) as u64),
             next,
