@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,11 +20,11 @@ from benches import peers, storm_page, storm_predict
 from benches.peers.storm import PEERS
 from benches.process import BenchError
 from benches.record import Record, Row, digest
-from benches.storm_calm import Calm, added
+from benches.storm_calm import Added, Calm, added
 from benches.storm_grid import best_knobs
 from benches.storm_scenarios import BY_NAME, SCENARIOS
 from benches.storm_world import CENSORED_FLOORS, Outcome, Terms, play
-from benches.trust import refuse_debug_build, tell, tried, wait_for_quiet
+from benches.trust import QUIET, pressure, refuse_debug_build, tell, tried, wait_for_quiet
 from tidegate.errors import LabError
 
 RESULTS = Path(__file__).parent / "results"
@@ -72,9 +72,8 @@ class Bench:
     def measure(self, test: str, peer: str, run: int) -> list[Row]:
         """Measure one cell: one scenario through one peer, once. The run is the seed."""
         if test == CALM:
-            if self.settings.runs > 1:
-                wait_for_quiet()  # this is about milliseconds; a storm takes little CPU, and its lab watches itself
-            seen = added(peer, run, self.terms, self.settings.calm)
+            # This is about milliseconds; a storm takes little CPU, and its lab watches itself.
+            seen = self._quietly(partial(added, peer, run, self.terms, self.settings.calm))
             away = Row(test, peer, "turned_away", seen.turned_away, "share", run)
             return [Row(test, peer, "p99_added_ms", seen.p99_ms, "ms", run), away]
         scenario = BY_NAME[test]
@@ -92,6 +91,15 @@ class Bench:
             error = storm_predict.error(predicted, outcome)
             rows.append(Row(test, peer, "prediction_error", error, "share", run))
         return rows
+
+    def _quietly(self, measure: Callable[[], Added]) -> Added:
+        if self.settings.runs == 1:
+            return measure()
+        wait_for_quiet()
+        seen = measure()
+        if (after := pressure()) > QUIET:
+            raise BenchError(f"somebody else was at work on this machine (CPU pressure {after:.0f} %)")
+        return seen
 
     def forget_curves(self, record: Record) -> None:
         """Keep the curves of the runs that the results have."""
