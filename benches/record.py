@@ -70,7 +70,7 @@ class Record:
     Parameters
     ----------
     any_commit
-        Which rows stay when nothing but the commit has changed.
+        Which rows stay when nothing but the commit has changed; `kept_from` then names the commit of the oldest.
     """
 
     def __init__(
@@ -96,6 +96,9 @@ class Record:
             if all(old.get(key) == value for key, value in self._head.items() if key != "commit"):
                 same = old["commit"] == self._head["commit"]
                 self.rows = [row for row in (Row(**row) for row in old["results"]) if same or any_commit(row)]
+                kept = old.get("kept_from") or (None if same else old["commit"])
+                if kept and self.rows:
+                    self._head["kept_from"] = kept
 
     def has(self, test: str, peer: str, run: int) -> bool:
         """Whether this cell was measured already."""

@@ -114,10 +114,12 @@ def tables(record: dict[str, Any]) -> str:
     versions = ", ".join(f"{name} {version.split()[0]}" for name, version in record["versions"].items())
     cores = f"{machine['cores']} cores of {machine['cpu']}, kernel {machine['kernel']}, {machine['system']}"
     by_class = "logins after all else" if best["by_class"] else "one class"
-    settings = record["settings"]
+    settings, commit = record["settings"], record["commit"][:10]
+    if kept := record.get("kept_from"):
+        commit += f" (peers: {kept[:10]})"
     terms = (
         f'Medians of {counted} at {settings["speed"]:g} times the speed of the clock, ended as "never" at '
-        f"{settings['censored_floors']:g} floors; {versions}; commit {record['commit'][:10]}; {cores}. "
+        f"{settings['censored_floors']:g} floors; {versions}; commit {commit}; {cores}. "
         f"haproxy-best: maxconn {best['maxconn']}, timeout queue {best['queue_s']:g} s, {by_class}."
     )
     title = "Time until the last host is connected, as a multiple of the least possible time:"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +164,7 @@ def test_only_the_gate_is_measured_anew_with_another_commit(tmp_path: Path, monk
         record = Record(path, {}, {}, fresh=False, any_commit=lambda row: row.peer != "tidegate")
         assert [row.peer for row in record.rows] == kept
         record.add([Row("s1", peer, TIME, 1.0, "x", 1) for peer in ("haproxy-best", "tidegate") if peer not in kept])
+    assert json.loads(path.read_text())["kept_from"] == "c1"
 
 
 def test_scenarios_have_names_of_their_own() -> None:
