@@ -44,7 +44,8 @@ impl Adaptive {
         unit.map_or(0, |unit| self.in_flight.overdue(now, unit, self.scatter, slack, times))
     }
 
-    /// A quarter of what is in flight is overdue, and at least two calls (four where calls scatter; all of them if there are fewer).
+    /// A quarter of what is in flight is overdue, and at least two calls: four where calls scatter, or all of them if there
+    /// are fewer.
     pub(super) fn stalled(&self, now: Nanos, terms: Terms) -> bool {
         let overdue = self.overdue(now, terms, 1.0);
         let least = (2 + (2.0 * self.scatter.min(1.0)) as u32).min(self.in_flight.len().max(2));

@@ -162,7 +162,7 @@ impl Adaptive {
         Some(self.unit? / self.base.filter(|base| *base > 0.0)?)
     }
 
-    /// The best limit that was ever proven, and the base: what a later run may begin with.
+    /// The limit that was proven last, and the base: what a later run may begin with.
     pub fn remember(&self) -> Option<(u32, f64)> {
         Some((self.best?, self.base.filter(|_| self.base_known)?))
     }
