@@ -177,7 +177,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Run from the command line: 0 fine, 3 stopped because it cannot run here or its figures could not be trusted."""
+    """Run from the command line: 0 fine, 3 it cannot run here or its figures could not be trusted, 130 interrupted."""
     parser = argparse.ArgumentParser(prog="python -m benches.storm", description="Play storms through gate and peers.")
     parser.add_argument("--quick", action="store_true", help="each once, with 100 hosts, into storm-quick.json")
     parser.add_argument("--fresh", action="store_true", help="begin anew instead of going on where it stopped")
@@ -187,6 +187,9 @@ def main() -> int:
     except (BenchError, LabError) as error:
         print(f"bench-storm: {error}", file=sys.stderr)
         return 3
+    except KeyboardInterrupt:
+        print("bench-storm: interrupted; called again it goes on where it stopped", file=sys.stderr)
+        return 130
     return 0
 
 
