@@ -85,20 +85,20 @@ pub(super) fn first_part<'a>(body: &'a [u8], boundary: &[u8]) -> Part<'a> {
     };
     let Some(start) = start else { return Part::NeedMore };
     let after = &body[start + delimiter.len()..];
-    let Some(line_end) = find(after, b"\r\n") else {
-        return if after.len() > PART_HEAD_MAX {
-            Part::Bad("a boundary line that does not end")
-        } else {
-            Part::NeedMore
-        };
-    };
-    if after[..line_end].iter().any(|b| !matches!(b, b' ' | b'\t')) {
+    let line_end = find(after, b"\r\n");
+    // What is wrong is told as soon as it is there, so that the same message is refused alike however it comes in.
+    let line = line_end.map_or(after.strip_suffix(b"\r").unwrap_or(after), |end| &after[..end]);
+    if line.iter().take(PART_HEAD_MAX).any(|b| !matches!(b, b' ' | b'\t')) {
         return Part::Bad("a first boundary line with something behind it");
     }
+    if line.len() > PART_HEAD_MAX {
+        return Part::Bad("a boundary line that does not end");
+    }
+    let Some(line_end) = line_end else { return Part::NeedMore };
     // The blank line that ends the headers may follow at once: keep the CRLF of the boundary line in the search.
     let head = &after[line_end..];
     let Some(head_end) = find(head, b"\r\n\r\n") else {
-        return if head.len() > PART_HEAD_MAX {
+        return if head.len() > PART_HEAD_MAX + 3 {
             Part::Bad("a first part with endless headers")
         } else {
             Part::NeedMore

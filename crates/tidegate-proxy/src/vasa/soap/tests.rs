@@ -221,3 +221,24 @@ proptest! {
         let _ = read_prefix(Some(content_type.as_bytes()), &body, last);
     }
 }
+
+#[test]
+fn a_first_part_is_refused_alike_however_much_of_it_is_there() {
+    let (long, head) = (" ".repeat(3000), format!("X: {}", "y".repeat(2040)));
+    let bodies = [
+        format!("--b x{long}\r\n\r\n"),
+        format!("--b{long}x\r\n\r\n"),
+        format!("--b \r x\r\n{long}"),
+        format!("--b\r\n{head}\r\n\r\n{SET_CONTEXT}\r\n--b--"),
+        format!("--b\r\n{head}yy\r\n\r\n{SET_CONTEXT}\r\n--b--"),
+    ];
+    for body in bodies {
+        let read =
+            |end: usize, whole| read_prefix(Some(b"multipart/related; boundary=b"), &body.as_bytes()[..end], whole);
+        let all = read(body.len(), true);
+        for end in 0..body.len() {
+            let early = read(end, false);
+            assert!(early == Prefix::NeedMore || early == all, "{end} of {} bytes: {early:?}, {all:?}", body.len());
+        }
+    }
+}
