@@ -188,7 +188,8 @@ def test_the_admin_socket_survives_a_lack_of_descriptors(tmp_path: Path) -> None
                 with socket.socket(socket.AF_UNIX) as refused:
                     refused.connect(str(gate.admin.path))
                     refused.settimeout(0.3)
-                    with pytest.raises(TimeoutError):
+                    # Nobody takes it, or, if a file was closed just then, it is closed at once.
+                    with pytest.raises((TimeoutError, ConnectionResetError)):
                         refused.recv(1)
                 resource.prlimit(gate.process.pid, resource.RLIMIT_NOFILE, before)
                 assert (await settled(gate))["counters"]["arrived"] == 0
