@@ -86,8 +86,7 @@ impl Machine {
             Class::Renewal => arrival.token_expiry.unwrap_or(now).0 / 1_000_000,
             _ => 0,
         };
-        let configured = arrival.cost_milli.clamp(1, 1_000_000);
-        let work = ((self.costs.expected(arrival.operation, configured) * 1000.0).round() as u64).max(1);
+        let work = ((self.costs.expected(arrival.operation, arrival.configured()) * 1000.0).round() as u64).max(1);
         Place { class, bound, client: arrival.client, key, order: self.arrivals, work }
     }
 

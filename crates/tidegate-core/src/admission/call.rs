@@ -69,7 +69,7 @@ impl Call {
             place,
             kind: arrival.kind,
             operation: arrival.operation,
-            configured: arrival.cost_milli.clamp(1, 1_000_000),
+            configured: arrival.configured(),
             session: arrival.session,
             arrived: now,
             deadline: arrival.deadline.unwrap_or(Nanos::NEVER).min(now + patience.0),

@@ -121,6 +121,13 @@ pub struct Arrival {
     pub reserved: bool,
 }
 
+impl Arrival {
+    /// The configured cost, within its bounds.
+    pub(super) fn configured(&self) -> u32 {
+        self.cost_milli.clamp(1, 1_000_000)
+    }
+}
+
 /// How the server was done with a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {

@@ -5,6 +5,8 @@ use super::{Adaptive, FIRST, Mode, Terms};
 use crate::limit::view::LimitCause;
 use crate::time::Nanos;
 
+/// A server that is in trouble, or has changed, is given this part of what it was given.
+pub(super) const LOWER: f64 = 0.7;
 /// A call that is overdue so many times over makes no progress at all.
 const STARVED: f64 = 2.0;
 /// A server that takes so many times as long as an unloaded one is not loaded, it has collapsed.
@@ -22,17 +24,26 @@ impl Adaptive {
             return;
         }
         self.outcomes = 0;
-        if self.step_back(now, LimitCause::Overload) {
-            return;
+        if !self.step_back(now, LimitCause::Overload) {
+            self.lower(now, self.scaled(LOWER).min(self.limit.saturating_sub(1)), LimitCause::Overload, terms);
         }
-        self.mode = Mode::Steady { left: PROBE_AFTER };
-        self.proven = None;
-        self.lower(now, 0.7, LimitCause::Overload, terms);
     }
 
-    pub(super) fn lower(&mut self, now: Nanos, factor: f64, cause: LimitCause, terms: Terms) {
-        let limit = (f64::from(self.limit) * factor) as u32;
-        self.set(now, limit.min(self.limit.saturating_sub(1)), cause);
+    /// Stays at a lower limit, of which nothing is proven.
+    pub(super) fn lower(&mut self, now: Nanos, limit: u32, cause: LimitCause, terms: Terms) {
+        self.mode = Mode::Steady { left: PROBE_AFTER };
+        self.proven = None;
+        self.set(now, limit, cause);
+        self.rest(now, terms);
+    }
+
+    /// The limit times a factor.
+    pub(super) fn scaled(&self, factor: f64) -> u32 {
+        (f64::from(self.limit) * factor) as u32
+    }
+
+    /// After a step down the next one waits for half a window at least, however short a round is.
+    fn rest(&mut self, now: Nanos, terms: Terms) {
         self.grace = self.grace.max(now + terms.window.mul_f64(0.5));
     }
 
@@ -55,10 +66,9 @@ impl Adaptive {
     /// Takes the last step up back or, if there was none, goes down and searches anew.
     pub(super) fn back(&mut self, now: Nanos, terms: Terms) {
         if !self.step_back(now, LimitCause::Stalled) {
-            let limit = (f64::from(self.limit) * 0.7) as u32;
-            self.search_from(now, limit.max(1), LimitCause::Stalled);
+            self.search_from(now, self.scaled(LOWER), LimitCause::Stalled);
         }
-        self.grace = self.grace.max(now + terms.window.mul_f64(0.5));
+        self.rest(now, terms);
     }
 
     /// Takes the last step up back; false when there was none.
@@ -83,10 +93,7 @@ impl Adaptive {
     pub(super) fn feed(&mut self, now: Nanos, starved: u32, terms: Terms) {
         self.bad = Some(self.limit);
         self.loss = Some((now, f64::from(starved) / f64::from(self.limit)));
-        self.mode = Mode::Steady { left: PROBE_AFTER };
-        self.proven = None;
-        self.set(now, self.limit - starved, LimitCause::Stalled);
-        self.grace = self.grace.max(now + terms.window.mul_f64(0.5));
+        self.lower(now, self.limit - starved, LimitCause::Stalled, terms);
     }
 
     pub(super) fn forget_when_idle(&mut self, now: Nanos, terms: Terms) {

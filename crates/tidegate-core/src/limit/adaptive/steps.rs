@@ -1,5 +1,6 @@
 //! The steps: up while they pay, back when they do not, one to try now and then.
 
+use super::guard::LOWER;
 use super::measure::FORGET;
 use super::{Adaptive, Mode, Terms};
 use crate::limit::level::{Level, Verdict, compare};
@@ -22,9 +23,7 @@ impl Adaptive {
         let level = self.level(now, reading, terms);
         let loaded = self.loaded(reading);
         if loaded && self.limit > 1 && reading.round > PATIENCE * terms.patience.as_secs_f64() {
-            self.mode = Mode::Steady { left: PROBE_AFTER };
-            self.proven = None;
-            return self.lower(now, 0.9, LimitCause::Slow, terms);
+            return self.lower(now, self.scaled(0.9).min(self.limit - 1), LimitCause::Slow, terms);
         }
         match self.mode {
             Mode::Search { doubt } => self.searched(now, level, loaded, doubt),
@@ -91,8 +90,7 @@ impl Adaptive {
     pub(super) fn stayed(&mut self, now: Nanos, level: Level, left: u32, terms: Terms) {
         let proven = self.proven.filter(|proven| proven.limit == level.limit).unwrap_or(level);
         if self.fell(level, 3.0) {
-            let limit = (f64::from(self.limit) * 0.7) as u32;
-            return self.search_from(now, limit.max(1), LimitCause::Fell);
+            return self.search_from(now, self.scaled(LOWER), LimitCause::Fell);
         }
         let proven = proven.and(level);
         self.proven = Some(proven);
