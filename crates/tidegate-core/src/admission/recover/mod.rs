@@ -44,7 +44,7 @@ pub(super) struct Recovery {
     heard: Nanos,
     /// Calls in flight that open a session.
     opening: u32,
-    /// Number of the last batch, over all recoveries.
+    /// Number of the last batch of the recoveries before this one.
     batches: u32,
     /// Seconds per unit of work in the best batch so far.
     base: Option<f64>,
@@ -78,7 +78,16 @@ impl Recovery {
     /// It has begun anew.
     pub fn begin(&mut self, now: Nanos) {
         (self.failures, self.refused, self.heard) = (0, 0, now);
-        self.stage = Stage::Cold(now);
+        self.turn(Stage::Cold(now));
+    }
+
+    /// The next stage. Batches of the next recovery count on from this one's: a call that was let in with one of these and
+    /// ends later must not be taken for one of those.
+    fn turn(&mut self, stage: Stage) {
+        if let Stage::Batches(batches) = &self.stage {
+            self.batches = batches.number();
+        }
+        self.stage = stage;
     }
 
     /// Whether something is wrong with it, with so much in flight.
@@ -160,10 +169,8 @@ impl Recovery {
     /// Looks whether the batch is in, has failed, or was the last one.
     fn judge(&mut self, now: Nanos, waiting: bool, least: u32, terms: Terms) {
         let Stage::Batches(batches) = &mut self.stage else { return };
-        let over = batches.judge(now, waiting, least, terms, &mut self.base);
-        self.batches = batches.number();
-        if over {
-            self.stage = Stage::Open;
+        if batches.judge(now, waiting, least, terms, &mut self.base) {
+            self.turn(Stage::Open);
         }
     }
 
