@@ -1,0 +1,52 @@
+//! Where text comes from: files, folders, archives in archives, stdin. Members are told in a fixed order.
+
+/// One thing to read: a file, or a member of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its number, from 0, in the order in which the inputs and the archives name them.
+    pub index: usize,
+    /// For people: `bundle.tgz!esx-a/var/run/log/hostd.0.gz`. Not cleaned of control characters.
+    pub path: String,
+    /// Seconds since 1970 at which it was written last, where that is known.
+    pub modified: Option<i64>,
+}
+
+/// How a member ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All of it was read.
+    Whole,
+    /// It stops in the middle (a truncated gzip, a missing end): what came before was read.
+    Truncated(String),
+    /// It cannot be read on: what came before was read.
+    Broken(String),
+    /// A budget was used up: what came before was read.
+    Budget(String),
+}
+
+/// Something about the inputs that the reader must know, beside how members end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The path of what it is about, as in [`Member::path`].
+    pub path: String,
+    /// A word for programs: `missing-fragment`, `escape`, `link`, `device`, `too-deep`, `budget`, `broken`, `unreadable`, ….
+    pub what: &'static str,
+    /// One sentence for people.
+    pub detail: String,
+}
+
+/// Reads the text of one member, block by block.
+pub trait Reader: Send {
+    /// The next bytes; a block may have any length, a mapped file comes as one.
+    fn data(&mut self, block: &[u8]);
+    /// There is no more.
+    fn end(self: Box<Self>, ended: Ended);
+}
+
+/// Opens a reader for every member. Members may be read by several threads at a time; each by one only.
+pub trait Desk: Sync {
+    /// A member is about to be read. `None`: it is not wanted.
+    fn open(&self, member: Member) -> Option<Box<dyn Reader>>;
+    /// Something is wrong.
+    fn trouble(&self, trouble: Trouble);
+}
