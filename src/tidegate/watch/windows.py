@@ -10,7 +10,7 @@ than 10 in 5 minutes" (KB 440879) is met by 11 events in 299.999 s and not by 11
   long.
 
 Where the condition holds again within ``over`` of when it held last, that is one *episode*, not two. The answer depends
-on the times alone, never on the order of arrival: events are sorted first, and those of one moment stand in the order of
+on the times alone, never on the order of arrival: events are sorted, those of one moment in the order of
 ``of``. Events without a time belong to no window.
 """
 
