@@ -24,6 +24,7 @@ THROUGH = {
     "tidegate.cli.sim_replay": "storm/test_record.py",
     "tidegate.cli.sim_run": "cli/test_sim.py",
     "tidegate.cli.status_text": "cli/test_gate_talk.py",
+    "tidegate.compiled": "unit/test_gate_limiter.py",
     "tidegate.config.check": "cli/test_gate_check.py",
     "tidegate.config.fields": "unit/test_config_load.py",
     "tidegate.config.model": "unit/test_config_load.py",

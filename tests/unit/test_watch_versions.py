@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -41,7 +39,7 @@ def test_forms_that_mean_the_same(text: str, same: str) -> None:
 def test_order() -> None:
     texts = ["7.0", "7.0b", "7.0U1", "7.0.3", "7.0U3l", "7.0U3m", "8.0", "8.0b", "8.0u3h", "9.0.1.0", "10.0"]
     versions = [Version.parse(text) for text in texts]
-    assert sorted(random.Random(1).sample(versions, len(versions))) == versions
+    assert sorted(versions[3:] + versions[:3]) == versions
 
 
 def test_build_is_kept() -> None:

@@ -9,8 +9,9 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
+from tidegate.compiled import load_core
 from tidegate.errors import TurnedAway, UsageError
-from tidegate.gate.core import load_core, translated
+from tidegate.gate.core import translated
 
 if TYPE_CHECKING:
     from tidegate import _core

@@ -10,10 +10,10 @@ from typing import Any, Literal, Self, get_args
 
 from pydantic import ValidationError
 
+from tidegate.compiled import load_core
 from tidegate.config.model import Admission, Role, Server
 from tidegate.config.plan import admission_plan
 from tidegate.errors import UsageError
-from tidegate.gate.core import load_core
 from tidegate.gate.driver import Driver, Facts, Held
 from tidegate.units import Duration
 

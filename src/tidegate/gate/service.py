@@ -12,10 +12,11 @@ import json
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from tidegate.compiled import load_core
 from tidegate.config.model import Config
 from tidegate.config.plan import compile_plan
 from tidegate.gate import vasa
-from tidegate.gate.core import load_core, translated
+from tidegate.gate.core import translated
 from tidegate.units import Duration
 
 if TYPE_CHECKING:

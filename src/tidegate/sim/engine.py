@@ -1,14 +1,14 @@
-"""Plays a spec, and replays a trace: the one place of this package that knows the compiled module."""
+"""Plays a spec, and replays a trace: the one place of this package that calls the compiled module."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-from tidegate.errors import GateError, UsageError
+from tidegate.compiled import load_core
+from tidegate.errors import UsageError
 
 __all__ = ["Json", "play", "replay"]
 
@@ -28,7 +28,7 @@ def play(spec: bytes, policy: Json, progress: Callable[[float], None]) -> Json:
     GateError
         When the compiled part is missing.
     """
-    _core = _compiled()
+    _core = load_core()
     try:
         result: Json = json.loads(_core.simulate(spec, json.dumps(policy).encode(), progress))
     except _core.SpecError as error:
@@ -47,19 +47,10 @@ def replay(trace: Path) -> Json:
     GateError
         When the compiled part is missing.
     """
-    _core = _compiled()
+    _core = load_core()
     try:
         report: Json = json.loads(_core.replay(trace))
     except _core.TraceError as error:
         message, hint = error.args
         raise UsageError(f"{trace}: {message}", hint=hint, slug="trace") from None
     return report
-
-
-def _compiled() -> ModuleType:
-    try:
-        from tidegate import _core
-    except ImportError as error:
-        hint = "build it with `make build`, or install a wheel for this platform"
-        raise GateError(f"the compiled part of tidegate is missing: {error}", hint=hint, slug="no-core") from None
-    return _core
