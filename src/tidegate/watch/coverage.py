@@ -1,0 +1,83 @@
+"""What was read, over which time, and what was not: without it "no hit" means nothing.
+
+Complete is a reading without gaps: every member to its end, no budget used up, no fragment or rotation missing. Only
+then may a report say *clear*; with a gap and no hit it is *unknown*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+from typing import Any
+
+from tidegate.watch.places import missing_rotations
+
+__all__ = ["coverage", "iso"]
+
+_MEMBERS_SHOWN = 500
+
+
+def iso(time: int | None) -> str | None:
+    """Return a time in nanoseconds since 1970 as ISO 8601 in UTC, to the millisecond; None stays None."""
+    if time is None:
+        return None
+    try:
+        moment = datetime.fromtimestamp(time // 10**6 / 1000, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    """Return what a scan has read, as JSON with stable keys.
+
+    Parameters
+    ----------
+    result
+        What the scanner returned.
+    logs
+        Glob of a log -> ids of the rules that look into it: those that no member fits are told as not read.
+
+    Returns
+    -------
+    dict
+        ``members`` (at most 500; ``members_total`` has their number), ``bytes``, ``lines``, ``from`` and ``to``,
+        ``missing`` and ``troubles`` in sentences, ``not_read``, ``cut`` and ``complete``.
+    """
+    members = result["members"]
+    paths = [member["path"] for member in members]
+    cut_short = [
+        f"{member['path']}: {member['why'] or member['ended']}" for member in members if member["ended"] != "whole"
+    ]
+    missing = cut_short + missing_rotations(paths)
+    left_out = {what: count for what, count in result["cut"].items() if count}
+    troubles = [{"path": each["path"], "what": each["what"], "detail": each["detail"]} for each in result["troubles"]]
+    times = [time for member in members for time in (member["first"], member["last"]) if time is not None]
+    return {
+        "members": [_member(member) for member in members[:_MEMBERS_SHOWN]],
+        "members_total": len(members),
+        "bytes": sum(member["bytes"] for member in members),
+        "lines": sum(member["lines"] for member in members),
+        "from": iso(min(times, default=None)),
+        "to": iso(max(times, default=None)),
+        "missing": missing,
+        "troubles": troubles,
+        "not_read": _not_read(paths, logs),
+        "cut": left_out,
+        "complete": bool(members) and not (missing or troubles or left_out),
+    }
+
+
+def _member(member: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: member[key] for key in ("path", "bytes", "lines", "ended", "why")}
+    return {**kept, "first": iso(member["first"]), "last": iso(member["last"])}
+
+
+def _not_read(paths: list[str], logs: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
+    plain = ["/" + path.replace("!", "/") for path in paths]
+    return [
+        {"log": glob, "rules": sorted(rules)}
+        for glob, rules in sorted(logs.items())
+        if not any(fnmatchcase(path, glob) for path in plain)
+    ]
