@@ -87,6 +87,11 @@ def test_no_fix_is_not_unknown() -> None:
     assert verdict(facts=facts).verdict == "no-fix"
 
 
+def test_a_branch_holds_its_versions() -> None:
+    assert Range("8.x").holds(Version.parse("8.0u3h"))
+    assert not Range("8.x").holds(Version.parse("9.0"))
+
+
 def test_a_range_has_two_ends() -> None:
     span = Range(">=8.0 <9.0")
     inside = {text: span.holds(Version.parse(text)) for text in ("7.0U3", "8.0", "8.0u3h", "9.0")}

@@ -40,7 +40,7 @@ def log_name(path: str) -> tuple[str, str, int | None]:
 def missing_rotations(paths: Iterable[str]) -> list[str]:
     """Return one sentence for every log of which a rotation in the middle is not there.
 
-    Only where the log that is being written stands beside its rotations: ``esx-01.log`` and ``esx-03.log`` alone are two
+    Only where the log being written stands beside its rotations: ``esx-01.log`` and ``esx-03.log`` alone are two
     hosts.
     """
     logs: dict[tuple[str, str], set[int | None]] = {}

@@ -27,7 +27,7 @@ _FORM = re.compile(
         (?:\s*\(?\s*(?:build[- ])?(?P<build>\d{6,})\)?)?\s*$""",
     re.VERBOSE,
 )
-_CONDITION = re.compile(r"(>=|<=|<|>|==)?(.*)")
+_OPERATORS = (">=", "<=", "==", "<", ">")
 _LONGEST = 80
 """Characters; no vendor's version is longer, and a log may hold anything."""
 
@@ -83,7 +83,10 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Conditions that all hold: ``>=8.0 <9.0``, or one version exactly. ``basis``: said by the vendor, or only seen."""
+    """Conditions that all hold: ``>=8.0 <9.0``, one version exactly, or a branch: ``8.x``.
+
+    ``basis``: said by the vendor, or only seen.
+    """
 
     text: str
     basis: Literal["stated", "observed"] = "stated"
@@ -96,11 +99,18 @@ class Range:
         ValueError
             With one sentence, when the text has none or one is no version.
         """
-        conditions = [_CONDITION.fullmatch(word) for word in self.text.split()]
-        parts = [(found[1] or "==", Version.parse(found[2])) for found in conditions if found]
+        parts = [self._part(word) for word in self.text.split()]
         if not parts:
             raise ValueError('an empty range holds no version; write for example ">=8.0 <9.0"')
         return parts
+
+    @staticmethod
+    def _part(word: str) -> tuple[str, Version]:
+        operator = next((operator for operator in _OPERATORS if word.startswith(operator)), "")
+        operand = word.removeprefix(operator)
+        if not operator and operand.endswith(".x"):
+            return "within", Version.parse(operand.removesuffix(".x"))
+        return operator or "==", Version.parse(operand)
 
     def holds(self, version: Version) -> bool:
         """Whether a version lies within."""
@@ -110,6 +120,7 @@ class Range:
             ">": version.__gt__,
             "<": version.__lt__,
             "==": version.__eq__,
+            "within": version.within,
         }
         return all(tests[operator](operand) for operator, operand in self.parts())
 

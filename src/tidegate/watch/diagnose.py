@@ -1,0 +1,111 @@
+"""One look at anything: scan it once, and tell what was found, who storms, which ports run out, and what was not read.
+
+The report is JSON with ``"format": 1`` and stable keys::
+
+    verdict    incident   something known is in the records, or a number is past what a rule allows
+               article    only the text of an article was recognised
+               clear      nothing was found, and nothing is missing from what was read
+               unknown    nothing was found, but there are gaps: coverage says which
+    findings   one per rule and kind, worst first (tidegate.watch.findings, tidegate.watch.probes)
+    callers    who calls a vCenter most, or null (tidegate.watch.callers)
+    ports      what dumps of connections say (tidegate.watch.ports)
+    coverage   what was read (tidegate.watch.coverage)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tidegate.errors import UsageError
+from tidegate.watch.callers import TALLIES, callers
+from tidegate.watch.coverage import coverage
+from tidegate.watch.findings import SEVERITIES, findings
+from tidegate.watch.plan import to_plan
+from tidegate.watch.ports import KINDS, PortReading, as_json, read_dump
+from tidegate.watch.probes import probe_findings
+from tidegate.watch.redact import harmless
+from tidegate.watch.rule import RuleSet
+from tidegate.watch.scan import Json, Scanner
+
+__all__ = ["diagnose"]
+
+
+def diagnose(
+    rules: RuleSet,
+    paths: Sequence[Path],
+    *,
+    now: int,
+    stdin: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Json:
+    """Read files, folders, archives and perhaps stdin in one pass, and return the report.
+
+    Parameters
+    ----------
+    now
+        Nanoseconds since 1970: gives years to times that have none.
+    progress
+        Is told the bytes read and all bytes (0: not known); what it raises ends the reading.
+
+    Raises
+    ------
+    UsageError
+        When not one byte could be read.
+    GateError
+        When the compiled part is missing.
+    """
+    dumps = [{"id": kind.id, "sniff": kind.sniff} for kind in KINDS]
+    scanner = Scanner(to_plan(rules.rules, now=now, tallies=TALLIES, dumps=dumps))
+    result = scanner.scan([str(path) for path in paths], stdin=stdin, progress=progress)
+    if not result["members"]:
+        why = "; ".join(f"{each['path']}: {each['detail']}" for each in result["troubles"][:3])
+        raise UsageError(f"nothing could be read: {harmless(why) or 'there is no file in what was given'}")
+    return _report(rules, result)
+
+
+def _report(rules: RuleSet, result: Mapping[str, Any]) -> Json:
+    readings, unread = _readings(result)
+    covered = coverage(result, _logs(rules))
+    covered["troubles"] += unread
+    covered["complete"] = covered["complete"] and not unread
+    found = [*findings(rules, result), *probe_findings(rules, result, readings)]
+    found.sort(key=lambda each: (each["kind"] == "article", SEVERITIES.index(each["severity"]), each["rule"]))
+    return {
+        "format": 1,
+        "verdict": _verdict(found, covered),
+        "findings": found,
+        "callers": callers(result["tallies"]),
+        "ports": [{"path": path, **as_json(reading)} for path, reading in readings],
+        "coverage": covered,
+    }
+
+
+def _verdict(found: Sequence[Json], covered: Json) -> str:
+    for kind in ("incident", "article"):
+        if any(each["kind"] == kind for each in found):
+            return kind
+    return "clear" if covered["complete"] else "unknown"
+
+
+def _logs(rules: RuleSet) -> dict[str, list[str]]:
+    logs: dict[str, list[str]] = {}
+    for rule in rules.rules:
+        for hint in rule.logs:
+            if hint.path is not None:
+                logs.setdefault(hint.path, []).append(rule.id)
+    return logs
+
+
+def _readings(result: Mapping[str, Any]) -> tuple[list[tuple[str, PortReading]], list[Json]]:
+    """Return what the dumps say, and the dumps of which nothing could be made."""
+    paths = {member["index"]: harmless(member["path"]) for member in result["members"]}
+    readings, unread = [], []
+    for dump in result["dumps"]:
+        path = paths[dump["member"]]
+        try:
+            readings.append((path, read_dump(dump["dump"], dump["text"])))
+        except ValueError as error:
+            unread.append({"path": path, "what": "dump", "detail": harmless(str(error))})
+    return readings, unread
