@@ -20,7 +20,7 @@ from tidegate.watch.regexes import refused
 from tidegate.watch.rule import Absence, Rule, RuleSet
 from tidegate.watch.strict_yaml import SIZE_MAX, NodeLines, read_yaml
 
-__all__ = ["FILES_MAX", "SHIPPED", "load_rules", "parse_rule", "rule_files"]
+__all__ = ["FILES_MAX", "SHIPPED", "load_rules", "parse_rule", "regex_problems", "rule_files"]
 
 SHIPPED = Path(__file__).parent / "rules"
 """The folder of the rules that come with tidegate."""
@@ -63,7 +63,7 @@ def load_rules(paths: Iterable[Path] | None = None, *, shipped: bool = True) -> 
     problems += _twice(rules, lines)
     if problems:
         raise ConfigError(problems)
-    return RuleSet(rules)
+    return RuleSet(rules, lines)
 
 
 def rule_files(paths: Iterable[Path]) -> list[Path]:
@@ -122,7 +122,7 @@ def _parsed(data: bytes, file: Path, *, compiled: bool) -> tuple[Rule, NodeLines
     if file.name != f"{rule.id}.yaml":
         found.append((("id",), f'the rule "{rule.id}" stands in {file.name}', f"call the file {rule.id}.yaml"))
     if compiled:
-        found += _regexes(rule)
+        found += regex_problems(rule)
     if found:
         raise ConfigError([Problem(file, lines.of(path), dotted(path), text, hint) for path, text, hint in found])
     return rule, lines
@@ -193,8 +193,8 @@ def _known(where: _Where, name: str, names: Sequence[str], kind: str) -> Iterato
         yield where, f'there is no {kind} "{name}" in this rule', hint
 
 
-def _regexes(rule: Rule) -> Iterator[_Broken]:
-    """Yield every regex that the engine does not take."""
+def regex_problems(rule: Rule) -> Iterator[tuple[tuple[str | int, ...], str, str]]:
+    """Yield where a regex stands that the engine does not take, what it says against it, and what to do."""
     for index, signature in enumerate(rule.signatures):
         own = [("all", place, text) for place, text in enumerate(signature.all_)]
         own += [("not", place, text) for place, text in enumerate(signature.not_)]

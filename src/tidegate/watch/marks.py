@@ -25,7 +25,7 @@ class Mark:
         return {"id": self.id, "literals": list(self.literals), "regex": self.regex}
 
 
-_SECTION = r"version=(?P<version>\d+(?:\.\d+){1,4}),\s+build=(?:build-)?(?P<build>\d{5,})"
+_SECTION = r"version=(?P<version>\d+(?:\.\d+){1,4}),\s+build=(?:build-)?(?P<build>\d+)"
 
 MARKS = (
     # First line of every rotated hostd, vpxa and vvold file, and of vpxd's.

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import abc
 from typing import Any
 
 from tidegate.watch.marks import MARKS, Mark
-from tidegate.watch.rule import Rule, Signature
+from tidegate.watch.rule import Absence, AnyWindow, Counted, Distinct, Rule, Sequence, Signature
+from tidegate.watch.windows import Window
 
-__all__ = ["LIMITS", "to_plan"]
+__all__ = ["LIMITS", "to_plan", "to_window"]
 
 LIMITS = {"hits": 50_000, "evidence": 50, "keys": 2_000}
 """How many hits are kept in all, how many records per signature, how many keys per tally."""
 
 
 def to_plan(
-    rules: Iterable[Rule],
+    rules: abc.Iterable[Rule],
     *,
     now: int = 0,
-    tallies: Sequence[dict[str, Any]] = (),
-    marks: Sequence[Mark] = MARKS,
-    dumps: Sequence[dict[str, Any]] = (),
+    tallies: abc.Sequence[dict[str, Any]] = (),
+    marks: abc.Sequence[Mark] = MARKS,
+    dumps: abc.Sequence[dict[str, Any]] = (),
 ) -> dict[str, Any]:
     """Return the plan for ``rules``; a signature is ``RULE/SIGNATURE`` there, be it of records or of prose.
 
@@ -51,3 +52,16 @@ def _signature(rule: Rule, signature: Signature) -> dict[str, Any]:
         "not": list(signature.not_),
         "programs": list(signature.programs),
     }
+
+
+def to_window(window: AnyWindow) -> Window:
+    """Return what :func:`tidegate.watch.windows.episodes` judges for a rule's window."""
+    match window:
+        case Counted():
+            return Window("count", window.of, window.over.count, more_than=window.more_than)
+        case Distinct():
+            return Window("distinct", window.of, window.over.count, at_least=window.at_least)
+        case Sequence():
+            return Window("sequence", window.of, window.over.count)
+        case Absence():
+            return Window("absence", window.of, window.over.count, after=window.after)

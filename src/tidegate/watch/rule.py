@@ -6,12 +6,14 @@ rules is written from them, so that an editor knows it too. Nothing here looks a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from tidegate.config.fields import Table
+from tidegate.config.problems import KnowsLines
 from tidegate.watch.fields import (
     Article,
     Branch,
@@ -293,12 +295,15 @@ class RuleSet:
     ----------
     rules
         The rules, each with the file that it stands in.
+    lines
+        Knows the lines of each file.
     """
 
-    def __init__(self, rules: dict[Path, Rule]) -> None:
+    def __init__(self, rules: Mapping[Path, Rule], lines: Mapping[Path, KnowsLines]) -> None:
         pairs = sorted(rules.items(), key=lambda pair: pair[1].id)
         self.rules: tuple[Rule, ...] = tuple(rule for _, rule in pairs)
         self.files: dict[str, Path] = {rule.id: file for file, rule in pairs}
+        self.lines: dict[str, KnowsLines] = {rule.id: lines[file] for file, rule in pairs}
 
     def __len__(self) -> int:
         return len(self.rules)

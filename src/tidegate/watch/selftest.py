@@ -1,0 +1,168 @@
+"""Runs the tests that rules carry: as they stand, damaged in every way that happens to logs, and split at every byte.
+
+- A *positive* is found by its signature, with its fields; also under every transform of :mod:`tidegate.watch.damage`,
+  with the same number of hits; and when it comes in two reads, wherever they are split.
+- A *negative* is not found by any signature of the rule that tells of an incident, damaged or not.
+- A *replay* fires its window as often as it says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, fields
+
+from tidegate.watch.damage import damaged
+from tidegate.watch.plan import to_plan, to_window
+from tidegate.watch.rule import Absence, Negative, Positive, Replay, Rule
+from tidegate.watch.scan import Json, Scanner
+from tidegate.watch.windows import Event, episodes
+
+__all__ = ["Counts", "Failure", "Outcome", "run_tests"]
+
+
+@dataclass(slots=True)
+class Counts:
+    """How much was tried."""
+
+    rules: int = 0
+    positives: int = 0
+    transforms: int = 0
+    splits: int = 0
+    negatives: int = 0
+    replays: int = 0
+
+    def as_json(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return asdict(self)
+
+    def __iadd__(self, other: Counts) -> Counts:
+        for field in fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A test that does not hold. ``under`` is the transform, or empty for the text as it stands."""
+
+    rule: str
+    test: str
+    under: str
+    message: str
+
+    def __str__(self) -> str:
+        under = f" ({self.under})" if self.under else ""
+        return f'{self.rule}: "{self.test}"{under}: {self.message}'
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of the tests of some rules."""
+
+    counts: Counts
+    failures: tuple[Failure, ...]
+
+
+def run_tests(rules: Iterable[Rule], tell: Callable[[str], None] | None = None) -> Outcome:
+    """Run the tests of every rule; ``tell`` gets the id of each before its tests run.
+
+    Raises
+    ------
+    UsageError
+        When a rule cannot be compiled.
+    GateError
+        When the compiled part is missing.
+    """
+    counts, failures = Counts(), []
+    for rule in rules:
+        if tell is not None:
+            tell(rule.id)
+        tried = _Tried(rule)
+        failures += list(tried.all())
+        counts += tried.counts
+    return Outcome(counts, tuple(failures))
+
+
+class _Tried:
+    """The tests of one rule."""
+
+    def __init__(self, rule: Rule) -> None:
+        self._rule = rule
+        self._scanner = Scanner(to_plan([rule], marks=()))
+        self._incidents = {rule.signature_id(one) for one in rule.signatures if one.role == "incident"}
+        self.counts = Counts(rules=1)
+
+    def all(self) -> Iterator[Failure]:
+        """Yield every failure."""
+        for positive in self._rule.tests.positive:
+            yield from self._positive(positive)
+        for negative in self._rule.tests.negative:
+            yield from self._negative(negative)
+        for replay in self._rule.tests.replay:
+            yield from self._replay(replay)
+
+    def _positive(self, test: Positive) -> Iterator[Failure]:
+        signature = self._rule.signature(test.signature or "")
+        if signature is None:
+            return
+        self.counts.positives += 1
+        name = self._rule.signature_id(signature)
+        data = test.text.encode()
+        pristine = self._hits(data)
+        here = [hit for hit in pristine if hit["signature"] == name]
+        if not here:
+            yield self._failed(test.name, "", f"the signature {signature.id} finds nothing in it")
+            return
+        if wrong := _wrong_fields(test, here[0]["fields"]):
+            yield self._failed(test.name, "", wrong)
+            return
+        for transform, text in damaged(test.text, signature.literals, prose=signature.from_ == "prose"):
+            self.counts.transforms += 1
+            hits = [hit for hit in self._hits(text.encode()) if hit["signature"] == name]
+            if len(hits) != len(here):
+                words = f"the signature {signature.id} finds {len(hits)} records instead of {len(here)}"
+                yield self._failed(test.name, transform.says, words)
+            elif wrong := _wrong_fields(test, hits[0]["fields"]):
+                yield self._failed(test.name, transform.says, wrong)
+        for cut in range(1, len(data)):
+            self.counts.splits += 1
+            if self._hits(data, cut) != pristine:
+                yield self._failed(test.name, f"split after {cut} bytes", "it is not found as in one piece")
+                return
+
+    def _negative(self, test: Negative) -> Iterator[Failure]:
+        self.counts.negatives += 1
+        texts = [("", test.text)] + [(transform.says, text) for transform, text in damaged(test.text)]
+        self.counts.transforms += len(texts) - 1
+        for under, text in texts:
+            found = {hit["signature"] for hit in self._hits(text.encode())} & self._incidents
+            if found:
+                names = ", ".join(sorted(name.partition("/")[2] for name in found))
+                yield self._failed(test.name, under, f"it is found by {names}, and must not be")
+
+    def _replay(self, test: Replay) -> Iterator[Failure]:
+        self.counts.replays += 1
+        window = next(one for one in self._rule.windows if one.id == test.window)
+        every = test.every.count
+        events = [Event(n * every, test.signature, (), str(n) if test.spread else "") for n in range(test.count)]
+        until = events[-1].time + window.over.count if isinstance(window, Absence) else None
+        fired = len(episodes(to_window(window), events, until=until))
+        if fired != test.fires:
+            yield self._failed(test.name, "", f"the window {window.id} fires {fired} times instead of {test.fires}")
+
+    def _hits(self, data: bytes, cut: int | None = None) -> list[Json]:
+        hits: list[Json] = self._scanner.scan_text("text", data, cut=cut)["hits"]
+        return hits
+
+    def _failed(self, test: str, under: str, message: str) -> Failure:
+        return Failure(self._rule.id, test, under, message)
+
+
+def _wrong_fields(test: Positive, found: Json) -> str:
+    """Return what is wrong with the fields, or nothing; white space does not count."""
+    for name, value in test.fields.items():
+        if name not in found:
+            return f"it has no field {name}"
+        if " ".join(str(found[name]).split()) != " ".join(value.split()):
+            return f'the field {name} is "{found[name]}" instead of "{value}"'
+    return ""
