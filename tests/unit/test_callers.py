@@ -227,7 +227,7 @@ def test_the_span_of_what_was_read_is_the_measure() -> None:
     found = told([login(second, SCRIPT) for second in range(30)], span=(first, first + 600_000_000_000), cut=7)
     assert found["top"][0]["logins_per_minute"] == {"mean": 3.0, "peak": 30}
     assert found["minutes"] == 10.0
-    assert any("left out 7 keys" in note for note in found["notes"])
+    assert any("left out 7 counts" in note for note in found["notes"])
 
 
 def test_the_answer_is_bounded() -> None:

@@ -52,7 +52,7 @@ def callers(tallies: Sequence[Mapping[str, Any]], span: tuple[int, int] | None =
     span
         First and last time of what was read, in ns since 1970, for the means; without it the callers' own lines.
     cut
-        How many keys the scan left out, its ``cut.keys``: the numbers of single callers are then low.
+        How much the scan left out of its counts, its ``cut.keys``: the numbers of single callers are then low.
 
     Returns
     -------
@@ -240,7 +240,7 @@ class _Numbers:
             )
         if cut:
             notes.append(
-                f"The scan left out {cut} keys to stay within its limits: a caller may have done more than is told."
+                f"The scan left out {cut} counts to stay within its limits: a caller may have done more than is told."
             )
         return notes
 
