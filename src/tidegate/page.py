@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
@@ -35,11 +36,10 @@ def filled(template: str, *, data: object, **fields: str) -> str:
     """
     static = files("tidegate") / "console" / "static"
     shared = {field: (static / name).read_text(encoding="utf-8") for field, name in _SHARED.items()}
-    # "</" would end the script element wherever it stood in the data
-    texts = {**shared, **fields, "data": json.dumps(data).replace("</", "<\\/")}
-    for field, text in texts.items():
-        template = template.replace("{{" + field + "}}", text)
-    return template
+    # "</" would end the script element wherever it stood in the data, and "<!--" would keep it from ending
+    texts = {**shared, **fields, "data": json.dumps(data).replace("<", "\\u003c")}
+    # in one pass: what is filled in may hold braces of its own, such as a line of somebody's log
+    return re.sub(r"\{\{(\w+)\}\}", lambda field: texts.get(field[1], field[0]), template)
 
 
 def html_table(heads: Iterable[str], rows: Mapping[str, Iterable[str]]) -> str:

@@ -26,6 +26,17 @@ def test_data_cannot_end_the_script() -> None:
     assert json.loads(page.replace("<\\/", "</")) == {"</script><b>": 1}
 
 
+def test_data_cannot_keep_the_script_from_ending() -> None:
+    page = filled("{{data}}", data="<!--<script>")
+    assert "<" not in page
+    assert json.loads(page) == "<!--<script>"
+
+
+def test_what_is_filled_in_is_not_filled_again() -> None:
+    page = filled("{{note}} {{data}} {{other}}", data=["<b>"], note="{{data}} {{page_css}}")
+    assert page == '{{data}} {{page_css}} ["\\u003cb>"] {{other}}'
+
+
 def test_a_table_escapes_its_cells() -> None:
     table = html_table(["<head>"], {"<row>": ["<cell>"]})
     assert re.findall(r"&lt;(\w+)&gt;", table) == ["head", "row", "cell"]

@@ -15,6 +15,12 @@ function joined(parts) {
   return [times, ...columns];
 }
 
+// Seconds since 1970 as times of the day, or as days when the steps are days.
+const clock = (plot, times, axis, space, step) => times.map(at => {
+  const iso = new Date(at * 1000).toISOString();
+  return step >= 86400 ? iso.slice(0, 10) : iso.slice(11, step >= 60 ? 16 : 19);
+});
+
 function draw(box, chart, axes) {
   box.replaceChildren();
   if (!chart.lines.length) {
@@ -26,14 +32,17 @@ function draw(box, chart, axes) {
   const points = joined(chart.lines.map(line => line.points));
   const until = chart.until || axes.until;
   const zooms = points[0][points[0].length - 1] > until * 1.01;
-  const x = zooms ? { time: false, auto: false, min: 0, max: until } : { time: false, range: [0, until] };
+  const x = axes.clock ? { auto: false, min: axes.from, max: until }
+    : zooms ? { time: false, auto: false, min: 0, max: until } : { time: false, range: [0, until] };
   return new uPlot({
     width: box.clientWidth, height: chart.height || 250,
     scales: { x, y: { range: (u, low, high) => [0, Math.max(1, high * 1.08)] } },
-    axes: [axis(axes.x), { ...axis(chart.unit), size: 58 }],
-    cursor: { drag: { x: zooms, y: false } },
+    axes: [axes.clock ? { ...axis(axes.x), values: clock } : axis(axes.x), { ...axis(chart.unit), size: 58 }],
+    tzDate: at => uPlot.tzDate(new Date(at * 1000), "UTC"),
+    cursor: { drag: { x: zooms || Boolean(axes.clock), y: false } },
     series: [{}, ...chart.lines.map(line => ({ label: line.label, stroke: css(line.color), width: line.width || 2,
-      dash: line.dash, show: !line.hidden, spanGaps: true, points: { show: false } }))],
+      dash: line.dash, show: !line.hidden, spanGaps: true, points: { show: false },
+      paths: line.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined }))],
   }, points, box);
 }
 
@@ -53,8 +62,9 @@ function key(one, line, index) {
   return item;
 }
 
-// charts: [{ title, unit, good, lines: [{ label, color, dash, width, points: [times, values] }],
-// until, wide, height }]; axes: { until, x }. What lies beyond `until` is there after a double-click.
+// charts: [{ title, unit, good, lines: [{ label, color, dash, width, stepped, points: [times, values] }],
+// until, wide, height }]; axes: { until, x }. What lies beyond `until` is there after a double-click. A line that is `stepped`
+// holds its value until the next point; with axes.clock x is seconds since 1970, from axes.from on, told in UTC.
 function showCharts(place, charts, axes) {
   const drawn = charts.map(chart => {
     const one = { chart, plot: null, box: document.createElement("div") };

@@ -1,0 +1,38 @@
+{{uplot_js}}
+{{plots_js}}
+"use strict";
+const data = {{data}};
+const axes = { from: data.from, until: data.until, x: "UTC, from " + new Date(data.from * 1000).toISOString().slice(0, 10), clock: true };
+const lines = (list, first) => list.map((line, i) =>
+  ({ ...line, color: "--c" + (first + i) % 8, dash: PATTERNS[i % 4], stepped: true }));
+const charts = [
+  {
+    title: "Hits over time", unit: "per minute", wide: true,
+    good: "One line for each finding; what begins first is often the cause. Drag to look closer, double-click for all.",
+    lines: lines(data.hits, 0),
+  },
+  ...data.load.map((line, i) => ({
+    title: line.label[0].toUpperCase() + line.label.slice(1) + " over time", unit: "per minute",
+    good: "Of all callers together.",
+    lines: lines([line], 2 + i),
+  })),
+].filter(chart => chart.lines.length);
+showCharts(document.getElementById("charts"), charts, axes);
+
+for (const command of document.querySelectorAll("pre.run")) {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: "copy" });
+  const text = command.textContent;
+  button.addEventListener("click", async () => {
+    try {
+      await navigator.clipboard.writeText(text);
+      button.textContent = "copied";
+    } catch {
+      getSelection().selectAllChildren(command);
+      button.textContent = "selected";
+    }
+  });
+  const frame = Object.assign(document.createElement("div"), { className: "framed" });
+  command.replaceWith(frame);
+  frame.append(command, button);
+}
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach(part => { part.open = true; }));

@@ -1,0 +1,267 @@
+"""One finding on the page: what, since when, which hosts, the records that show it, the version, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tidegate.watch.shown import escaped
+
+__all__ = ["chip", "facts", "finding_card", "moment", "strip"]
+
+Json = Mapping[str, Any]
+
+EVIDENCE = 10
+"""Records shown of a finding; the JSON has more."""
+OPEN = 2
+"""Of these, shown without a click."""
+RECORD = 4_000
+"""Characters shown of one record."""
+STRIP = 240
+"""Bars of a finding's small time line, at most."""
+NAMES = 60
+"""Hosts, providers or vCenters that are named, at most."""
+
+_VERSION = {
+    "affected": ("bad", "This build is affected"),
+    "fixed": ("good", "This build has the fix"),
+    "no-fix": ("bad", "No fix exists"),
+    "unknown": ("", "Whether this build is affected is unknown"),
+}
+
+
+def finding_card(finding: Json, number: int) -> str:
+    """Return the section about one finding."""
+    severity = str(finding.get("severity") or "notice")
+    chips = [chip(severity, severity), chip("", _kind(finding)), chip("", f"confidence: {finding.get('confidence')}")]
+    parts = [
+        f"<h2>{escaped(finding.get('title'))}</h2>",
+        f'<p class="chips">{"".join(chips)}{_article(finding)}</p>',
+        _paragraph(finding.get("explains")),
+        _facts(finding),
+        _signs(finding),
+        strip(finding.get("timeline") or ()),
+        _version(finding.get("version_verdict")),
+        _evidence(finding.get("evidence") or ()),
+        _remedies(finding.get("remedies") or ()),
+        _discriminators(finding.get("discriminators") or ()),
+        _source(finding.get("source")),
+    ]
+    return f'<section class="card finding {_word(severity)}" id="finding-{number}">{"".join(parts)}</section>'
+
+
+def chip(kind: str, text: object) -> str:
+    """Return a small label."""
+    return f'<span class="chip {_word(kind)}">{escaped(text)}</span>'
+
+
+def facts(rows: Iterable[tuple[str, str]]) -> str:
+    """Return a list of names and values; the values are HTML, those that are empty are left out."""
+    told = "".join(f"<dt>{escaped(name)}</dt><dd>{value}</dd>" for name, value in rows if value)
+    return f'<dl class="facts">{told}</dl>' if told else ""
+
+
+def moment(time: object) -> str:
+    """Return a time for people, from ISO 8601 or ns since 1970; empty when there is none."""
+    if isinstance(time, int) and not isinstance(time, bool):
+        try:
+            return datetime.fromtimestamp(time // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+        except (ValueError, OverflowError, OSError):
+            return ""
+    text = escaped(time or "", 60)
+    return text.replace("T", " ").removesuffix("Z") + " UTC" if text.endswith("Z") else text
+
+
+def strip(timeline: Sequence[Sequence[int]]) -> str:
+    """Return hits per minute as a small picture that needs no script; nothing for fewer than two minutes."""
+    points = [(int(at), int(count)) for at, count in timeline]
+    if len(points) < 2:
+        return ""
+    low, high = min(at for at, _ in points), max(at for at, _ in points)
+    width = max(60, -(-(high - low + 60) // STRIP // 60) * 60)
+    bars: dict[int, int] = {}
+    for at, count in points:
+        bars[(at - low) // width] = bars.get((at - low) // width, 0) + count
+    top, last = max(bars.values()) or 1, max(bars)
+    rects = "".join(
+        f'<rect x="{bar}" y="{40 - 40 * count / top:.2f}" width="0.86" height="{40 * count / top:.2f}"/>'
+        for bar, count in sorted(bars.items())
+    )
+    said = f"most in {_span(width)}: {top}"
+    return (
+        f'<figure class="strip"><svg viewBox="0 0 {last + 1} 40" preserveAspectRatio="none" role="img" '
+        f'aria-label="hits over time, {said}">{rects}</svg><figcaption><span>{moment(low * 10**9)}</span>'
+        f"<span>{said}</span><span>{moment((high + 60) * 10**9)}</span></figcaption></figure>"
+    )
+
+
+def _span(seconds: int) -> str:
+    return "one minute" if seconds == 60 else f"{seconds // 60} minutes"
+
+
+def _word(text: str) -> str:
+    """Return a class name: words of ours only."""
+    return text if text in {"critical", "warning", "notice", "ok", "good", "bad"} else ""
+
+
+def _kind(finding: Json) -> str:
+    return "from an article, not from records" if finding.get("kind") == "article" else "incident"
+
+
+def _paragraph(text: object) -> str:
+    return f"<p>{escaped(text)}</p>" if text else ""
+
+
+def _link(url: object, text: object) -> str:
+    """Return a link when the address is one of the web, else its text."""
+    address = str(url or "")
+    if not address.startswith("https://") or not address.isprintable():
+        return escaped(text)
+    return f'<a href="{escaped(address)}" rel="noopener noreferrer">{escaped(text)}</a>'
+
+
+def _article(finding: Json) -> str:
+    number = str(finding.get("article") or "")
+    if not number:
+        return ""
+    own = (finding.get("source") or {}).get("url") or ""
+    address = own if number in str(own) else f"https://knowledge.broadcom.com/external/article/{number}"
+    return _link(address if number.isalnum() else "", f"article {number}")
+
+
+def _source(source: Json | None) -> str:
+    if not source:
+        return ""
+    return f'<p class="good">Source: {_link(source.get("url"), source.get("title") or source.get("url"))}</p>'
+
+
+def _names(names: Sequence[object]) -> str:
+    shown = ", ".join(f"<bdi>{escaped(name, 120)}</bdi>" for name in names[:NAMES])
+    more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+    count = f"{len(names)}: " if len(names) > 1 else ""
+    return f"{count}{shown}{more}"
+
+
+def _facts(finding: Json) -> str:
+    scope = finding.get("scope") or {}
+    return facts(
+        [
+            ("Since", moment(finding.get("first")) or "not known: the records have no time"),
+            ("Until", moment(finding.get("last"))),
+            ("Hits", escaped(finding.get("hits", ""))),
+            ("Hosts", _names(scope.get("hosts") or ())),
+            ("Providers", _names(scope.get("providers") or ())),
+            ("vCenters", _names(scope.get("vcenters") or ())),
+            ("Rule", f"<code>{escaped(finding.get('rule'))}</code>"),
+        ]
+    )
+
+
+def _signs(finding: Json) -> str:
+    """Return what was seen: signatures with their hits, and windows that fired or did not."""
+    items = [
+        f"{escaped(sign.get('says') or sign.get('id'))} ({escaped(sign.get('hits'))} ×)"
+        for sign in finding.get("signatures") or ()
+    ]
+    for window in finding.get("windows") or ():
+        counted = f"{escaped(window.get('count'))}, limit {escaped(window.get('limit'))}"
+        if window.get("fired"):
+            at = f", first at {moment(window.get('at'))}" if window.get("at") else ""
+            items.append(f"<strong>{escaped(window.get('says') or window.get('id'))}</strong> ({counted}{at})")
+        else:
+            items.append(f"Not reached: {escaped(window.get('says') or window.get('id'))} ({counted})")
+    return f"<ul>{''.join(f'<li>{item}</li>' for item in items)}</ul>" if items else ""
+
+
+def _version(verdict: Json | None) -> str:
+    if not verdict or not verdict.get("verdict"):
+        return ""
+    looks, says = _VERSION.get(str(verdict["verdict"]), ("", str(verdict["verdict"])))
+    build = " ".join(str(verdict[part]) for part in ("product", "version") if verdict.get(part))
+    evidence = verdict.get("evidence")
+    if isinstance(evidence, Mapping):
+        evidence = [evidence]
+    shown = (
+        "".join(_record(one) for one in evidence[:3])
+        if isinstance(evidence, Sequence) and not isinstance(evidence, str)
+        else ""
+    )
+    if isinstance(evidence, str) and evidence:
+        shown = f"<pre>{escaped(evidence, RECORD)}</pre>"
+    return (
+        f"<h3>Version</h3><p>{chip(looks, says)} {f'<code>{escaped(build)}</code>' if build else ''}</p>"
+        f"{_paragraph(verdict.get('why'))}{shown}"
+    )
+
+
+def _record(record: Json) -> str:
+    place = f"{escaped(record.get('path') or '?', 300)}:{escaped(record.get('line') or '?')}"
+    time = moment(record.get("time"))
+    text = record.get("record")
+    body = f"<pre>{escaped(text, RECORD)}</pre>" if text else ""
+    return f'<div class="record"><p class="place"><bdi>{place}</bdi>{f" · {time}" if time else ""}</p>{body}</div>'
+
+
+def _evidence(records: Sequence[Json]) -> str:
+    if not records:
+        return ""
+    shown = [_record(record) for record in records[:EVIDENCE]]
+    more = ""
+    if len(shown) > OPEN:
+        more = f"<details><summary>{len(shown) - OPEN} more records</summary>{''.join(shown[OPEN:])}</details>"
+    rest = (
+        f'<p class="good">{len(records) - EVIDENCE} more are in the JSON report.</p>' if len(records) > EVIDENCE else ""
+    )
+    return f"<h3>Evidence</h3>{''.join(shown[:OPEN])}{more}{rest}"
+
+
+def _command(command: object) -> str:
+    return f'<pre class="run" tabindex="0">{escaped(command)}</pre>'
+
+
+def _remedies(remedies: Sequence[Json]) -> str:
+    if not remedies:
+        return ""
+    ordered = sorted(remedies, key=lambda remedy: not remedy.get("prefer"))
+    return "<h3>What to do</h3>" + "".join(_remedy(remedy) for remedy in ordered)
+
+
+def _remedy(remedy: Json) -> str:
+    steps = "".join(
+        f"<li>{escaped(step.get('do'))}{_where(step)}{_run(step)}</li>" for step in remedy.get("steps") or ()
+    )
+    checks = "".join(
+        f"<li>{escaped(check.get('say') or 'Run, and compare')}{_run(check)}{_expected(check)}</li>"
+        for check in remedy.get("verify") or ()
+    )
+    impact = (
+        f'<p class="impact"><strong>Impact:</strong> {escaped(remedy["impact"])}</p>' if remedy.get("impact") else ""
+    )
+    prefer = chip("good", "first choice") if remedy.get("prefer") else ""
+    return (
+        f'<div class="remedy"><h4>{escaped(remedy.get("title") or remedy.get("id"))} {prefer}</h4>{impact}'
+        f"<ol>{steps}</ol>{f'<p><strong>It helped when</strong></p><ul>{checks}</ul>' if checks else ''}</div>"
+    )
+
+
+def _where(step: Json) -> str:
+    return f' <span class="on">on {escaped(step["on"])}</span>' if step.get("on") else ""
+
+
+def _run(step: Json) -> str:
+    return _command(step["run"]) if step.get("run") else ""
+
+
+def _expected(check: Json) -> str:
+    return f'<p class="good">expected: <code>{escaped(check["expect"])}</code></p>' if check.get("expect") else ""
+
+
+def _discriminators(items: Sequence[Json | str]) -> str:
+    told = "".join(
+        f"<li>{escaped(item)}</li>"
+        if isinstance(item, str)
+        else f"<li><code>{escaped(item.get('if'))}</code>: {escaped(item.get('then'))}</li>"
+        for item in items
+    )
+    return f"<h3>What it is not</h3><ul>{told}</ul>" if told else ""

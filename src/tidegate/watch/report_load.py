@@ -1,0 +1,251 @@
+"""Who called, which ports were left, and what was read: the page's parts beside the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from tidegate.watch.report_finding import chip, facts, moment
+from tidegate.watch.shown import escaped
+
+__all__ = ["callers_section", "coverage_section", "gaps", "ports_section"]
+
+Json = Mapping[str, Any]
+
+BUCKETS = 20
+"""Buckets shown of a dump; the worst come first."""
+MEMBERS = 200
+"""Files shown of what was read."""
+WATERMARKS = (50, 75, 90, 97)
+"""Per cent of the ports of a bucket; what `tidegate.watch.ports` measures against."""
+_FROM = {
+    "vpxd": "calls that vpxd began",
+    "access": "requests that the proxy logged",
+    "logout": "what ended sessions say they called",
+    "none": "not known",
+}
+
+
+def callers_section(callers: Json | None) -> str:
+    """Return the section about who called; empty when no caller's line was read."""
+    if not callers:
+        return ""
+    totals, top = callers.get("totals") or {}, callers.get("top") or ()
+    most = {what: max((_peak(one, what) for one in top), default=0) or 1 for what in ("logins", "calls")}
+    rows = "".join(_caller_row(one, most) for one in top)
+    out = callers.get("stands_out")
+    says = f'<p class="says">{escaped(out["says"])}</p>' if out else "<p>Nobody stands out.</p>"
+    left = totals.get("left_open")
+    numbers = facts(
+        [
+            ("Logins", f"{_number(totals.get('logins'))} by {_number(totals.get('callers'))} callers"),
+            ("Failed logins", _number(totals.get("failed_logins")) if totals.get("failed_logins") else ""),
+            ("Left open", "" if left is None else f"{_number(left)} sessions without a logout in this log"),
+            ("Calls", f"{_number(totals.get('calls'))} ({escaped(_FROM.get(str(totals.get('calls_from')), ''))})"),
+            ("Span", f"{moment(callers.get('from'))} to {moment(callers.get('to'))}" if callers.get("from") else ""),
+            ("Operations", _operations(callers.get("operations") or ())),
+        ]
+    )
+    notes = "".join(f'<p class="good">{escaped(note)}</p>' for note in callers.get("notes") or ())
+    head = (
+        "<tr><th scope=col>caller</th><th scope=col>logins/min, peak</th><th scope=col>calls/min, peak</th>"
+        "<th scope=col>logins</th><th scope=col>left open</th><th scope=col>calls</th><th scope=col>mostly</th></tr>"
+    )
+    table = (
+        f'<div class="scroll"><table class="load"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+        if rows
+        else ""
+    )
+    return f'<section class="card" id="callers"><h2>Who called</h2>{says}{table}{numbers}{notes}</section>'
+
+
+def _peak(one: Json, what: str) -> float:
+    """Return the most per minute, or the mean where times are not known."""
+    rate = one.get(f"{what}_per_minute") or {}
+    return float(rate.get("peak") or rate.get("mean") or 0)
+
+
+def _caller_row(one: Json, most: Mapping[str, float]) -> str:
+    name = one.get("user") or (f"session {one['session']}…" if one.get("session") else "user not known")
+    lines = [f"<strong><bdi>{escaped(name, 120)}</bdi></strong>"]
+    lines += (
+        [f"<bdi>{escaped(one['ip'], 60)}</bdi>{' (vCenter itself)' if one.get('local') else ''}"]
+        if one.get("ip")
+        else []
+    )
+    lines += [f'<span class="agent"><bdi>{escaped(one["agent"], 120)}</bdi></span>'] if one.get("agent") else []
+    operation = next(iter(one.get("operations") or ()), None)
+    left = one.get("left_open")
+    cells = (
+        _meter(_peak(one, "logins"), most["logins"], "logins"),
+        _meter(_peak(one, "calls"), most["calls"], "calls"),
+        f"{_number(one.get('logins'))}<br><small>{float(one.get('share_of_logins') or 0):.0%}</small>",
+        "–" if left is None else _number(left),
+        f"{_number(one.get('calls'))}<br><small>{float(one.get('share_of_calls') or 0):.0%}</small>",
+        f"<code>{escaped(_short(operation['name']), 60)}</code>" if operation else "–",
+    )
+    return f"<tr><th scope=row>{'<br>'.join(lines)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _meter(value: float, most: float, looks: str) -> str:
+    return f"{_bar(100 * value / most, looks)}<span>{_number(value)}</span>"
+
+
+def _bar(percent: float, looks: str, marks: Iterable[int] = ()) -> str:
+    """Return a bar of so many per cent, at most 100, with marks on it."""
+    width = min(100.0, max(0.0, percent))
+    lines = "".join(f'<line x1="{at}" x2="{at}" y1="0" y2="10"/>' for at in marks)
+    return (
+        f'<svg class="bar {looks}" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="all" width="100" height="10"/><rect class="part" width="{width:.2f}" height="10"/>{lines}</svg>'
+    )
+
+
+def _operations(operations: Sequence[Json]) -> str:
+    return ", ".join(f"<code>{escaped(one['name'], 80)}</code> {_number(one['calls'])}" for one in operations[:5])
+
+
+def _short(name: str) -> str:
+    """Return a method without its packages: PropertyCollector.retrieveContents."""
+    return ".".join(name.split(".")[-2:]) if name.startswith(("vim.", "vmodl.")) else name
+
+
+def _number(value: object) -> str:
+    """Return a number with thin spaces between thousands; anything else as it is, escaped."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return escaped("" if value is None else value)
+    if isinstance(value, float) and not value.is_integer():
+        return f"{value:,.1f}".replace(",", "\u202f")
+    return f"{int(value):,}".replace(",", "\u202f")
+
+
+def ports_section(readings: Sequence[Json]) -> str:
+    """Return the section about connections and ports; empty when no dump was read."""
+    told = "".join(_reading(reading) for reading in readings)
+    if not told:
+        return ""
+    marks = ", ".join(f"{mark} %" for mark in WATERMARKS)
+    return (
+        f'<section class="card" id="ports"><h2>Connections and ports</h2><p class="good">Each row is one bucket: '
+        f"connections from one source to one destination and port, against the source ports there are. Marks at "
+        f"{marks}; from 97 % on no port can be counted on.</p>{told}</section>"
+    )
+
+
+def _reading(reading: Json) -> str:
+    buckets = reading.get("buckets") or ()
+    where = f" <small><bdi>{escaped(reading['path'], 200)}</bdi></small>" if reading.get("path") else ""
+    rows = "".join(_bucket(bucket) for bucket in buckets[:BUCKETS])
+    head = (
+        "<tr><th scope=col>from → to</th><th scope=col>used</th><th scope=col>connections</th>"
+        "<th scope=col>ports</th><th scope=col>idle</th></tr>"
+    )
+    table = (
+        f'<div class="scroll"><table class="load"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
+        if rows
+        else ""
+    )
+    more = (
+        f'<p class="good">{len(buckets) - BUCKETS} more buckets, all less used.</p>' if len(buckets) > BUCKETS else ""
+    )
+    what_if = "".join(f"<li>{escaped(one.get('says'))}</li>" for one in (reading.get("what_if") or ())[:BUCKETS])
+    helps = f"<h4>What would help</h4><ul>{what_if}</ul>" if what_if else ""
+    return f"<h3>{escaped(reading.get('title') or reading.get('kind'))}{where}</h3>{table}{more}{helps}"
+
+
+def _bucket(bucket: Json) -> str:
+    port = f":{bucket['port']}" if bucket.get("port") is not None else ""
+    share, level = 100 * float(bucket.get("share") or 0), str(bucket.get("level") or "ok")
+    scope = f"{escaped(bucket.get('source'), 120)} → {escaped(bucket.get('destination'), 120)}{escaped(port)}"
+    said = f"<br><small>{escaped(bucket['said'], 200)}</small>" if bucket.get("said") else ""
+    at_most = "≤ " if bucket.get("at_most") else ""
+    looks = level if level in {"ok", "notice", "warning", "critical"} else "ok"
+    return (
+        f"<tr><th scope=row><bdi>{scope}</bdi>{said}</th><td>{_bar(share, looks, WATERMARKS)}<span>{share:.0f} % "
+        f"{chip(level, level)}</span></td><td>{at_most}{_number(bucket.get('connections'))}</td>"
+        f"<td>{_number(bucket.get('capacity'))}</td>"
+        f"<td>{'–' if bucket.get('idle') is None else _number(bucket['idle'])}</td></tr>"
+    )
+
+
+def gaps(coverage: Json) -> list[str]:
+    """Return what was not read or not known, as sentences (HTML)."""
+    told = [_missing(one) for one in coverage.get("missing") or ()]
+    for trouble in coverage.get("troubles") or ():
+        detail = f": {escaped(trouble['detail'], 300)}" if trouble.get("detail") else ""
+        path = f"<bdi><code>{escaped(trouble.get('path'), 300)}</code></bdi>: " if trouble.get("path") else ""
+        told.append(f"{path}{escaped(str(trouble.get('what') or 'trouble').replace('-', ' '))}{detail}")
+    for member in coverage.get("members") or ():
+        if member.get("ended") not in (None, "whole"):
+            why = f": {escaped(member['why'], 300)}" if member.get("why") else ""
+            path = f"<bdi><code>{escaped(member.get('path'), 300)}</code></bdi>"
+            told.append(f"{path} was not read to its end ({escaped(member['ended'])}){why}")
+    return told
+
+
+def _missing(one: object) -> str:
+    if isinstance(one, Mapping):
+        return " ".join(f"{escaped(name)}: {escaped(value, 300)}" for name, value in one.items())
+    return escaped(one, 500)
+
+
+def coverage_section(coverage: Json) -> str:
+    """Return the section about what was read, and what was not."""
+    members = coverage.get("members") or ()
+    lacking = gaps(coverage)
+    size, lines = (sum(int(member.get(what) or 0) for member in members) for what in ("bytes", "lines"))
+    span = (
+        f"{moment(coverage.get('from'))} to {moment(coverage.get('to'))}"
+        if coverage.get("from")
+        else "no times were found"
+    )
+    numbers = facts(
+        [
+            ("Read", f"{_files(len(members))}, {_size(size)}, {_number(lines)} lines"),
+            ("Time span", span),
+            ("Complete", "yes, everything that was given was read" if coverage.get("complete") else "no"),
+        ]
+    )
+    missing = ""
+    if lacking:
+        shown = "".join(f"<li>{one}</li>" for one in lacking[:MEMBERS])
+        more = f"<li>and {len(lacking) - MEMBERS} more</li>" if len(lacking) > MEMBERS else ""
+        missing = f"<h3>What is missing</h3><ul>{shown}{more}</ul>"
+    rows = "".join(_member(member) for member in members[:MEMBERS])
+    more = (
+        f'<p class="good">{len(members) - MEMBERS} more are in the JSON report.</p>' if len(members) > MEMBERS else ""
+    )
+    head = "".join(f"<th scope=col>{name}</th>" for name in ("file", "bytes", "lines", "from", "to", "read"))
+    files = (
+        f'<details><summary>All files</summary><div class="scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>{more}</details>"
+        if rows
+        else ""
+    )
+    return f'<section class="card" id="coverage"><h2>What was read</h2>{numbers}{missing}{files}</section>'
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{_number(count)} files"
+
+
+def _size(size: float) -> str:
+    for unit in ("bytes", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}"
+        size /= 1000
+    return f"{size:.1f} GB"
+
+
+def _member(member: Json) -> str:
+    cells = (
+        _number(member.get("bytes")),
+        _number(member.get("lines")),
+        moment(member.get("first")) or "–",
+        moment(member.get("last")) or "–",
+        escaped(member.get("ended") or "whole") + ("" if member.get("text", True) else ", not text"),
+    )
+    return (
+        f"<tr><th scope=row><bdi>{escaped(member.get('path'), 300)}</bdi></th>"
+        f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    )
