@@ -1,4 +1,30 @@
 //! Where text comes from: files, folders, archives in archives, stdin. Members are told in a fixed order.
+//!
+//! ```text
+//! read    inputs ──► streams ──► what kind? ──► text: told to its reader, here or by a worker
+//!   │                               ├── gzip    the same again, with the unpacked stream
+//!   │                               └── tar, zip, folder ──► walk: the same again, for every entry
+//!   run   what all of it shares: budgets, progress, the wish to stop, what was wrong
+//! ```
+//!
+//! Kinds are found by content, never by name. Nothing is extracted: an entry is a stream inside a stream, and memory is a
+//! block per layer. What a reader is not sure of (a name that leads outside, a link) becomes a [`Trouble`].
+
+mod descend;
+mod folder;
+mod gzip;
+mod kind;
+mod limits;
+mod order;
+mod read;
+mod run;
+mod stream;
+mod tar;
+mod text;
+mod walk;
+
+pub use limits::Limits;
+pub use read::{Input, Stopped, read};
 
 /// One thing to read: a file, or a member of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]

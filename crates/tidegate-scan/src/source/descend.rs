@@ -1,0 +1,175 @@
+//! From a stream to the members in it: what it is, what it holds, and who reads it.
+
+use std::sync::mpsc::{SyncSender, TrySendError};
+
+use super::Member;
+use super::gzip::{Gzip, Packed};
+use super::kind::{Kind, LOOK, kind};
+use super::run::Run;
+use super::stream::{Feed, FromMemory, Looked, Meter, Stream};
+use super::tar::Tar;
+use super::text::{Job, tell};
+
+/// Packed bytes that wait in memory for a worker: of one member, and of all of them.
+const POCKET: usize = 16 << 20;
+const POCKETS: usize = 48 << 20;
+
+/// Where a stream is.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) path: String,
+    /// Archives around it.
+    pub(super) depth: u32,
+    /// It is the content of a gzip, of which a tar is a part.
+    pub(super) unpacked: bool,
+    /// Bytes, where they are known.
+    pub(super) size: Option<u64>,
+    pub(super) modified: Option<i64>,
+    /// Counts the bytes of its input, and where that stood before it.
+    pub(super) meter: Meter,
+    pub(super) base: u64,
+}
+
+impl Place {
+    /// The place of an input.
+    pub(super) fn top(path: &str) -> Self {
+        let (path, meter) = (path.to_owned(), Meter::default());
+        Self { path, depth: 0, unpacked: false, size: None, modified: None, meter, base: 0 }
+    }
+
+    /// The place of what is unpacked from it.
+    fn inside(&self) -> Self {
+        Self { depth: self.depth + 1, unpacked: true, size: None, ..self.clone() }
+    }
+}
+
+/// What the one thread knows that gives members their numbers.
+pub(super) struct Descent<'r> {
+    pub(super) run: &'r Run<'r>,
+    jobs: Option<SyncSender<Job<'r>>>,
+    pocket: usize,
+    members: usize,
+    /// Entries of archives and folders so far.
+    pub(super) entries: usize,
+}
+
+impl<'r> Descent<'r> {
+    pub(super) fn new(run: &'r Run<'r>, jobs: Option<SyncSender<Job<'r>>>, threads: usize) -> Self {
+        let pocket = POCKET.min(POCKETS / threads.saturating_add(1));
+        Self { run, jobs, pocket, members: 0, entries: 0 }
+    }
+
+    /// Reads a stream, whatever it is.
+    pub(super) fn stream(&mut self, place: &Place, feed: Feed<'_, 'r>) {
+        match feed {
+            Feed::Own(stream) => {
+                let (stream, kind) = Looked::at(stream, LOOK, kind);
+                self.kind(place, kind, Feed::Own(Box::new(stream)));
+            }
+            Feed::Lent(stream) => {
+                let (mut stream, kind) = Looked::at(stream, LOOK, kind);
+                self.kind(place, kind, Feed::Lent(&mut stream));
+            }
+        }
+    }
+
+    fn kind(&mut self, place: &Place, kind: Kind, feed: Feed<'_, 'r>) {
+        let deeper = match kind {
+            Kind::Tar => !place.unpacked,
+            Kind::Gzip | Kind::Zip => true,
+            Kind::Text | Kind::Foreign(_) => false,
+        };
+        if deeper && place.depth >= self.run.limits.depth {
+            let detail = format!("It is an archive inside {} others, and was left out.", place.depth);
+            return self.run.trouble(&place.path, "too-deep", detail);
+        }
+        match kind {
+            Kind::Text => self.text(place, feed),
+            Kind::Foreign(how) => {
+                let detail = format!("It is packed with {how}, which is not read: unpack it, and read what comes out.");
+                self.run.trouble(&place.path, "packed", detail);
+                self.text(place, feed);
+            }
+            Kind::Gzip => self.gzip(place, feed),
+            Kind::Tar => {
+                let mut inside = place.inside();
+                inside.depth = place.depth + u32::from(deeper);
+                let (run, path) = (self.run, place.path.clone());
+                match feed {
+                    Feed::Own(stream) => self.walk(&inside, &mut Tar::new(run, path, stream)),
+                    Feed::Lent(stream) => self.walk(&inside, &mut Tar::new(run, path, stream)),
+                }
+            }
+            Kind::Zip => self.text(place, feed),
+        }
+    }
+
+    fn gzip(&mut self, place: &Place, feed: Feed<'_, 'r>) {
+        let (run, inside) = (self.run, place.inside());
+        let mut packed = Packed {
+            path: place.path.clone(),
+            nested: place.depth > 0,
+            meter: place.meter.clone(),
+            base: place.base,
+            spent: None,
+        };
+        match feed {
+            Feed::Own(stream) => {
+                let stream = Box::new(Gzip::new(run, packed, stream));
+                self.stream(&inside, Feed::Own(stream));
+            }
+            Feed::Lent(stream) => match self.into_pocket(place, stream) {
+                Some((bytes, true)) => {
+                    packed.spent = Some(place.meter.now().saturating_sub(place.base));
+                    let stream = Box::new(Gzip::new(run, packed, FromMemory::read_before(run, bytes)));
+                    self.stream(&inside, Feed::Own(stream));
+                }
+                Some((bytes, false)) => {
+                    let mut stream = Gzip::new(run, packed, Looked::after(bytes, stream));
+                    self.stream(&inside, Feed::Lent(&mut stream));
+                }
+                None => self.stream(&inside, Feed::Lent(&mut Gzip::new(run, packed, stream))),
+            },
+        }
+    }
+
+    /// Takes a stream into memory, if others can read it then: its bytes, and whether they are all.
+    fn into_pocket(&self, place: &Place, stream: &mut (impl Stream + ?Sized)) -> Option<(Vec<u8>, bool)> {
+        let size = place.size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+        if self.jobs.is_none() || size.is_some_and(|size| size > self.pocket) {
+            return None;
+        }
+        let mut bytes = Vec::with_capacity(size.unwrap_or(0));
+        while bytes.len() < self.pocket {
+            match stream.fill() {
+                Ok([]) => return Some((bytes, true)),
+                Ok(block) => {
+                    let part = block.len().min(self.pocket - bytes.len());
+                    bytes.extend_from_slice(&block[..part]);
+                    stream.eat(part);
+                }
+                // Whoever reads on meets it again.
+                Err(_) => break,
+            }
+        }
+        Some((bytes, false))
+    }
+
+    fn text(&mut self, place: &Place, feed: Feed<'_, 'r>) {
+        let member = Member { index: self.members, path: place.path.clone(), modified: place.modified };
+        let Some(reader) = self.run.desk.open(member) else { return };
+        self.members += 1;
+        match feed {
+            Feed::Lent(mut stream) => tell(self.run, &place.path, reader, &mut stream),
+            Feed::Own(stream) => self.hand_over(Job { path: place.path.clone(), reader, stream }),
+        }
+    }
+
+    /// Gives a job to a worker, or does it here while they are all busy.
+    fn hand_over(&self, job: Job<'r>) {
+        let Some(jobs) = &self.jobs else { return job.run(self.run) };
+        if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = jobs.try_send(job) {
+            job.run(self.run);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Files, folders, gzip, tar and zip: what they hold comes out whole, under the right path.
+
+use std::fs;
+use std::path::PathBuf;
+
+use tidegate_scan::source::{Ended, Input, Limits};
+
+use super::desk::{bytes, read_bytes, read_paths, run};
+use super::make::{gz, log, tar, tgz};
+
+#[test]
+fn a_file_and_a_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir(root.join("b")).unwrap();
+    let (newest, older) = (log(9000), log(3));
+    for (name, content) in [
+        ("hostd.log", newest.clone()),
+        ("hostd.0.gz", gz(&older)),
+        ("hostd.10.gz", gz(b"ten\n")),
+        ("hostd.9.gz", gz(b"nine\n")),
+        ("b/empty", Vec::new()),
+    ] {
+        fs::write(root.join(name), content).unwrap();
+    }
+    let outcome = read_paths(&[root.to_owned()]);
+    let path = |name: &str| root.join(name).to_str().unwrap().to_owned();
+    assert_eq!(outcome.paths(), ["b/empty", "hostd.log", "hostd.0.gz", "hostd.9.gz", "hostd.10.gz"].map(path));
+    assert_eq!(outcome.text(&path("hostd.log")), newest);
+    assert_eq!(outcome.text(&path("hostd.0.gz")), older);
+    assert_eq!(outcome.text(&path("b/empty")), b"");
+    assert!(outcome.members.iter().all(|member| member.ended == Some(Ended::Whole)));
+    assert_eq!(outcome.troubles, []);
+}
+
+#[test]
+fn a_bundle() {
+    let (text, older) = (log(9000), log(20_000));
+    let bundle =
+        tgz(&[("esx-a/var/run/log/hostd.log", &text), ("esx-a/var/run/log/hostd.0.gz", &gz(&older)), ("esx-a/e", b"")]);
+    let outcome = read_bytes("x.tgz", &bundle);
+    let wanted = ["x.tgz!esx-a/var/run/log/hostd.log", "x.tgz!esx-a/var/run/log/hostd.0.gz", "x.tgz!esx-a/e"];
+    assert_eq!(outcome.paths(), wanted);
+    assert_eq!(outcome.text(wanted[0]), text);
+    assert_eq!(outcome.text(wanted[1]), older);
+    assert_eq!(outcome.troubles, []);
+}
+
+#[test]
+fn kinds_are_found_by_content() {
+    let text = log(10);
+    for (name, content) in [("bundle.txt", tgz(&[("a.gz", &text)])), ("bundle.log", tar(&[("a.gz", &text)]))] {
+        let outcome = read_bytes(name, &content);
+        assert_eq!(outcome.paths(), [format!("{name}!a.gz")]);
+        assert_eq!(outcome.members[0].bytes, text);
+    }
+}
+
+#[test]
+fn gzip_members_follow_one_another() {
+    let (one, other) = (log(5000), log(7));
+    let mut both = [gz(&one), gz(b""), gz(&other)].concat();
+    let wanted = [one, other].concat();
+    assert_eq!(read_bytes("a", &both).text("a"), wanted);
+    both.extend([0; 700]);
+    assert_eq!(read_bytes("a", &both).troubles, []);
+    both.extend(b"garbage");
+    let outcome = read_bytes("a", &both);
+    assert_eq!((outcome.text("a"), outcome.ended("a")), (&wanted[..], &Ended::Whole));
+    assert_eq!(outcome.troubles(), [("trailing", "a")]);
+}
+
+#[test]
+fn nothing_and_nearly_nothing() {
+    for content in [&b""[..], b"\n", b"P", b"PK", b"\x1f\x8b", b"\0", &[0; 512], &[0; 4000]] {
+        let outcome = read_bytes("a", content);
+        assert_eq!((outcome.text("a"), outcome.ended("a")), (content, &Ended::Whole));
+    }
+}
+
+#[test]
+fn what_cannot_be_opened_is_told_and_the_others_are_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, gone) = (folder.path().join("here"), folder.path().join("gone"));
+    fs::write(&here, "text\n").unwrap();
+    let outcome =
+        run(&[Input::Path(gone.clone()), Input::Path(here), bytes("pasted", b"more\n")], &Limits::default(), 2);
+    assert_eq!(outcome.members.iter().map(|member| &member.bytes[..]).collect::<Vec<_>>(), [&b"text\n"[..], b"more\n"]);
+    assert_eq!(outcome.troubles(), [("unreadable", gone.to_str().unwrap())]);
+    assert_eq!(read_paths(&[PathBuf::new()]).troubles(), [("unreadable", "")]);
+}

@@ -1,0 +1,42 @@
+//! Whatever the number of threads: the same members in the same order, and every byte.
+
+use tidegate_scan::source::{Ended, Limits};
+
+use super::desk::{bytes, run, run_until};
+use super::make::{gz, log, tar, tgz};
+
+/// A bundle with much that workers can do, and some that they cannot.
+fn bundle() -> Vec<u8> {
+    let inner: Vec<_> = (0..40).map(|turn| gz(&log(turn * 300))).collect();
+    let names: Vec<_> = (0..40).map(|turn| format!("var/run/log/hostd.{turn}.gz")).collect();
+    let mut entries: Vec<(&str, &[u8])> =
+        names.iter().map(String::as_str).zip(inner.iter().map(Vec::as_slice)).collect();
+    let (text, packed) = (log(2000), gz(&tar(&[("a", b"one\n"), ("b", b"two\n")])));
+    entries.insert(20, ("commands.tgz", &packed));
+    entries.insert(3, ("var/run/log/vpxa.log", &text));
+    tgz(&entries)
+}
+
+#[test]
+fn members_are_the_same_with_one_thread_and_with_four() {
+    let inputs = [bytes("one.tgz", &bundle()), bytes("text", &log(100)), bytes("two.tgz", &bundle())];
+    let alone = run(&inputs, &Limits::default(), 1);
+    assert_eq!(alone.members.len(), 2 * 43 + 1);
+    assert!(alone.members.iter().all(|member| member.ended == Some(Ended::Whole)));
+    for threads in [0, 2, 4, 16] {
+        assert_eq!(run(&inputs, &Limits::default(), threads), alone);
+    }
+}
+
+#[test]
+fn it_stops_where_it_is_told_to() {
+    let inputs = [bytes("one.tgz", &bundle())];
+    for threads in [1, 4] {
+        for calls in [0, 1, 5, 60] {
+            let (stopped, outcome) = run_until(&inputs, calls, threads);
+            assert!(stopped.is_err());
+            assert!(outcome.members.len() < 43);
+            assert_eq!(outcome.troubles, []);
+        }
+    }
+}
