@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import UsageError
+from tidegate.watch.caller_finding import caller_finding
 from tidegate.watch.callers import TALLIES, callers
 from tidegate.watch.coverage import coverage
 from tidegate.watch.findings import SEVERITIES, findings
@@ -70,13 +71,15 @@ def _report(rules: RuleSet, result: Mapping[str, Any]) -> Json:
     covered = coverage(result, _logs(rules))
     covered["troubles"] += unread
     covered["complete"] = covered["complete"] and not unread
+    called = callers(result["tallies"], cut=result["cut"]["keys"])
     found = [*findings(rules, result), *probe_findings(rules, result, readings)]
+    found += [each for each in (caller_finding(called),) if each]
     found.sort(key=lambda each: (each["kind"] == "article", SEVERITIES.index(each["severity"]), each["rule"]))
     return {
         "format": 1,
         "verdict": _verdict(found, covered),
         "findings": found,
-        "callers": callers(result["tallies"]),
+        "callers": called,
         "ports": [{"path": path, **as_json(reading)} for path, reading in readings],
         "coverage": covered,
     }

@@ -15,11 +15,10 @@ from tidegate.config.fields import refuse
 from tidegate.units import Duration
 from tidegate.watch.versions import Range, Version
 
-__all__ = ["article", "date", "identifier", "span", "spelled_out", "url", "versions"]
+__all__ = ["article", "date", "identifier", "span", "url", "versions"]
 
 _NAME = r"[a-z0-9]+(?:-[a-z0-9]+)*"
 _ID = rf"^{_NAME}(?:\.{_NAME})*$"
-_LINE = re.compile(r"(\d{1,4}(?:\.\d{1,4}){0,3})\.x")
 
 
 def identifier(value: str) -> str:
@@ -70,19 +69,10 @@ def url(value: str) -> str:
 def versions(value: str) -> str:
     """Check conditions on versions: one exactly (``4.1.2.1``), ``>=8.0 <9.0``, or a line of them (``8.x``)."""
     try:
-        Range(spelled_out(value)).parts()
+        Range(value).parts()
     except ValueError as error:
         raise refuse(value, str(error), 'write for example "4.1.2.1", "7.0U3", "8.x" or ">=8.0 <9.0"') from None
     return value
-
-
-def spelled_out(text: str) -> str:
-    """Return conditions without ``8.x``, which means ``>=8 <9``."""
-    found = _LINE.fullmatch(text)
-    if found is None:
-        return text
-    *above, last = found[1].split(".")
-    return f">={found[1]} <{'.'.join([*above, str(int(last) + 1)])}"
 
 
 def _version(value: str) -> str:

@@ -17,9 +17,9 @@ from urllib.parse import urlsplit
 
 from tidegate.watch.coverage import iso
 from tidegate.watch.places import host_of_path
+from tidegate.watch.plan import to_window
 from tidegate.watch.redact import harmless, redacted
-from tidegate.watch.rule import Rule, RuleSet
-from tidegate.watch.rule_windows import window_of
+from tidegate.watch.rule import Distinct, Rule, RuleSet
 from tidegate.watch.version_gate import version_verdict
 from tidegate.watch.windows import Episode, Event, episodes
 
@@ -150,7 +150,7 @@ def _windows(rule: Rule, hits: Sequence[Json], reader: _Reader) -> list[Json]:
     """Return what every window of the rule says."""
     told = []
     for window in rule.windows:
-        value = window.field if window.kind == "distinct" else ""
+        value = window.field if isinstance(window, Distinct) else ""
         events = [
             Event(
                 time=hit["time"],
@@ -161,7 +161,7 @@ def _windows(rule: Rule, hits: Sequence[Json], reader: _Reader) -> list[Json]:
             for hit in hits
             if hit["time"] is not None
         ]
-        found = episodes(window_of(window), events, until=reader.until)
+        found = episodes(to_window(window), events, until=reader.until)
         most = max(found, key=lambda episode: episode.count, default=None)
         told.append(
             {
@@ -207,15 +207,22 @@ def _about(rule: Rule, kind: str, severity: str, hits: Sequence[Json], reader: _
         },
         "timeline": _timeline(times),
         "evidence": _evidence(hits, reader),
-        "version_verdict": version_verdict(rule, reader.result),
-        "remedies": [remedy.model_dump(mode="json", by_alias=True, exclude_none=True) for remedy in _in_order(rule)],
-        "discriminators": [each.model_dump(mode="json", by_alias=True) for each in rule.discriminate],
-        "source": rule.source.model_dump(mode="json"),
     }
 
 
-def _in_order(rule: Rule) -> list[Any]:
-    return sorted(rule.remedies, key=lambda remedy: not remedy.prefer)
+def rule_part(rule: Rule, result: Mapping[str, Any]) -> Json:
+    """Return what a finding tells of its rule alone: what it is, whether the build is affected, and what to do."""
+    remedies = sorted(rule.remedies, key=lambda remedy: not remedy.prefer)
+    return {
+        "rule": rule.id,
+        "title": rule.title,
+        "article": rule.article,
+        "explains": rule.explains,
+        "version_verdict": version_verdict(rule, result),
+        "remedies": [remedy.model_dump(mode="json", by_alias=True, exclude_none=True) for remedy in remedies],
+        "discriminators": [each.model_dump(mode="json", by_alias=True) for each in rule.discriminate],
+        "source": rule.source.model_dump(mode="json"),
+    }
 
 
 def _all_of(names: Iterable[str]) -> list[str]:

@@ -29,7 +29,6 @@ from tidegate.watch.fields import (
     Text,
     Url,
     Versions,
-    spelled_out,
 )
 from tidegate.watch.versions import Fix, Range, Version, VersionFacts
 
@@ -167,7 +166,7 @@ class VersionGate(Table):
         """Return what a build is judged by."""
         return VersionFacts(
             product=self.product,
-            affected=tuple(Range(spelled_out(one.range), one.basis) for one in self.affected),
+            affected=tuple(Range(one.range, one.basis) for one in self.affected),
             fixes=tuple(
                 Fix(Version.parse(one.from_), Version.parse(one.branch) if one.branch else None) for one in self.fixed
             ),

@@ -7,34 +7,19 @@ from typing import Any
 
 from tidegate.watch.redact import harmless
 from tidegate.watch.rule import Rule
-from tidegate.watch.versions import Fix, Range, Version, VersionFacts, judge
+from tidegate.watch.versions import Version, judge
 
-__all__ = ["facts_of", "version_verdict"]
+__all__ = ["version_verdict"]
 
 _BUILDS_SHOWN = 10
 _RECORD_SHOWN = 300
 
 
-def facts_of(rule: Rule) -> VersionFacts | None:
-    """Return what a rule says about versions; None: nothing."""
-    gate = rule.versions
-    if gate is None:
-        return None
-    return VersionFacts(
-        product=gate.product,
-        affected=tuple(Range(each.range, each.basis) for each in gate.affected),
-        fixes=tuple(
-            Fix(Version.parse(each.from_), Version.parse(each.branch) if each.branch else None) for each in gate.fixed
-        ),
-        fix=gate.fix,
-    )
-
-
 def version_verdict(rule: Rule, result: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return verdict, reason, product, the versions found and the line of each; None where a rule names no versions."""
-    facts = facts_of(rule)
-    if facts is None:
+    if rule.versions is None:
         return None
+    facts = rule.versions.facts()
     paths = {member["index"]: member["path"] for member in result["members"]}
     found: dict[str, dict[str, Any]] = {}
     versions: list[Version] = []
