@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tidegate.watch.export.common import Export, Json, Refusal
-from tidegate.watch.plan import to_plan
+from tidegate.watch.plan import to_plan, to_window
 from tidegate.watch.rule import Absence, AnyWindow, Counted, Distinct, Rule
-from tidegate.watch.rule_windows import window_of
 from tidegate.watch.scan import Scanner
 from tidegate.watch.windows import Event, episodes
 
@@ -84,7 +83,7 @@ def _fires_otherwise(rule: Rule, window: AnyWindow) -> str:
         events = [
             Event(n * test.every.count, test.signature, (), str(n) if test.spread else "") for n in range(test.count)
         ]
-        most = max((episode.count for episode in episodes(window_of(window), events)), default=0)
+        most = max((episode.count for episode in episodes(to_window(window), events)), default=0)
         limit = {"count": getattr(window, "more_than", 0), "distinct": getattr(window, "at_least", 1) - 1}
         if (most > limit.get(window.kind, 0)) != (test.fires > 0):
             return f'it would judge the replay "{test.name}" otherwise'
