@@ -52,6 +52,11 @@ app.command(
     """,
 )
 app.command("tidegate.cli.gate:gate", name="gate", help="Run a gate, look at it, steer it.")
+app.command(
+    "tidegate.cli.rules:rules",
+    name="rules",
+    help="Look at the rules of `tidegate diagnose`, test your own, and export them as alerts.",
+)
 app.command("tidegate.cli.sim:sim", name="sim", help="Rehearse a storm in virtual time, and plan for it.")
 
 

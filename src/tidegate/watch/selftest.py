@@ -17,7 +17,10 @@ from tidegate.watch.rule import Absence, Negative, Positive, Replay, Rule
 from tidegate.watch.scan import Json, Scanner
 from tidegate.watch.windows import Event, episodes
 
-__all__ = ["Counts", "Failure", "Outcome", "run_tests"]
+__all__ = ["Counts", "Failure", "Outcome", "Tell", "run_tests"]
+
+Tell = Callable[[str], None]
+"""Gets the id of the rule whose tests run next."""
 
 
 @dataclass(slots=True)
@@ -63,8 +66,8 @@ class Outcome:
     failures: tuple[Failure, ...]
 
 
-def run_tests(rules: Iterable[Rule], tell: Callable[[str], None] | None = None) -> Outcome:
-    """Run the tests of every rule; ``tell`` gets the id of each before its tests run.
+def run_tests(rules: Iterable[Rule], tell: Tell | None = None) -> Outcome:
+    """Run the tests of every rule.
 
     Raises
     ------
