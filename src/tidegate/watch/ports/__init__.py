@@ -1,0 +1,1 @@
+"""Reads dumps of connections, offline: which bucket of source ports is exhausted, and what would help, in numbers."""
