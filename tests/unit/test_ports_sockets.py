@@ -96,6 +96,13 @@ def test_an_exhausted_client() -> None:
     assert reading.sides == {"seen more often": 28_100}
 
 
+def test_two_hundred_thousand_lines() -> None:
+    text = "".join(f"ESTAB 0 0 10.20.{at // 50_000}.5:{1_100 + at % 50_000} 10.30.0.10:8443\n" for at in range(200_000))
+    reading = read_sockets(text)
+    assert [got.connections for got in reading.buckets] == [50_000] * 4
+    assert whole(reading)
+
+
 def test_ports_outside_linuxs_range_widen_the_capacity() -> None:
     (got,) = read_sockets(HEAD + lines(63_890, first=1_024)).buckets
     assert (got.connections, got.capacity, got.exhausted) == (63_890, 64_512, True)

@@ -59,7 +59,9 @@ class Bucket:
     """Connections on which nothing moves; None where the dump does not tell."""
     idle_why: str = ""
     active: int | None = None
-    """Requests in flight: what would need a connection if clients shared them; None where the dump does not tell."""
+    """What would need a connection if clients shared them; None where the dump does not tell."""
+    active_exact: bool = True
+    """``active`` counts requests in flight; else connections on which a byte moved in the last 60 s, which are more."""
     ended_by_half: int | None = None
     """Connections that half of the present idle timeout would have ended; None where the dump tells no ages."""
     shareable: bool = True

@@ -54,6 +54,7 @@ def read_proc(text: str, *, capacity: int | None = None) -> PortReading:
         With a sentence, when no line is a TCP socket.
     """
     found = Found()
+    found.look_for_range(text)
     udp = False
     for line in lines_of(text):
         match = _LINE.match(line)

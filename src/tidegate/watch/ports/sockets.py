@@ -47,6 +47,7 @@ def read_sockets(text: str, *, capacity: int | None = None) -> PortReading:
         With a sentence, when no line is a TCP socket.
     """
     found = Found()
+    found.look_for_range(text)
     timers = _TIMER.search(text) is not None
     before = 0  # connections before the last socket: a line of ``ss -i`` belongs to the socket above it
     for line in lines_of(text):

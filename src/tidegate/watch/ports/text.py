@@ -12,6 +12,8 @@ __all__ = ["address_of", "endpoint_of", "lines_of", "number_of"]
 # CSI sequences (colours), OSC sequences (window titles), and the two-character escapes.
 _ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|[ -Z^-~\\])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f\ufeff]")
+_LONGEST = 8192
+"""Characters of a line that are looked at: what matters stands in front in every dump."""
 # A number of 20 digits is no count of connections; int() would take any length.
 _NUMBER = re.compile(r"[0-9]{1,19}", re.ASCII)
 
@@ -23,7 +25,7 @@ def lines_of(text: str) -> Iterator[str]:
     text = _CONTROLS.sub("", text)
     for line in text.replace("\r", "\n").split("\n"):
         if line and not line.isspace():
-            yield line.rstrip()
+            yield line[:_LONGEST].rstrip()
 
 
 def number_of(text: str) -> int | None:

@@ -14,6 +14,7 @@ balancer in KB 425869 sees the clients that reach it.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -22,9 +23,13 @@ from tidegate.watch.ports.model import LINUX, WIDE, Bucket, PortReading
 
 __all__ = ["Connection", "Found", "reading_of"]
 
+_TOLD_RANGE = re.compile(r"ip_local_port_range\s*[=:]?\s*([0-9]{1,5})\s+([0-9]{1,5})\b")
 _LINUX_FIRST, _LINUX_LAST = 32_768, 60_999
-# With so many ports of a wider range, the chance that all of them lie in Linux's is below 10^-20.
+# With so many ports of a wider range, the chance that 95 % of them lie in Linux's is below 10^-15.
 _TELLING = 64
+_FEW = 0.05
+_RESERVED = 1024
+"""Ports below are bound by their programs (NFS, rsh), never drawn."""
 # ss, netstat and the kernel's numbers, in the words of ss.
 HOLDING = frozenset(
     {
@@ -66,7 +71,7 @@ class Connection(NamedTuple):
 @dataclass(slots=True)
 class _Tally:
     ports: int = 0
-    outside: bool = False
+    outside: int = 0
     local_client: bool = False
     states: Counter[str] = field(default_factory=Counter)
     quiet: int = 0
@@ -83,6 +88,14 @@ class Found:
     left_out: Counter[str] = field(default_factory=Counter)
     sockets: int = 0
     other_lines: int = 0
+    range: tuple[int, int] | None = None
+    """First and last port that this machine draws from, where the text tells."""
+
+    def look_for_range(self, text: str) -> None:
+        """Take in ``sysctl net.ipv4.ip_local_port_range`` or its file, where it was pasted beside the dump."""
+        match = _TOLD_RANGE.search(text)
+        if match is not None and 0 < int(match[1]) <= int(match[2]) <= 65_535:
+            self.range = int(match[1]), int(match[2])
 
     def add(self, local: _End, peer: _End, state: str, *, quiet: bool | None = None) -> bool:
         """Take in one socket; return False when these are no ends of one."""
@@ -114,8 +127,9 @@ def reading_of(kind: str, found: Found, capacity: int | None = None) -> PortRead
         What was read: connections in any state that holds a port, and the endpoints listened at (``*`` for any
         address).
     capacity
-        Source ports per bucket, when the operator knows; else 28 232 where every port seen lies in Linux's own range
-        (32768 to 60999) and the client is this machine or has at least 64 ports in use, and 64 512 otherwise.
+        Source ports per bucket, when the operator knows; else what ``ip_local_port_range`` in the dump says of this
+        machine; else 28 232 where the ports seen (but for 5 %) lie in Linux's own range, 32768 to 60999, and the
+        client is this machine or has at least 64 ports in use; and 64 512 otherwise.
     """
     listens = found.listening
     seen: Counter[tuple[str, int]] = Counter()
@@ -140,8 +154,10 @@ def reading_of(kind: str, found: Found, capacity: int | None = None) -> PortRead
         taken.add((source, source_port, target, port))
         sides[rule] += 1
         _add(tallies.setdefault((source, target, port), _Tally()), one, source_port, outward=outward)
-    wide_here = any(tally.outside for tally in tallies.values() if tally.local_client)
-    buckets = [_bucket(key, tally, capacity, wide_here=wide_here) for key, tally in tallies.items()]
+    given = None if capacity is None else (capacity, "as given")
+    here = [tally for tally in tallies.values() if tally.local_client]
+    wide_here = _outside(sum(tally.outside for tally in here), sum(tally.ports for tally in here))
+    buckets = [_bucket(key, tally, given or _range(tally, found.range), wide_here) for key, tally in tallies.items()]
     return PortReading(
         kind,
         tuple(sorted(buckets, key=lambda bucket: (-bucket.share, bucket.scope))),
@@ -165,11 +181,23 @@ def _outward(one: Connection, listens: set[tuple[str, int]], seen: Counter[tuple
     return one.peer_port <= one.local_port, "lower port"
 
 
+def _outside(outside: int, ports: int) -> bool:
+    """Return whether so many ports outside Linux's range mean another range: a few are bound by their programs."""
+    return outside > _FEW * ports
+
+
+def _range(tally: _Tally, told: tuple[int, int] | None) -> tuple[int, str] | None:
+    """Return the range that the kernel of this machine says it has, for its own connections."""
+    if told is None or not tally.local_client:
+        return None
+    return told[1] - told[0] + 1, f"{told[0]} to {told[1]}, as net.ipv4.ip_local_port_range in the dump says"
+
+
 def _add(tally: _Tally, one: Connection, source_port: int, *, outward: bool) -> None:
     tally.ports += 1
     tally.states[one.state] += 1
     tally.local_client |= outward
-    tally.outside |= not _LINUX_FIRST <= source_port <= _LINUX_LAST
+    tally.outside += not _LINUX_FIRST <= source_port <= _LINUX_LAST and source_port >= _RESERVED
     if one.state not in {"ESTAB", "UNSTATED"}:
         return
     if one.quiet is not None:
@@ -179,14 +207,15 @@ def _add(tally: _Tally, one: Connection, source_port: int, *, outward: bool) -> 
         tally.ages.append(one.age_ms)
 
 
-def _bucket(key: tuple[str, str, int], tally: _Tally, capacity: int | None, *, wide_here: bool) -> Bucket:
-    size, why = _capacity(tally, capacity, wide_here=wide_here)
+def _bucket(key: tuple[str, str, int], tally: _Tally, given: tuple[int, str] | None, wide_here: bool) -> Bucket:
+    size, why = given or _capacity(tally, wide_here)
+    oldest = max(tally.ages, default=0)
     established = tally.states["ESTAB"] + tally.states["UNSTATED"]
     idle, idle_why, ended = None, "", None
     if tally.ages and len(tally.ages) == established:
         idle = sum(age >= IDLE_AGE_MS for age in tally.ages)
         idle_why = "no byte either way for 60 s"
-        ended = sum(2 * age >= max(tally.ages) for age in tally.ages) if max(tally.ages) >= IDLE_AGE_MS else None
+        ended = sum(2 * age >= oldest for age in tally.ages) if oldest >= IDLE_AGE_MS else None
     elif tally.timers and tally.timers == established:
         idle, idle_why = tally.quiet, "queues empty and nothing being sent again, at the moment of the dump"
     return Bucket(
@@ -199,17 +228,18 @@ def _bucket(key: tuple[str, str, int], tally: _Tally, capacity: int | None, *, w
         idle_why=idle_why,
         # without ages a connection that waits for a slow answer looks idle too
         active=established - idle if idle is not None and tally.ages else None,
+        active_exact=False,
         ended_by_half=ended,
     )
 
 
-def _capacity(tally: _Tally, given: int | None, *, wide_here: bool) -> tuple[int, str]:
-    if given is not None:
-        return given, "as given"
+def _capacity(tally: _Tally, wide_here: bool) -> tuple[int, str]:
+    if tally.ports > LINUX:
+        return WIDE, "1024 to 65535: more are in use than Linux's own range has"
     if tally.local_client and not wide_here:
-        return LINUX, "the client is this machine, and all its source ports lie in Linux's range, 32768 to 60999"
+        return LINUX, "the client is this machine, and its source ports lie in Linux's range, 32768 to 60999"
     if tally.local_client:
         return WIDE, "1024 to 65535: this machine also uses source ports outside Linux's own range"
-    if not tally.outside and tally.ports >= _TELLING:
-        return LINUX, "all source ports seen lie in Linux's range, 32768 to 60999"
+    if tally.ports >= _TELLING and not _outside(tally.outside, tally.ports):
+        return LINUX, "the source ports seen lie in Linux's range, 32768 to 60999"
     return WIDE, "1024 to 65535: the client's range is not known"
