@@ -134,6 +134,20 @@ def test_one_line(line: str, scope: str) -> None:
     assert [bucket.scope for bucket in read_sockets(line).buckets] == [scope]
 
 
+def test_both_ends_on_one_machine_are_one_connection() -> None:
+    text = (
+        HEAD
+        + "LISTEN 0 128 *:50000 *:*\nESTAB 0 0 10.0.0.5:40000 10.0.0.5:50000\nESTAB 0 0 10.0.0.5:50000 10.0.0.5:40000\n"
+    )
+    text += "ESTAB 0 0 10.0.0.5:700 10.0.0.6:700\nESTAB 0 0 10.0.0.6:700 10.0.0.5:700\n"
+    reading = read_sockets(text)
+    assert {got.scope: got.connections for got in reading.buckets} == {
+        "10.0.0.5 → 10.0.0.5:50000": 1,
+        "10.0.0.6 → 10.0.0.5:700": 1,
+    }
+    assert reading.read == 4
+
+
 def test_what_holds_no_port_is_left_out() -> None:
     reading = read_sockets(HEAD + "LISTEN 0 5 0.0.0.0:22 0.0.0.0:*\nUNCONN 0 0 10.0.0.5:40000 *:*\n" + lines(3))
     assert reading.read == 4

@@ -5,12 +5,12 @@ from tidegate.watch.ports.kinds import KINDS, kind_of, read_dump
 from tidegate.watch.ports.measures import MEASURES, as_json, measure
 from tidegate.watch.ports.model import Bucket, DumpKind, Gauge, Measured, PortReading, WhatIf
 
-__all__ = [
-    "KINDS",
-    "MEASURES",
+__all__ = [  # noqa: RUF022 (in the order of the alphabet, as everywhere)
     "Bucket",
     "DumpKind",
     "Gauge",
+    "KINDS",
+    "MEASURES",
     "Measured",
     "PortReading",
     "WhatIf",

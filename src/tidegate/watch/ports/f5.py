@@ -17,6 +17,7 @@ from tidegate.watch.ports.tuples import IDLE_AGE_MS, MOST
 
 __all__ = ["read_f5_connections", "read_f5_ltm"]
 
+_ID = "01010201:"
 _EXHAUSTED = re.compile(
     r"01010201:[0-9]+:?\s.*?[Pp]ort exhaustion on (?P<source>[0-9A-Fa-f:.]+(?:%[0-9]+)?)"
     r" to (?P<target>[0-9A-Fa-f:.%\[\]]+)\s+\(proto (?P<protocol>[0-9]{1,3})\)"
@@ -47,7 +48,8 @@ def read_f5_ltm(text: str, *, capacity: int | None = None) -> PortReading:
     left_out: Counter[str] = Counter()
     others = 0
     for line in lines_of(text):
-        if (match := _EXHAUSTED.search(line)) is not None:
+        said = line[line.find(_ID) :] if _ID in line else ""
+        if (match := _EXHAUSTED.match(said)) is not None:
             source, target = address_of(match["source"]), _end(match["target"])
             if source is None or target is None or target[1] is None:
                 others += 1
@@ -55,7 +57,7 @@ def read_f5_ltm(text: str, *, capacity: int | None = None) -> PortReading:
                 left_out["not TCP"] += 1
             else:
                 messages[source, target[0], target[1]] += 1
-        elif (held := _HELD.search(line)) is not None:
+        elif (held := _HELD.match(said)) is not None:
             left_out["held back by the F5's own limit on messages, which does not say for which bucket"] += int(
                 held["count"]
             )

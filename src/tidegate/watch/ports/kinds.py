@@ -19,13 +19,15 @@ _STATES = "ESTAB|LISTEN|TIME-WAIT|SYN-SENT|SYN-RECV|FIN-WAIT-[12]|CLOSE-WAIT|LAS
 KINDS: tuple[DumpKind, ...] = (
     DumpKind(
         "ss",
-        r"(?m)^\s*(?:(?:Netid\s+)?(?:State\s+)?Recv-Q\s+Send-Q\s+Local[ -]Address"
+        r"(?m)^[ \t]*(?:(?:Netid\s+)?(?:State\s+)?Recv-Q\s+Send-Q\s+Local[ -]Address"
         r"|Proto\s+Recv-Q\s+Send-Q\s+Local\s+Address"
         rf"|(?:tcp\s+)?(?:{_STATES})\s+[0-9]+\s+[0-9]+\s+\S+:[0-9]+\s+\S+:[0-9*]+)",
         "sockets of a machine (ss, netstat)",
     ),
     DumpKind(
-        "proc", r"(?m)^\s*sl\s+local_address\s+rem(?:ote)?_address\s+st\b", "sockets of a machine (/proc/net/tcp, tcp6)"
+        "proc",
+        r"(?m)^[ \t]*sl\s+local_address\s+rem(?:ote)?_address\s+st\b",
+        "sockets of a machine (/proc/net/tcp, tcp6)",
     ),
     DumpKind("haproxy", r"(?m)# pxname,svname,", "HAProxy's show stat"),
     DumpKind(
@@ -40,8 +42,8 @@ KINDS: tuple[DumpKind, ...] = (
     ),
     DumpKind(
         "avi",
-        r"(?m)^\s*\|\s*(?:Field\s*\|\s*Value|open_conns\s*\|\s*[0-9]+|open_requests\s*\|\s*[0-9]+|ip_addr\s*\|\s*[0-9A-Fa-f:.]+"
-        r"|se_uuid\s*\|\s*\S+)\s*\|",
+        r"(?m)^[ \t]*\|\s*(?:Field\s*\|\s*Value|open_(?:conns|requests)\s*\|\s*[0-9]+"
+        r"|ip_addr\s*\|\s*[0-9A-Fa-f:.]+|se_uuid\s*\|\s*\S+)\s*\|",
         "Avi's show virtualservice … detail, show pool … server detail",
     ),
     DumpKind("f5-ltm", r"\b01010201:[0-9]", "an F5's /var/log/ltm that says 01010201"),

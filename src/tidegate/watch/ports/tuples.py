@@ -2,7 +2,8 @@
 
 The rules, the first that decides:
 
-1. ``listening``: the local port has a LISTEN line in the same dump: this machine is the server.
+1. ``listening``: the local port has a LISTEN line in the same dump: this machine is the server. (Or the peer's has,
+   and the peer is this machine, too.)
 2. ``seen more often``: an endpoint that is in the dump at least three times, and at least twice as often as the other,
    is the service: many clients meet there.
 3. ``port ranges``: one port is an ephemeral one (≥ 32768, or ≥ 1024 beside a well-known one), the other is not.
@@ -23,7 +24,7 @@ from tidegate.watch.ports.model import LINUX, WIDE, Bucket, PortReading
 
 __all__ = ["Connection", "Found", "reading_of"]
 
-_TOLD_RANGE = re.compile(r"ip_local_port_range\s*[=:]?\s*([0-9]{1,5})\s+([0-9]{1,5})\b")
+_TOLD_RANGE = re.compile(r"ip_local_port_range\s{0,8}[=:]?\s{0,8}([0-9]{1,5})\s{1,8}([0-9]{1,5})\b")
 _LINUX_FIRST, _LINUX_LAST = 32_768, 60_999
 # With so many ports of a wider range, the chance that 95 % of them lie in Linux's is below 10^-15.
 _TELLING = 64
@@ -131,7 +132,8 @@ def reading_of(kind: str, found: Found, capacity: int | None = None) -> PortRead
         machine; else 28 232 where the ports seen (but for 5 %) lie in Linux's own range, 32768 to 60999, and the
         client is this machine or has at least 64 ports in use; and 64 512 otherwise.
     """
-    listens = found.listening
+    ours = {one.local for one in found.connections}
+    listens = found.listening | {(local, port) for address, port in found.listening if address == "*" for local in ours}
     seen: Counter[tuple[str, int]] = Counter()
     for one in found.connections:
         seen[one.local, one.local_port] += 1
@@ -170,15 +172,17 @@ def reading_of(kind: str, found: Found, capacity: int | None = None) -> PortRead
 
 def _outward(one: Connection, listens: set[tuple[str, int]], seen: Counter[tuple[str, int]]) -> tuple[bool, str]:
     """Return whether the local end is the client, and the rule that says so."""
-    if (one.local, one.local_port) in listens or ("*", one.local_port) in listens:
+    if (one.local, one.local_port) in listens:
         return False, "listening"
+    if (one.peer, one.peer_port) in listens:
+        return True, "listening"
     here, there = seen[one.local, one.local_port], seen[one.peer, one.peer_port]
     if max(here, there) >= 3 and max(here, there) >= 2 * min(here, there):
         return there > here, "seen more often"
     for floor in (_LINUX_FIRST, 1024):
         if (one.local_port >= floor) != (one.peer_port >= floor):
             return one.local_port >= floor, "port ranges"
-    return one.peer_port <= one.local_port, "lower port"
+    return (one.peer_port, one.peer) <= (one.local_port, one.local), "lower port"
 
 
 def _outside(outside: int, ports: int) -> bool:
@@ -212,7 +216,8 @@ def _bucket(key: tuple[str, str, int], tally: _Tally, given: tuple[int, str] | N
     oldest = max(tally.ages, default=0)
     established = tally.states["ESTAB"] + tally.states["UNSTATED"]
     idle, idle_why, ended = None, "", None
-    if tally.ages and len(tally.ages) == established:
+    aged = bool(tally.ages) and len(tally.ages) == established
+    if aged:
         idle = sum(age >= IDLE_AGE_MS for age in tally.ages)
         idle_why = "no byte either way for 60 s"
         ended = sum(2 * age >= oldest for age in tally.ages) if oldest >= IDLE_AGE_MS else None
@@ -227,7 +232,7 @@ def _bucket(key: tuple[str, str, int], tally: _Tally, given: tuple[int, str] | N
         idle=idle,
         idle_why=idle_why,
         # without ages a connection that waits for a slow answer looks idle too
-        active=established - idle if idle is not None and tally.ages else None,
+        active=established - idle if idle is not None and aged else None,
         active_exact=False,
         ended_by_half=ended,
     )
