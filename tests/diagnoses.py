@@ -177,10 +177,25 @@ def _ports() -> list[dict[str, Any]]:
             "title": "Sockets (ss -tan)",
             "path": "lb1/ss.txt",
             "buckets": [
-                bucket("10.1.4.1", 63_900, "critical"),
+                bucket("10.1.4.1", 63_900, "critical", exhausted=True, says="612 ports of 64512 are left."),
                 bucket("10.1.4.2", 50_100, "warning", said="Inet port exhaustion"),
                 bucket("10.1.4.3", 1200, "ok", idle=None, at_most=True),
             ],
+            "gauges": [
+                {
+                    "name": "vs-vasa",
+                    "kind": "service",
+                    "open_connections": 63_900,
+                    "open_requests": 41,
+                    "idle": 63_859,
+                    "queued": 3,
+                    "limit": None,
+                    "state": "OPER_UP",
+                    "dropped": 0,
+                }
+            ],
+            "more": {"buckets": 7, "gauges": 0},
+            "left_out": {"listening": 12},
             "what_if": [
                 {"says": "With multiplexing 310 connections would do."},
                 {"says": "With 2 source addresses 31950 each."},

@@ -120,12 +120,18 @@ def test_callers_ports_and_coverage() -> None:
     called = callers_section(whole["callers"])
     assert "opened 1600 of 1900 sessions (84%)" in called
     assert "user not known" in called
-    assert "(vCenter itself)" in called
+    assert "(on the server itself)" in called
     assert called.count('class="bar ') == 8
     ports = ports_section(whole["ports"])
     assert "10.1.4.1 → 10.1.4.20:443" in ports
     assert '<rect class="part" width="99.05"' in ports
     assert "≤ 1\u202f200" in ports
+    assert '<span class="chip critical">exhausted</span>' in ports
+    assert "612 ports of 64512 are left." in ports
+    assert "Inet port exhaustion" in ports
+    assert "7 more buckets" in ports
+    assert "In no row: 12 listening." in ports
+    assert "OPER_UP" in ports
     assert "With multiplexing 310 connections would do." in ports
     assert "40 files, 419 MB, 2\u202f440\u202f000 lines" in coverage_section(whole["coverage"])
     assert gaps(whole["coverage"])[1].endswith("missing fragment: no vmkernel.log.FRAG-00002")

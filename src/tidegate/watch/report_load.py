@@ -32,7 +32,6 @@ def callers_section(callers: Json | None) -> str:
         return ""
     totals, top = callers.get("totals") or {}, callers.get("top") or ()
     most = {what: max((_peak(one, what) for one in top), default=0) or 1 for what in ("logins", "calls")}
-    rows = "".join(_caller_row(one, most) for one in top)
     out = callers.get("stands_out")
     says = f'<p class="says">{escaped(out["says"])}</p>' if out else "<p>Nobody stands out.</p>"
     left = totals.get("left_open")
@@ -47,15 +46,8 @@ def callers_section(callers: Json | None) -> str:
         ]
     )
     notes = "".join(f'<p class="good">{escaped(note)}</p>' for note in callers.get("notes") or ())
-    head = (
-        "<tr><th scope=col>caller</th><th scope=col>logins/min, peak</th><th scope=col>calls/min, peak</th>"
-        "<th scope=col>logins</th><th scope=col>left open</th><th scope=col>calls</th><th scope=col>mostly</th></tr>"
-    )
-    table = (
-        f'<div class="scroll"><table class="load"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
-        if rows
-        else ""
-    )
+    heads = ("caller", "logins/min, peak", "calls/min, peak", "logins", "left open", "calls", "mostly")
+    table = _table(heads, [_caller_row(one, most) for one in top])
     return f'<section class="card" id="callers"><h2>Who called</h2>{says}{table}{numbers}{notes}</section>'
 
 
@@ -68,12 +60,10 @@ def _peak(one: Json, what: str) -> float:
 def _caller_row(one: Json, most: Mapping[str, float]) -> str:
     name = one.get("user") or (f"session {one['session']}…" if one.get("session") else "user not known")
     lines = [f"<strong><bdi>{escaped(name, 120)}</bdi></strong>"]
-    lines += (
-        [f"<bdi>{escaped(one['ip'], 60)}</bdi>{' (vCenter itself)' if one.get('local') else ''}"]
-        if one.get("ip")
-        else []
-    )
-    lines += [f'<span class="agent"><bdi>{escaped(one["agent"], 120)}</bdi></span>'] if one.get("agent") else []
+    if one.get("ip"):
+        lines.append(f"<bdi>{escaped(one['ip'], 60)}</bdi>{' (on the server itself)' if one.get('local') else ''}")
+    if one.get("agent"):
+        lines.append(f'<span class="agent"><bdi>{escaped(one["agent"], 120)}</bdi></span>')
     operation = next(iter(one.get("operations") or ()), None)
     left = one.get("left_open")
     cells = (
@@ -82,9 +72,9 @@ def _caller_row(one: Json, most: Mapping[str, float]) -> str:
         f"{_number(one.get('logins'))}<br><small>{float(one.get('share_of_logins') or 0):.0%}</small>",
         "–" if left is None else _number(left),
         f"{_number(one.get('calls'))}<br><small>{float(one.get('share_of_calls') or 0):.0%}</small>",
-        f"<code>{escaped(_short(operation['name']), 60)}</code>" if operation else "–",
+        f"<code>{escaped(_short(operation['name']), 60).replace('.', '.<wbr>')}</code>" if operation else "–",
     )
-    return f"<tr><th scope=row>{'<br>'.join(lines)}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+    return _row("<br>".join(lines), cells)
 
 
 def _meter(value: float, most: float, looks: str) -> str:
@@ -133,39 +123,61 @@ def ports_section(readings: Sequence[Json]) -> str:
 
 
 def _reading(reading: Json) -> str:
-    buckets = reading.get("buckets") or ()
+    buckets, gauges = reading.get("buckets") or (), reading.get("gauges") or ()
     where = f" <small><bdi>{escaped(reading['path'], 200)}</bdi></small>" if reading.get("path") else ""
-    rows = "".join(_bucket(bucket) for bucket in buckets[:BUCKETS])
-    head = (
-        "<tr><th scope=col>from → to</th><th scope=col>used</th><th scope=col>connections</th>"
-        "<th scope=col>ports</th><th scope=col>idle</th></tr>"
-    )
-    table = (
-        f'<div class="scroll"><table class="load"><thead>{head}</thead><tbody>{rows}</tbody></table></div>'
-        if rows
-        else ""
-    )
-    more = (
-        f'<p class="good">{len(buckets) - BUCKETS} more buckets, all less used.</p>' if len(buckets) > BUCKETS else ""
-    )
+    told = _table(("from → to", "used", "connections", "ports", "idle"), [_bucket(one) for one in buckets[:BUCKETS]])
+    told += _more(reading, "buckets", len(buckets))
+    heads = ("service or server", "open connections", "requests", "idle", "waiting", "limit")
+    told += _table(heads, [_gauge(one) for one in gauges[:BUCKETS]]) + _more(reading, "gauges", len(gauges))
     what_if = "".join(f"<li>{escaped(one.get('says'))}</li>" for one in (reading.get("what_if") or ())[:BUCKETS])
     helps = f"<h4>What would help</h4><ul>{what_if}</ul>" if what_if else ""
-    return f"<h3>{escaped(reading.get('title') or reading.get('kind'))}{where}</h3>{table}{more}{helps}"
+    left = ", ".join(f"{_number(count)} {escaped(why)}" for why, count in (reading.get("left_out") or {}).items())
+    lacking = f'<p class="good">In no row: {left}.</p>' if left else ""
+    return f"<h3>{escaped(reading.get('title') or reading.get('kind'))}{where}</h3>{told}{lacking}{helps}"
+
+
+def _table(heads: Iterable[str], rows: Sequence[str]) -> str:
+    head = "".join(f"<th scope=col>{name}</th>" for name in heads)
+    table = f'<table class="load"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return f'<div class="scroll">{table}</div>' if rows else ""
+
+
+def _row(name: str, cells: Iterable[str]) -> str:
+    return f"<tr><th scope=row>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _more(reading: Json, what: str, shown: int) -> str:
+    left = max(0, shown - BUCKETS) + int((reading.get("more") or {}).get(what) or 0)
+    return f'<p class="good">{_number(left)} more {what}, all less used.</p>' if left else ""
+
+
+def _known(value: object) -> str:
+    return "–" if value is None else _number(value)
 
 
 def _bucket(bucket: Json) -> str:
     port = f":{bucket['port']}" if bucket.get("port") is not None else ""
+    scope = bucket.get("scope") or f"{bucket.get('source')} → {bucket.get('destination')}{port}"
     share, level = 100 * float(bucket.get("share") or 0), str(bucket.get("level") or "ok")
-    scope = f"{escaped(bucket.get('source'), 120)} → {escaped(bucket.get('destination'), 120)}{escaped(port)}"
-    said = f"<br><small>{escaped(bucket['said'], 200)}</small>" if bucket.get("said") else ""
-    at_most = "≤ " if bucket.get("at_most") else ""
+    says = bucket.get("says") or bucket.get("said")
+    told = f"<br><small>{escaped(says, 300)}</small>" if says and level != "ok" else ""
     looks = level if level in {"ok", "notice", "warning", "critical"} else "ok"
-    return (
-        f"<tr><th scope=row><bdi>{scope}</bdi>{said}</th><td>{_bar(share, looks, WATERMARKS)}<span>{share:.0f} % "
-        f"{chip(level, level)}</span></td><td>{at_most}{_number(bucket.get('connections'))}</td>"
-        f"<td>{_number(bucket.get('capacity'))}</td>"
-        f"<td>{'–' if bucket.get('idle') is None else _number(bucket['idle'])}</td></tr>"
+    label = chip(looks, "exhausted" if bucket.get("exhausted") else level)
+    return _row(
+        f"<bdi>{escaped(scope, 250)}</bdi>{told}",
+        (
+            f"{_bar(share, looks, WATERMARKS)}<span>{share:.0f} % {label}</span>",
+            f"{'≤ ' if bucket.get('at_most') else ''}{_known(bucket.get('connections') or None)}",
+            _known(bucket.get("capacity")),
+            _known(bucket.get("idle")),
+        ),
     )
+
+
+def _gauge(gauge: Json) -> str:
+    state = f"<br><small>{escaped(gauge['state'], 80)}</small>" if gauge.get("state") else ""
+    numbers = ("open_connections", "open_requests", "idle", "queued", "limit")
+    return _row(f"<bdi>{escaped(gauge.get('name'), 200)}</bdi>{state}", [_known(gauge.get(name)) for name in numbers])
 
 
 def gaps(coverage: Json) -> list[str]:
@@ -211,17 +223,10 @@ def coverage_section(coverage: Json) -> str:
         shown = "".join(f"<li>{one}</li>" for one in lacking[:MEMBERS])
         more = f"<li>and {len(lacking) - MEMBERS} more</li>" if len(lacking) > MEMBERS else ""
         missing = f"<h3>What is missing</h3><ul>{shown}{more}</ul>"
-    rows = "".join(_member(member) for member in members[:MEMBERS])
-    more = (
-        f'<p class="good">{len(members) - MEMBERS} more are in the JSON report.</p>' if len(members) > MEMBERS else ""
-    )
-    head = "".join(f"<th scope=col>{name}</th>" for name in ("file", "bytes", "lines", "from", "to", "read"))
-    files = (
-        f'<details><summary>All files</summary><div class="scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>{more}</details>"
-        if rows
-        else ""
-    )
+    table = _table(("file", "bytes", "lines", "from", "to", "read"), [_member(one) for one in members[:MEMBERS]])
+    left = len(members) - MEMBERS
+    more = f'<p class="good">{left} more are in the JSON report.</p>' if left > 0 else ""
+    files = f"<details><summary>All files</summary>{table}{more}</details>" if table else ""
     return f'<section class="card" id="coverage"><h2>What was read</h2>{numbers}{missing}{files}</section>'
 
 
@@ -245,7 +250,4 @@ def _member(member: Json) -> str:
         moment(member.get("last")) or "–",
         escaped(member.get("ended") or "whole") + ("" if member.get("text", True) else ", not text"),
     )
-    return (
-        f"<tr><th scope=row><bdi>{escaped(member.get('path'), 300)}</bdi></th>"
-        f"{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-    )
+    return _row(f"<bdi>{escaped(member.get('path'), 300)}</bdi>", cells)
