@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fuzz prove bench-gate bench-storm bench-library wheel lock clean
+.PHONY: help setup build demo test lint fuzz prove bench-gate bench-storm bench-library bench-scan wheel lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -50,6 +50,9 @@ bench-library: build ## Measure what being admitted costs inside a server (QUICK
 bench-storm: build ## Play reconnect storms through the gate and its peers (QUICK=1: five minutes; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benches.storm $(if $(QUICK),--quick)
+
+bench-scan: build ## Measure how fast logs are searched, beside ripgrep, grep, lnav and vectorscan (QUICK=1; QUIET box needed)
+	@$(BIN)/python -m benches.scan $(if $(QUICK),--quick)
 
 wheel: ## Build a wheel with the lab binary in it, install it without Rust, and run it
 	@PYTHON="$(PYTHON)" scripts/wheel
