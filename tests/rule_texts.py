@@ -60,7 +60,7 @@ tests:
         {SAMPLE}
   negative:
     - name: a rehearsal
-      text: 'Pump p-7 is stuck: PRESSURE_FAULT (rehearsal)'
+      text: 'Pump p-7 is stuck in a rehearsal: PRESSURE_FAULT'
   replay:
     - {{name: eleven, signature: stuck, every: 29.9999s, count: 11, window: storm, fires: 1}}
     - {{name: eleven in 300 s, signature: stuck, every: 30s, count: 11, window: storm, fires: 0}}

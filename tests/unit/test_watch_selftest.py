@@ -8,7 +8,7 @@ from rule_texts import GOOD, SAMPLE, rule_of
 from tidegate.watch.damage import damaged
 from tidegate.watch.selftest import run_tests
 
-NEGATIVE = "Pump p-7 is stuck: PRESSURE_FAULT (rehearsal)"
+NEGATIVE = "Pump p-7 is stuck in a rehearsal: PRESSURE_FAULT"
 
 
 def failures_of(old: str, new: str) -> list[str]:

@@ -63,7 +63,7 @@ def load_rules(paths: Iterable[Path] | None = None, *, shipped: bool = True) -> 
             problems += error.problems
     problems += _twice(rules, lines)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, "the rules have")
     return RuleSet(rules, lines)
 
 
@@ -91,7 +91,7 @@ def rule_files(paths: Iterable[Path]) -> list[Path]:
     if len(files) > FILES_MAX:
         problems.append(Problem(next(iter(files)).parent, 0, "", f"holds more than {FILES_MAX} rules"))
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, "the rules have")
     return list(files)
 
 
