@@ -34,7 +34,7 @@ def test_the_shipped_rules_pass() -> None:
         ("[PRESSURE_FAULT]", "['VasaSession::DoSetContext']", "signatures.0.literals.0", "stands in ordinary records"),
         ("[PRESSURE_FAULT]", "[PRESSURE_FAULTS]", "signatures.0.literals", 'no literal stands in the test "sample"'),
         ("[PRESSURE_FAULT]", '["FAULT 123456"]', "signatures.0.literals.0", "the number of the article"),
-        ("[PRESSURE_FAULT]", '["stuck:\\tPRESSURE"]', "signatures.0.literals.0", "a tab or a line end"),
+        ("[PRESSURE_FAULT]", '["stuck:\\tPRESSURE"]', "signatures.0.literals.0", "holds a tab"),
         ("PRESSURE_FAULT", "PRESSURE&FAULT", "signatures.0.literals", "when it has escaped for HTML"),
         ("not: [rehearsal]", r"not: ['\d\d:\d\d:\d\d']", "signatures.0.not.0", "holds a time"),
         ("not: [rehearsal]", r"not: ['2025-08-08T12:17:14']", "signatures.0.not.0", "holds a time"),

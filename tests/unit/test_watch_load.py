@@ -69,6 +69,7 @@ def test_a_good_rule_is_read() -> None:
         ('range: "4.1.2.1"', 'range: ">>1"', "versions.affected[0].range", "is no version", ">=8.0 <9.0"),
         ("kind: log", "kind: probe", "kind", 'the key "probe" is missing', "probe: {measure"),
         ("severity: critical\nproducts", "products", "severity", 'the key "severity" is missing', ""),
+        ("literals: [PRESSURE_FAULT]", "literals: [abc]", "signatures[0].literals[0]", "4 to 1024 bytes", "one line"),
         ("literals: [PRESSURE_FAULT]", "literals: []", "signatures[0].literals", "at least 1 item", ""),
     ],
 )  # fmt: skip
@@ -114,7 +115,7 @@ def test_what_is_no_rule() -> None:
         (r"a\\Z", r"\Z, which is Python's"),
         (r"a++b", "a possessive quantifier"),
         (r"a(", "unclosed group"),
-        (r"(\\w{1000}){1000}", "size"),
+        (r"(\\w{1000}){1000}", "more than 1 MiB when compiled"),
     ],
 )
 def test_a_regex_that_the_engine_does_not_take(regex: str, reason: str) -> None:

@@ -30,7 +30,7 @@ from ruamel.yaml.events import (
 
 from tidegate.errors import ConfigError, Problem
 
-__all__ = ["DEPTH_MAX", "SIZE_MAX", "NodeLines", "clipped", "read_yaml"]
+__all__ = ["NodeLines", "clipped", "read_yaml"]
 
 SIZE_MAX = 256 << 10
 """Longest file that is read, in bytes."""
