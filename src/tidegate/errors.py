@@ -102,16 +102,17 @@ class Problem:
 
 
 class ConfigError(TidegateError):
-    """One configuration file, or several, are wrong; all that was found is in ``problems``."""
+    """One file of configuration or rules, or several, are wrong; all that was found is in ``problems``.
+
+    ``who`` has the problems, in words.
+    """
 
     slug = "config"
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
+    def __init__(self, problems: Sequence[Problem], who: str = "the configuration has") -> None:
         self.problems = tuple(sorted(problems))
         count = len(self.problems)
-        super().__init__(
-            "the configuration has one problem" if count == 1 else f"the configuration has {count} problems"
-        )
+        super().__init__(f"{who} one problem" if count == 1 else f"{who} {count} problems")
 
 
 class GateError(TidegateError):

@@ -19,6 +19,10 @@ THROUGH = {
     "tidegate.cli.gate_record": "storm/test_record.py",
     "tidegate.cli.gate_talk": "cli/test_gate_talk.py",
     "tidegate.cli.printer": "cli/test_app.py",
+    "tidegate.cli.rules": "cli/test_rules.py",
+    "tidegate.cli.rules_check": "cli/test_rules.py",
+    "tidegate.cli.rules_export": "cli/test_rules.py",
+    "tidegate.cli.rules_show": "cli/test_rules.py",
     "tidegate.cli.sim": "cli/test_sim.py",
     "tidegate.cli.sim_plan": "cli/test_sim.py",
     "tidegate.cli.sim_replay": "storm/test_record.py",
@@ -29,11 +33,14 @@ THROUGH = {
     "tidegate.config.fields": "unit/test_config_load.py",
     "tidegate.config.model": "unit/test_config_load.py",
     "tidegate.config.plan": "unit/test_config_plan.py",
+    "tidegate.config.problems": "unit/test_config_load.py",
     "tidegate.config.rules": "unit/test_config_load.py",
     "tidegate.gate.core": "unit/test_gate_limiter.py",
     "tidegate.gate.look": "cli/test_gate_init.py",
     "tidegate.gate.process": "storm/test_gate_process.py",
     "tidegate.gate.template": "cli/test_gate_init.py",
+    "tidegate.watch.fields": "unit/test_watch_load.py",
+    "tidegate.watch.scan": "unit/test_watch_selftest.py",
 }
 MODULES = sorted(
     ".".join(path.relative_to(SOURCE).with_suffix("").parts)

@@ -52,21 +52,21 @@ def damaged(text: str, literals: Sequence[str] = (), *, prose: bool = False) -> 
 
 def _numbered(text: str, _: Sequence[str]) -> str | None:
     """Put ``grep -n -A`` numbers before the lines: ``:`` after the line that matched, ``-`` after what follows."""
-    if re.match(r"\d+[:-]", text):
+    if re.match(_NUMBER, text):
         return None
     lines = text.split("\n")
     return "\n".join(f"{25331 + n}{'-' if n else ':'}{line}" for n, line in enumerate(lines))
 
 
 def _named(text: str, _: Sequence[str]) -> str | None:
-    if re.match(r"\d+[:-]", text):
+    if re.match(_NUMBER, text):
         return None
     lines = text.split("\n")
     return "\n".join(f"var/log/some-host/messages.log:{line}" for line in lines)
 
 
 def _named_and_numbered(text: str, _: Sequence[str]) -> str | None:
-    if re.match(r"\d+[:-]", text):
+    if re.match(_NUMBER, text):
         return None
     lines = text.split("\n")
     return "\n".join(
@@ -218,6 +218,7 @@ def _other_case(text: str, _: Sequence[str]) -> str | None:
     return head.replace(header.program, name, 1) + header.body
 
 
+_NUMBER = re.compile(r"\d+[:-](?=\d{4}-\d\d-)")
 _IDLE = "[Originator@6876 sub=ThreadPool] Thread enlisted"
 """What the record beside it says."""
 

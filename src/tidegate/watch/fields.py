@@ -95,6 +95,13 @@ def _text(value: str) -> str:
     return value
 
 
+def _needle(value: str) -> str:
+    if not 4 <= len(value.encode()) <= 1024 or re.search(r"[\n\r\0]", value):
+        hint = "choose 10 bytes or more of one line, the rarest that every record of it holds"
+        raise refuse(value, "a literal has 4 to 1024 bytes, and no end of a line", hint)
+    return value
+
+
 def _whole(value: object) -> object:
     if isinstance(value, int | float) and not isinstance(value, bool):
         raise refuse(str(value), f"{value} is a number, and a text stands here", f'put it in quotes: "{value}"')
@@ -108,6 +115,9 @@ Name = Annotated[
 FieldName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 Text = Annotated[
     str, BeforeValidator(_whole), AfterValidator(_text), WithJsonSchema({"type": "string", "minLength": 1})
+]
+Needle = Annotated[
+    str, BeforeValidator(_whole), AfterValidator(_needle), WithJsonSchema({"type": "string", "minLength": 4})
 ]
 Regex = Annotated[str, AfterValidator(_text), WithJsonSchema({"type": "string", "format": "regex", "minLength": 1})]
 Article = Annotated[

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -18,7 +19,7 @@ from tidegate.config.problems import dotted, problems_of
 from tidegate.errors import ConfigError, Problem
 from tidegate.watch.regexes import refused
 from tidegate.watch.rule import Absence, Rule, RuleSet
-from tidegate.watch.strict_yaml import SIZE_MAX, NodeLines, read_yaml
+from tidegate.watch.strict_yaml import SIZE_MAX, NodeLines, clipped, read_yaml
 
 __all__ = ["FILES_MAX", "SHIPPED", "load_rules", "parse_rule", "regex_problems", "rule_files"]
 
@@ -62,7 +63,7 @@ def load_rules(paths: Iterable[Path] | None = None, *, shipped: bool = True) -> 
             problems += error.problems
     problems += _twice(rules, lines)
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, "the rules have")
     return RuleSet(rules, lines)
 
 
@@ -90,7 +91,7 @@ def rule_files(paths: Iterable[Path]) -> list[Path]:
     if len(files) > FILES_MAX:
         problems.append(Problem(next(iter(files)).parent, 0, "", f"holds more than {FILES_MAX} rules"))
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(problems, "the rules have")
     return list(files)
 
 
@@ -117,14 +118,17 @@ def _parsed(data: bytes, file: Path, *, compiled: bool) -> tuple[Rule, NodeLines
     try:
         rule = Rule.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(problems_of(error, tree, Rule, file, lines)) from None
+        problems = problems_of(error, tree, Rule, file, lines)
+        raise ConfigError([replace(one, message=clipped(one.message)) for one in problems]) from None
     found = [*_names(rule), *_kind(rule)]
     if file.name != f"{rule.id}.yaml":
         found.append((("id",), f'the rule "{rule.id}" stands in {file.name}', f"call the file {rule.id}.yaml"))
     if compiled:
         found += regex_problems(rule)
     if found:
-        raise ConfigError([Problem(file, lines.of(path), dotted(path), text, hint) for path, text, hint in found])
+        raise ConfigError(
+            [Problem(file, lines.of(path), dotted(path), clipped(text), hint) for path, text, hint in found]
+        )
     return rule, lines
 
 

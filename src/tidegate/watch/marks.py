@@ -48,8 +48,18 @@ MARKS = (
         ("VMware vCenter Server ", "VMware VirtualCenter "),
         r"VMware (?:vCenter Server|VirtualCenter) (?P<version>\d+\.\d+\.\d+)\s+build-(?P<build>\d{5,})",
     ),
-    # The module in a backtrace, when the page that it was copied from left its name: nsxt-vsip-22667792@(nsxt-vsip-…)#…
-    Mark("version/nsx-module", ("nsxt-vsip-",), r"nsxt-vsip-(?P<build>\d{5,})@\S*#(?P<module>\d+(?:\.\d+){3,5})"),
+    # The firewall's module in a backtrace: symbol@nsxt-vsip-22667792#1.0.8.0.22667792+0x4c …
+    Mark(
+        "version/nsx-module",
+        ("@nsxt-vsip", "@(nsxt-vsip"),
+        r"@\(?nsxt-vsip(?:-\d+)?[^#\s]*#(?P<module>\d+(?:\.\d+){2,4})\.(?P<build>\d{7,9})\b",
+    ),
+    # … and where a web page took its name for a mail address and hid it, as the page of KB 433412 does.
+    Mark(
+        "version/module",
+        ("[email protected]#",),
+        r"\[email protected\]#(?P<module>\d+(?:\.\d+){2,4})\.(?P<build>\d{7,9})\+0x",
+    ),
     # `esxcli software vib list`: "nsxt-vsip   4.1.2.1.0-7.0.22667792   VMware   …"; a manager's own version.
     Mark(
         "version/nsx",

@@ -23,6 +23,7 @@ from tidegate.watch.fields import (
     Flag,
     Id,
     Name,
+    Needle,
     OneVersion,
     Regex,
     Span,
@@ -83,7 +84,7 @@ class Signature(Table):
     id: Name
     says: Text
     from_: Literal["record", "prose"] = Field("record", alias="from")
-    literals: Annotated[tuple[str, ...], Field(min_length=1, max_length=20)]
+    literals: Annotated[tuple[Needle, ...], Field(min_length=1, max_length=20)]
     fold: Flag = False
     all_: Annotated[tuple[Regex, ...], Field(max_length=20)] = Field((), alias="all")
     not_: Annotated[tuple[Regex, ...], Field(max_length=20)] = Field((), alias="not")

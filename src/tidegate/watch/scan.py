@@ -72,7 +72,8 @@ def compiles(pattern: str, *, fold: bool = False) -> tuple[str, str] | None:
     try:
         Scanner(_plan(signatures=[signature]))
     except UsageError as error:
-        return error.message, error.hint
+        words = error.message.replace(' of the signature "r/s"', "").rstrip(".")
+        return words[:1].lower() + words[1:], error.hint
     return None
 
 

@@ -30,12 +30,14 @@ from ruamel.yaml.events import (
 
 from tidegate.errors import ConfigError, Problem
 
-__all__ = ["DEPTH_MAX", "SIZE_MAX", "NodeLines", "read_yaml"]
+__all__ = ["NodeLines", "clipped", "read_yaml"]
 
 SIZE_MAX = 256 << 10
 """Longest file that is read, in bytes."""
 DEPTH_MAX = 20
 """How deep lists and mappings may stand inside one another."""
+
+_SENTENCE_MAX = 300
 
 Path_ = tuple[str | int, ...]
 
@@ -63,7 +65,7 @@ class _Refused(Exception):
 
     def __init__(self, line: int, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.line, self.message, self.hint = line, message, hint
+        self.line, self.message, self.hint = line, clipped(message), hint
 
 
 def read_yaml(data: bytes, file: Path) -> tuple[Any, NodeLines]:
@@ -97,11 +99,16 @@ def read_yaml(data: bytes, file: Path) -> tuple[Any, NodeLines]:
         line = mark.line + 1 if mark is not None else 0
         words = " ".join(str(part) for part in (error.context, error.problem) if part)
         hint = "texts that hold ': ' or ' #', or begin with a sign, stand in quotes"
-        problem = Problem(file, line, "", f"is not YAML: {' '.join(words.split())}", hint)
+        problem = Problem(file, line, "", clipped(f"is not YAML: {' '.join(words.split())}"), hint)
     except (YAMLError, RecursionError, ValueError, OverflowError) as error:
-        words = " ".join(str(error).split())[:200]
-        problem = Problem(file, 0, "", f"is not YAML: {words or type(error).__name__}")
+        words = " ".join(str(error).split())
+        problem = Problem(file, 0, "", clipped(f"is not YAML: {words or type(error).__name__}"))
     raise ConfigError([problem])
+
+
+def clipped(message: str) -> str:
+    """Return a sentence that quotes a file, cut where the file has very long words."""
+    return message if len(message) <= _SENTENCE_MAX else f"{message[:_SENTENCE_MAX]} …"
 
 
 def _text(data: bytes) -> str:

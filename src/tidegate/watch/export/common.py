@@ -14,7 +14,7 @@ from typing import Any, Literal
 from tidegate.watch.damage import damaged
 from tidegate.watch.rule import Counted, Distinct, Rule, Signature
 
-__all__ = ["BETWEEN_LOOKS", "Alert", "Export", "Refusal", "alerts_of", "miscounted"]
+__all__ = ["Alert", "Export", "Refusal", "alerts_of", "miscounted"]
 
 BETWEEN_LOOKS = "This target looks from time to time: a burst that only just fits into the window may fall between two."
 """What every alert of an engine that evaluates in steps says of itself."""

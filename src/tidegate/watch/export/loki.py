@@ -93,7 +93,8 @@ def _rule(alert: Alert, line: str, parser: str, by: list[str], distinct: list[st
         {name.lower() for one in alert.signatures for name in one.programs}
         or {hint.program.lower() for hint in rule.logs if hint.program}
     )
-    selector = f'job=~"(?i:{"|".join(map(re.escape, programs))})"' if programs else 'job=~".+"'
+    programs = [re.sub(r"[^\w-]", ".", name) for name in programs]
+    selector = f'job=~"(?i:{"|".join(programs)})"' if programs else 'job=~".+"'
     counted = f"count_over_time({{{selector}}} {line}{parser} [{alert.over}s] offset {OFFSET}s)"
     if distinct:
         each = f"sum by ({', '.join([*by, *distinct])}) ({counted}) > 0"

@@ -36,8 +36,6 @@ def phrases_of(pattern: str) -> list[str] | None:
     >>> phrases_of(r"state:\s+Transport\w+\]: FAULT")
     ['state:', ': FAULT']
     """
-    if "|" in re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "", pattern):
-        return None
     runs, run, place, open_left = [], "", 0, False
     while place < len(pattern):
         found = _SPACE.match(pattern, place)
@@ -49,6 +47,8 @@ def phrases_of(pattern: str) -> list[str] | None:
             run += found[found.lastindex or 0]
             place = found.end()
             continue
+        if pattern[place] == "|":
+            return None
         runs.append(_trimmed(run, left=open_left, right=True))
         run, open_left = "", True
         place = _past(pattern, place)

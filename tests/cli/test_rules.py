@@ -1,0 +1,134 @@
+"""``tidegate rules``: what its commands say and return, and what they do with bad input."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from commands import Run
+from rule_texts import GOOD, NAME, written
+from tidegate.watch.load import load_rules
+
+
+def test_list(run: Run) -> None:
+    ran = run("rules", "list")
+    assert ran.code == 0
+    assert "vasa.provider.setcontext-storm" in ran.out
+    assert f"{len(load_rules())} rules" in ran.out
+    rules = run("rules", "list", "--output", "json").json()["rules"]
+    assert len(rules) >= 29
+    assert {"412434", "440879", "433412", "425869"} <= {rule["article"] for rule in rules}
+
+
+def test_show(run: Run, tmp_path: Path) -> None:
+    ran = run("rules", "show", "lab.pump.stuck", "--rules", written(tmp_path))
+    assert (ran.code, ran.err) == (0, "")
+    for part in (
+        "A pump is stuck",
+        "KB 123456, critical, vasa; lab.pump.stuck, revision 1",
+        "stuck (record): A pump does not turn.",
+        "more than 10 of stuck in 5m",
+        "stuck with 3 or more values of pump in 1m",
+        "versions of vasa: affected 4.1.2.1 (observed); fixed in 4.1.2.3 of 4.1",
+        "Turn it by hand (preferred)",
+        "wheel --turn   (on pump)",
+        "https://example.org/pumps, read 2026-11-25",
+    ):
+        assert part in ran.out
+    value = run("rules", "show", "440879", "--output", "json").json()
+    assert value["rule"]["article"] == "440879"
+    assert value["rule"]["signatures"][0]["from"] == "record"
+
+
+def test_show_what_is_not_there(run: Run) -> None:
+    ran = run("rules", "show", "vasa.provider.setcontext")
+    assert ran.code == 2
+    assert 'there is no rule "vasa.provider.setcontext"' in ran.err
+    assert 'did you mean "vasa.provider.setcontext-storm"?' in ran.err
+
+
+def test_what_a_rule_says_cannot_steer_a_terminal(run: Run, tmp_path: Path) -> None:
+    text = GOOD.replace("title: A pump is stuck", r'title: "A \e[31mpump\u202e"')
+    ran = run("rules", "show", "lab.pump.stuck", "--rules", written(tmp_path, text))
+    assert "\x1b" not in ran.out
+    assert r"A \x1b[31mpump\u202e" in ran.out
+
+
+def test_lint(run: Run, tmp_path: Path) -> None:
+    file = written(tmp_path)
+    ran = run("rules", "lint", file)
+    assert (ran.code, ran.out) == (0, "1 rule: no problem\n")
+    file.write_text(GOOD.replace("PRESSURE_FAULT", "is stuck"))
+    ran = run("rules", "lint", tmp_path)
+    assert ran.code == 1
+    assert f'{file}:15: signatures[0].literals[0]: the literal "is stuck" has fewer than 10 bytes' in ran.out
+    value = run("rules", "lint", file, "--output", "json").json()
+    assert value["rules"] == 1
+    assert value["problems"][0]["where"] == "signatures[0].literals[0]"
+
+
+def test_lint_of_the_shipped_rules(run: Run) -> None:
+    assert run("rules", "lint").code == 0
+
+
+def test_lint_of_what_is_no_rule(run: Run, tmp_path: Path) -> None:
+    ran = run("rules", "lint", written(tmp_path, GOOD.replace("kind: log", "kind: lgo")))
+    assert ran.code == 2
+    assert f'{tmp_path / NAME}:5: kind: "lgo" is not one of the words that may stand here' in ran.err
+    assert "error: the rules have one problem" in ran.err
+    ran = run("rules", "lint", tmp_path / "no")
+    assert (ran.code, "is not there" in ran.err) == (2, True)
+
+
+def test_a_rule_with_the_id_of_one_of_ours(run: Run, tmp_path: Path) -> None:
+    name = "vasa.provider.setcontext-storm"
+    file = written(tmp_path, GOOD.replace("id: lab.pump.stuck", f"id: {name}"), f"{name}.yaml")
+    ran = run("rules", "lint", file)
+    assert ran.code == 2
+    assert f'the rule "{name}" is also in' in ran.err
+
+
+def test_test(run: Run, tmp_path: Path) -> None:
+    file = written(tmp_path)
+    ran = run("rules", "test", file)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("1 rule, 1 positive, ")
+    assert ran.out.endswith(" splits, 1 negative, 4 replays: all hold\n")
+    file.write_text(GOOD.replace("more_than: 10,", "more_than: 9,"))
+    ran = run("rules", "test", file)
+    assert ran.code == 1
+    assert '"eleven in 300 s": the window storm fires 1 times instead of 0' in ran.out
+    assert ran.out.endswith(": 1 failure\n")
+    value = run("rules", "test", file, "--output", "json").json()
+    assert value["counts"]["positives"] == 1
+    assert value["failures"][0]["test"] == "eleven in 300 s"
+
+
+@pytest.mark.timeout(300)
+def test_the_tests_of_the_shipped_rules_hold(run: Run) -> None:
+    ran = run("rules", "test", "--output", "json")
+    value = ran.json()
+    assert value["failures"] == []
+    assert ran.code == 0
+    assert value["counts"]["rules"] >= 29
+    assert value["counts"]["transforms"] > value["counts"]["positives"]
+
+
+def test_export(run: Run, tmp_path: Path) -> None:
+    ran = run("rules", "export", "aria", "440879")
+    assert (ran.code, ran.err) == (0, "")
+    (alert,) = json.loads(ran.out)
+    assert alert["threshold"] == 10
+    ran = run("rules", "export", "loki", "440879", "412434")
+    assert ran.code == 0
+    assert "groups:" in ran.out
+    ran = run("rules", "export", "prometheus", "lab.pump.stuck", "425869", "--rules", written(tmp_path))
+    assert ran.code == 1
+    assert 'window="pumps"} >= 3' in ran.out
+    assert ran.err == ("refused: avi.ports.source-exhaustion: it is about the output of a command, and has no window\n")
+    value = run("rules", "export", "aria", "425869", "--output", "json").json()
+    assert value["alerts"] == []
+    assert value["refusals"][0]["alert"] == "avi.ports.source-exhaustion"
+    assert run("rules", "export", "splunk").code == 2
