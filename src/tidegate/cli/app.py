@@ -51,6 +51,11 @@ app.command(
     machine.
     """,
 )
+app.command(
+    "tidegate.cli.diagnose:diagnose",
+    name="diagnose",
+    help="Recognise known failures in logs, bundles, crash screens and the output of commands.",
+)
 app.command("tidegate.cli.gate:gate", name="gate", help="Run a gate, look at it, steer it.")
 app.command(
     "tidegate.cli.rules:rules",

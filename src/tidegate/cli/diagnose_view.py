@@ -23,7 +23,7 @@ _VERDICTS = {
     "unknown": ("Nothing known was found, but there are gaps: that is unknown, not healthy.", "bold yellow"),
 }
 _RECORD_LINES, _RECORD_WIDTH = 3, 200
-_HOSTS, _GAPS = 12, 8
+_HOSTS, _GAPS, _CALLERS = 12, 8, 3
 
 
 @contextmanager
@@ -117,8 +117,12 @@ def _remedies(finding: Json) -> Iterator[RenderableType]:
 
 
 def _callers(callers: Json) -> Iterator[RenderableType]:
-    yield Text("who calls", style="bold")
-    yield _in(callers["says"])
+    totals = callers["totals"]
+    yield Text(f"who calls, over {callers['minutes']:g} minutes", style="bold")
+    yield _in(f"{totals['logins']} logins and {totals['calls']} calls from {totals['callers']} callers")
+    for one in callers["top"][:_CALLERS]:
+        who = " ".join(str(one[key]) for key in ("user", "ip", "agent", "session") if one[key])
+        yield _in(f"{who}: {one['logins']} logins, {one['calls']} calls", 4)
 
 
 def _ports(ports: Json) -> Iterator[RenderableType]:
