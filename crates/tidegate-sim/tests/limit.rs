@@ -63,3 +63,57 @@ fn a_knee_that_moves_every_30_s_is_followed() {
         assert!(last.unwrap() <= 1.4 * floor + 12.0, "{law}: {last:?} s, floor {floor:.1} s");
     }
 }
+
+/// Three hundred hosts whose server crashes twice in the middle of the storm, away for 10 s each time; `last` changes it.
+fn crashes(seed: u32, server: Value, last: Value) -> Value {
+    let mut spec = storm(300, server, 300.0);
+    spec["seed"] = json!(seed);
+    let second = [json!({"at_s": 42.4, "restart_for_s": 10.0}), last].iter().fold(json!({}), |mut all, part| {
+        part.as_object().unwrap().iter().for_each(|(key, value)| all[key] = value.clone());
+        all
+    });
+    spec["servers"][0]["changes"] = json!([{"at_s": 16.2, "restart_for_s": 10.0}, second]);
+    spec
+}
+
+#[test]
+fn the_limit_of_a_server_that_comes_back_is_soon_found_again() {
+    for seed in 1..9 {
+        let report = play(&crashes(seed, json!({"kind": "usl", "knee": 22, "unit_s": 0.5}), json!({})), ADAPTIVE);
+        let (floor, last) = (report.floor_s.unwrap() - 52.4, report.last_connected_s.unwrap() - 52.4);
+        println!("seed {seed}: {last:.1} s, floor {floor:.1} s");
+        assert_eq!((report.failed_attempts.timeout, report.wasted_units), (0, 0.0), "seed {seed}");
+        assert!(report.max_in_flight <= 28, "seed {seed}: {} in flight", report.max_in_flight);
+        assert!(last <= 1.09 * floor, "seed {seed}: {last:.1} s, floor {floor:.1} s");
+    }
+}
+
+#[test]
+fn one_that_comes_back_with_a_third_of_its_capacity_is_not_taken_for_the_old_one() {
+    for (law, knee) in LAWS.into_iter().flat_map(|law| [(law, 22), (law, 40)]) {
+        let spec = crashes(1, json!({"kind": law, "knee": knee, "unit_s": 0.5}), json!({"knee": knee / 3}));
+        let report = play(&spec, ADAPTIVE);
+        let (floor, last) = (report.floor_s.unwrap() - 52.4, report.last_connected_s.unwrap() - 52.4);
+        println!("{law}, knee {knee}: {last:.1} s, floor {floor:.1} s");
+        assert_eq!((report.failed_attempts.timeout, report.wasted_units), (0, 0.0), "{law}, knee {knee}");
+        assert!(last <= 1.15 * floor, "{law}, knee {knee}: {last:.1} s, floor {floor:.1} s");
+    }
+}
+
+#[test]
+fn hosts_that_try_again_at_once_do_not_make_the_others_come_too_late() {
+    let patient = json!({"kind": "fixed", "min_s": 10, "max_s": 12});
+    for seed in 1..9 {
+        let mut spec = storm(270, json!({"kind": "usl", "knee": 22, "unit_s": 0.5}), 300.0);
+        spec["seed"] = json!(seed);
+        let mut greedy = spec["populations"][0].clone();
+        (greedy["name"], greedy["hosts"], greedy["retry"]) =
+            (json!("greedy"), json!(30), json!({"kind": "greedy", "s": 0.5}));
+        spec["populations"][0]["retry"] = patient.clone();
+        spec["populations"].as_array_mut().unwrap().push(greedy);
+        let report = play(&spec, ADAPTIVE);
+        let (floor, last) = (report.floor_s.unwrap(), report.last_connected_s.unwrap());
+        println!("seed {seed}: {last:.1} s, floor {floor:.1} s");
+        assert!(last <= 1.15 * floor, "seed {seed}: {last:.1} s, floor {floor:.1} s");
+    }
+}

@@ -78,7 +78,7 @@ impl Machine {
             Class::NewSession if arrival.reserved => 0,
             Class::NewSession => {
                 if let Some(absence) = self.clients.back(now, arrival.client) {
-                    self.absence.back(absence);
+                    self.absence.back(absence, self.plan.client_timeout);
                 }
                 NEW_SESSION | self.clients.seniority(now, arrival.client)
             }

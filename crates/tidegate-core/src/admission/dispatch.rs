@@ -6,7 +6,7 @@ use super::machine::Machine;
 use super::server::{Server, least_loaded};
 use crate::queue::Place;
 use crate::reason::Reason;
-use crate::time::{Nanos, Span};
+use crate::time::Nanos;
 
 impl Machine {
     /// A server with a free slot for a call bound to `bound`, or to none. Who is bound to a dead server is bound to none.
@@ -105,12 +105,13 @@ impl Machine {
             self.queues.serve(&place, index);
         }
         self.clients.release(place.client, index);
-        // The server is idle: what is expected of it may be out of date, and only an answer can put it right.
+        // A call was given up at a time that was planned when it came; calls may take longer since. The server is idle: what is
+        // expected of it may be out of date, and only an answer can put it right.
         let idle = self.servers.get(usize::from(server.0)).is_some_and(|server| server.in_flight == 0);
-        let service = if idle { Span::ZERO } else { self.rate.service(place.work) };
+        let end = if idle { deadline } else { self.give_up(call) };
         let late = if expiry.is_some_and(|expiry| expiry <= now) {
             Some(Reason::TokenDead)
-        } else if now + service >= deadline {
+        } else if now >= end {
             Some(Reason::Deadline)
         } else {
             None

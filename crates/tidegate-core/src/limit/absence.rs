@@ -25,10 +25,11 @@ impl Absence {
         Absence { learned: learned.filter(|span| *span > Span::ZERO).map(Span::as_secs_f64) }
     }
 
-    /// A client that was turned away is back after `absence`.
-    pub fn back(&mut self, absence: Span) {
+    /// A client that was turned away is back after `absence`. The first ones back are the greedy ones, so what is assumed at
+    /// first falls slowly.
+    pub fn back(&mut self, absence: Span, patience: Span) {
         let seconds = absence.as_secs_f64();
-        let known = *self.learned.get_or_insert(seconds);
+        let known = self.learned.unwrap_or_else(|| seconds.max(self.expected(patience).as_secs_f64()));
         let factor = if seconds > known { 1.0 + STEP * QUANTILE } else { 1.0 - STEP * (1.0 - QUANTILE) };
         // Never past what was seen: a fixed wait is met exactly.
         let moved = known * factor;
@@ -56,9 +57,16 @@ mod tests {
         assert_eq!(absence.expected(Span::secs(30)), Span::secs(12));
         let mut rng = crate::rng::Rng::new(1);
         for _ in 0..2000 {
-            absence.back(Span::from_secs_f64(rng.uniform(10.0, 12.0)));
+            absence.back(Span::from_secs_f64(rng.uniform(10.0, 12.0)), Span::secs(30));
         }
         let seconds = absence.expected(Span::secs(30)).as_secs_f64();
         assert!((11.5..=12.0).contains(&seconds), "{seconds}");
+    }
+
+    #[test]
+    fn greedy_ones_that_are_back_first_do_not_speak_for_the_others() {
+        let mut absence = Absence::new(None);
+        (0..30).for_each(|_| absence.back(Span::millis(500), Span::secs(30)));
+        assert!(absence.expected(Span::secs(30)) >= Span::secs(10), "{absence:?}");
     }
 }

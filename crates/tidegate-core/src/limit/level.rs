@@ -29,6 +29,11 @@ pub(super) struct Level {
 const MEMORY: f64 = 0.5;
 
 impl Level {
+    /// Seconds per unit of work.
+    pub fn unit(self) -> f64 {
+        f64::from(self.limit) / self.rate
+    }
+
     /// This level, measured once more.
     pub fn and(self, again: Level) -> Level {
         let (old, new) = (self.error.max(1e-3).powi(2), again.error.max(1e-3).powi(2));

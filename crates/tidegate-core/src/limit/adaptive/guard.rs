@@ -32,7 +32,7 @@ impl Adaptive {
     /// Stays at a lower limit, of which nothing is proven.
     pub(super) fn lower(&mut self, now: Nanos, limit: u32, cause: LimitCause, terms: Terms) {
         self.mode = Mode::Steady { left: PROBE_AFTER };
-        self.proven = None;
+        (self.proven, self.earlier) = (None, None);
         self.set(now, limit, cause);
         self.rest(now, terms);
     }

@@ -30,7 +30,9 @@ impl Adaptive {
                 // From one to two is so large a step that a few calls tell; later ones are smaller.
                 let step = if loaded { 5.0 } else { (0.2 + 0.4 * f64::from(self.limit)).min(1.6) };
                 let least = (self.limit / 2).max((self.limit + 1).min(4));
-                (1.5, 0.1, samples_for(reading.scatter, step).max(least))
+                // On the way back it is only asked whether the server is like before.
+                let rounds = if self.earlier.is_some() { 1.0 } else { 1.5 };
+                (rounds, 0.1, samples_for(reading.scatter, step).max(least))
             }
         };
         let age = self.window.age(now).as_secs_f64();

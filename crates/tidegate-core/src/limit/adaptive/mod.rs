@@ -6,6 +6,9 @@
 //! - **Search** (slow start): one step up, measure, compare. As long as a step up brings at least half of what it would
 //!   bring on an idle server, the next one is a fifth larger; with less, a tenth; with next to nothing the search is over.
 //!   A step that gets *less* done is taken back at once, and the range between is halved.
+//! - **Search back**: a server that has begun anew is searched from a third of its best limit on (a quarter, where nothing was
+//!   to be seen there). If it was clearly slower at its best limit than unloaded, its response times tell how near that is: as
+//!   long as they lie below the straight line from the one to the other, steps double, up to the limit that was best.
 //! - **Steady**: stay, measure again and again. If the same limit gets a fifth less done than it did, the server has
 //!   changed: begin the search anew, lower. Every so often **probe** one small step up or, in turn, down: keep it if it
 //!   pays, else go back and wait until what it cost is paid before the next one.
@@ -30,11 +33,17 @@ use crate::limit::overdue::InFlight;
 use crate::limit::view::{LimitCause, LimitMode, LimitView};
 use crate::limit::window::Window;
 use crate::time::{Nanos, Span};
+use measure::LOADED;
 use serde::{Deserialize, Serialize};
 
 /// First limit of a server of which nothing is known: one call alone cannot be too many, and shows what it takes unhindered.
 const FIRST: u32 = 1;
-/// A remembered limit is begun with at a quarter of it, within these: it may be out of date.
+/// A remembered limit is begun with at this part of it: it may be out of date. At a server that showed load at its limit a
+/// third, so that it is not too much for one with a third of the capacity; at one that showed nothing (or of which that is not
+/// known) a quarter, since there the first call too many may be the end.
+const TELLING: u32 = 3;
+const SILENT: u32 = 4;
+/// … within these.
 const REMEMBERED: (u32, u32) = (1, 16);
 /// Scatter that is assumed until calls have shown theirs.
 const SCATTER: f64 = 0.5;
@@ -80,6 +89,10 @@ pub struct Adaptive {
     /// A limit that got less done than the proven one.
     bad: Option<u32>,
     best: Option<u32>,
+    /// Seconds per unit of work there; unknown of an earlier run.
+    best_unit: Option<f64>,
+    /// The best limit before the server began anew and seconds per unit there, while the search goes back to it.
+    earlier: Option<(u32, f64)>,
     /// Since when a step that did not pay costs work, and which share of it; until it is known what it cost in all.
     loss: Option<(Nanos, f64)>,
     /// Whether the last probe went up.
@@ -106,7 +119,7 @@ pub struct Adaptive {
 impl Adaptive {
     /// A limit of at most `most`, begun low; `remembered`: the best limit and the base (seconds per unit) of an earlier run.
     pub fn new(most: u32, remembered: Option<(u32, f64)>, now: Nanos) -> Adaptive {
-        let first = remembered.map_or(FIRST, |(limit, _)| (limit / 4).clamp(REMEMBERED.0, REMEMBERED.1));
+        let first = remembered.map_or(FIRST, |(limit, _)| (limit / SILENT).clamp(REMEMBERED.0, REMEMBERED.1));
         Adaptive {
             most,
             limit: first.clamp(1, most),
@@ -120,6 +133,8 @@ impl Adaptive {
             proven: None,
             bad: None,
             best: remembered.map(|(limit, _)| limit),
+            best_unit: None,
+            earlier: None,
             loss: None,
             went_up: false,
             base: remembered.map(|(_, base)| base),
@@ -177,8 +192,19 @@ impl Adaptive {
 
     /// The server began anew: search from low on; the base stays, a cold cache is not a new one.
     pub fn restarted(&mut self, now: Nanos) {
-        let first = self.best.map_or(FIRST, |best| (best / 4).clamp(REMEMBERED.0, REMEMBERED.1));
+        let loaded = |unit: &f64| self.base.is_some_and(|base| *unit > LOADED * base);
+        let earlier = self.best.zip(self.best_unit.filter(loaded));
+        let part = if earlier.is_some() { TELLING } else { SILENT };
+        let first = self.best.map_or(FIRST, |best| (best / part).clamp(REMEMBERED.0, REMEMBERED.1));
         self.search_from(now, first.min(self.limit), LimitCause::Restarted);
+        self.earlier = earlier;
+        // What was in flight has died with it: there is nothing to recover from, and what it met is not the new one's fault.
+        self.outcomes = 0;
+        if self.in_flight.len() <= self.limit {
+            self.grace = now;
+        }
+        // A slot is taken for as much less time as a unit of work takes on a server that is not loaded.
+        self.round /= self.ratio().map_or(1.0, |ratio| ratio.max(1.0));
     }
 
     /// A call with so much work (thousandths of a unit) was admitted; gives the epoch to be handed back with its answer.
@@ -295,7 +321,7 @@ impl Adaptive {
     fn search_from(&mut self, now: Nanos, limit: u32, cause: LimitCause) {
         self.mode = Mode::Search { doubt: false };
         self.began = now;
-        (self.proven, self.bad, self.loss) = (None, None, None);
+        (self.proven, self.bad, self.loss, self.earlier) = (None, None, None, None);
         self.set(now, limit, cause);
     }
 }

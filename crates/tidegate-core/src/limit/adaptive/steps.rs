@@ -12,6 +12,8 @@ use crate::time::Nanos;
 pub(super) const PROBE_AFTER: u32 = 4;
 /// … and after one that cost work: so many times the time that was lost, so that probing costs an eighth at the most.
 pub(super) const PRICE: f64 = 8.0;
+/// From step to step of a search back to a limit that was good before the server began anew.
+const BACK: u32 = 2;
 /// Loaded calls may take this part of their clients' patience.
 pub(super) const PATIENCE: f64 = 0.3;
 
@@ -53,11 +55,14 @@ impl Adaptive {
     /// The level is proven: the next step up.
     pub(super) fn step_up(&mut self, now: Nanos, level: Level, gain: Verdict) {
         self.proven = Some(level);
-        self.best = Some(level.limit);
+        self.best_at(level);
         let factor = if gain == Verdict::Fast { 1.2 } else { 1.1 };
         let next = match self.bad.filter(|bad| *bad > level.limit) {
             Some(bad) => level.limit.midpoint(bad),
-            None => ((f64::from(level.limit) * factor) as u32).max(level.limit + 1).min(self.most),
+            None => {
+                let step = ((f64::from(level.limit) * factor) as u32).max(level.limit + 1);
+                self.back_step(level).unwrap_or(step).max(step).min(self.most)
+            }
         };
         if next <= level.limit {
             return self.settle(now, level, LimitCause::Gained);
@@ -66,9 +71,29 @@ impl Adaptive {
         self.set(now, next, LimitCause::Gained);
     }
 
+    /// The level is the best that is known.
+    fn best_at(&mut self, level: Level) {
+        (self.best, self.best_unit) = (Some(level.limit), Some(level.unit()));
+    }
+
+    /// A long step back to the limit that was best before the server began anew, as long as it is like before.
+    ///
+    /// Where response times rise with the load they rise ever faster, so those of the same server lie below the straight line
+    /// from an unloaded one to its best limit, and those of one with a third of its capacity do not.
+    fn back_step(&mut self, level: Level) -> Option<u32> {
+        let ((limit, unit), base) = self.earlier.take().zip(self.base)?;
+        let line = base + (unit - base) * f64::from(level.limit) / f64::from(limit);
+        if level.limit >= limit || level.unit() * (1.0 + level.error) > line {
+            return None;
+        }
+        self.earlier = Some((limit, unit));
+        Some((level.limit * BACK).min(limit))
+    }
+
     pub(super) fn settle(&mut self, now: Nanos, level: Level, cause: LimitCause) {
         self.proven = Some(level);
-        self.best = Some(level.limit);
+        self.best_at(level);
+        self.earlier = None;
         self.mode = Mode::Steady { left: PROBE_AFTER };
         self.set(now, level.limit, cause);
     }
@@ -76,6 +101,7 @@ impl Adaptive {
     /// A step did not pay, and cost a share of the work: back to `level`; a search goes on between it and the step.
     pub(super) fn fail(&mut self, now: Nanos, level: Level, share: f64, cause: LimitCause) {
         self.loss = Some((self.changed, share.max(0.0)));
+        self.earlier = None;
         if matches!(self.mode, Mode::Search { .. })
             && let Some(bad) = self.bad
             && bad > level.limit + 1
@@ -94,7 +120,7 @@ impl Adaptive {
         }
         let proven = proven.and(level);
         self.proven = Some(proven);
-        self.best = Some(proven.limit);
+        self.best_at(proven);
         let left = left.max(self.wait_for_loss(now, terms));
         self.window = Window::default();
         let next = self.probe();
