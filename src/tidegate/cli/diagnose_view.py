@@ -53,7 +53,7 @@ def shown(report: Json) -> Iterator[RenderableType]:
 
 
 def _in(text: Text | str, by: int = 2) -> Padding:
-    return Padding(Text(text) if isinstance(text, str) else text, (0, 0, 0, by))
+    return Padding(Text(text) if isinstance(text, str) else text, (0, 0, 0, by), expand=False)
 
 
 def _finding(finding: Json) -> Iterator[RenderableType]:
@@ -144,5 +144,5 @@ def _coverage(covered: Json) -> Iterator[RenderableType]:
     if len(gaps) > _GAPS:
         yield _in(f"… {len(gaps) - _GAPS} more gaps (--output json has all)")
     if covered["not_read"]:
-        logs = ", ".join(each["log"].rpartition("/")[2] for each in covered["not_read"])
-        yield _in(Text(f"not among it: {logs}", style="dim"))
+        logs = len(covered["not_read"])
+        yield _in(Text(f"{logs} kinds of logs that rules look into were not among it (--output json)", style="dim"))

@@ -241,11 +241,15 @@ def _timeline(times: Sequence[int]) -> list[list[int]]:
 
 
 def _evidence(hits: Sequence[Json], reader: _Reader) -> list[Json]:
+    """Return the first records of every signature; a record that meets two of them is shown once."""
     shown: Counter[str] = Counter()
+    places: set[tuple[int, int]] = set()
     evidence = []
     for hit in hits:
-        if hit["record"] is None or shown[hit["signature"]] >= _EVIDENCE:
+        place = (hit["member"], hit["line"])
+        if hit["record"] is None or place in places or shown[hit["signature"]] >= _EVIDENCE:
             continue
+        places.add(place)
         shown[hit["signature"]] += 1
         record = harmless(redacted(hit["record"]))
         evidence.append(
