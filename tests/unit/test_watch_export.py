@@ -148,7 +148,6 @@ def test_what_aria_cannot_count() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "reason"),
     [
-        ("    line: 'is stuck: PRESSURE_FAULT'\n", "", "has no `line`"),
         ("line: 'is stuck: PRESSURE_FAULT'", "line: 'is stuck forever'", 'it would count the test "sample" 0 times'),
         ("text: |-\n", "text: |-\n        x is stuck: PRESSURE_FAULT\n", 'it would count the test "sample" 2 times'),
         ("is stuck in a rehearsal: ", "is stuck: ", 'it would count the test "a rehearsal", which is no failure'),
@@ -158,6 +157,43 @@ def test_what_aria_cannot_count() -> None:
 def test_what_would_be_missed_or_counted_twice(target: str, old: str, new: str, reason: str) -> None:
     made = EXPORTERS[target]([changed(old, new)])
     assert reason in reasons(made)["lab.pump.stuck/storm"]
+
+
+def test_a_signature_without_a_line_is_asked_for_in_all_its_parts() -> None:
+    rule = changed("    line: 'is stuck: PRESSURE_FAULT'\n", "")
+    made = loki.export([rule])
+    assert made.refusals == ()
+    asked = r"|= `PRESSURE_FAULT` |~ `Pump\s+(?P<pump>p-\d+)\s+is\s+stuck` !~ `rehearsal` [300s]"
+    assert asked in made.alerts[0]["expr"].replace("|= `rehearsal`", "")
+    refused = reasons(aria.export([rule]))["lab.pump.stuck/storm"]
+    assert refused == 'it would count the test "a rehearsal", which is no failure'
+
+
+def test_a_record_of_two_lines_without_a_line_is_refused() -> None:
+    text = GOOD.replace("    line: 'is stuck: PRESSURE_FAULT'\n", "").replace(
+        " is stuck: PRESS", " is\n        --> stuck: PRESS"
+    )
+    reason = reasons(loki.export([rule_of(text)]))["lab.pump.stuck/storm"]
+    assert reason == 'it would count the test "sample" 0 times where each line is an event'
+
+
+def test_a_phrase_is_cut_where_aria_would_take_a_sign_for_any_text() -> None:
+    text = GOOD.replace("is stuck: PRESSURE_FAULT'", r"is stuck badly \* PRESSURE_FAULT'")
+    (alert,) = aria.export(
+        [rule_of(text.replace("is stuck: PRESSURE_FAULT", "is stuck badly * PRESSURE_FAULT"))]
+    ).alerts
+    assert texts_of(alert) == ["is stuck badly", "PRESSURE_FAULT"]
+
+
+def test_signatures_that_need_more_than_one_filter_each() -> None:
+    second = GOOD[GOOD.index("  - id: stuck\n") : GOOD.index("windows:")].replace("id: stuck", "id: still")
+    text = GOOD.replace("windows:", f"{second}windows:", 1).replace("of: [stuck], over", "of: [stuck, still], over")
+    one = loki.export([rule_of(text)])
+    assert reasons(one) == {}
+    both = rule_of(
+        text.replace("    line: 'is stuck: PRESSURE_FAULT'\n", "").replace("id: still\n", "id: still\n    fold: true\n")
+    )
+    assert "filters have no `or`" in reasons(loki.export([both]))["lab.pump.stuck/storm"]
 
 
 def test_prometheus_refuses_what_the_engine_counts_otherwise() -> None:

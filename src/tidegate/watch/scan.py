@@ -14,6 +14,9 @@ __all__ = ["Json", "Scanner", "compiles", "finds"]
 
 Json = dict[str, Any]
 
+HEAD = 4096
+"""How many bytes at the beginning of a text :func:`finds` looks at."""
+
 
 class Scanner:
     """A plan that is ready to read with.
@@ -78,7 +81,7 @@ def compiles(pattern: str, *, fold: bool = False) -> tuple[str, str] | None:
 
 
 def finds(pattern: str, text: str, *, fold: bool = False) -> bool:
-    """Tell whether ``pattern`` is found in ``text`` as it stands there, header and all; only its first 4 KiB count.
+    """Tell whether ``pattern`` is found in the first :data:`HEAD` bytes of ``text`` as it stands there, header and all.
 
     It asks the engine, so the time is linear whatever the pattern is.
     """

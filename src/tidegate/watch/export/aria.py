@@ -55,7 +55,7 @@ def _definition(alert: Alert) -> Json | Refusal:
 
     reason = _cannot(alert)
     if not all(queries):
-        reason = reason or "a signature of it has no `line` with a fixed text, so it would be counted per line"
+        reason = reason or "a signature of it has no fixed text that is in all its records"
     if len(wanted) > 1 and any(len(query) > 1 for query in wanted):
         reason = reason or "its signatures need more than one text each, and a query has one operator for all"
     reason = reason or miscounted(alert, sees)
@@ -74,7 +74,13 @@ def _cannot(alert: Alert) -> str:
 
 
 def _phrases(signature: Signature) -> list[str]:
-    return (phrases_of(signature.line) or []) if signature.line else []
+    """Return texts that are all in the line, or in a record, that the signature is about."""
+    asked = [signature.line] if signature.line is not None else list(signature.all_)
+    literal = list(signature.literals) if signature.line is None and len(signature.literals) == 1 else []
+    # * and ? stand for any text there, so a phrase is cut at them.
+    phrases = [*literal, *(phrase for text in asked for phrase in phrases_of(text) or [])]
+    plain = [part.strip() for phrase in phrases for part in re.split(r"[*?]", phrase) if _WORD.search(part)]
+    return [one for one in dict.fromkeys(plain) if not any(one != other and one in other for other in plain)]
 
 
 def _body(alert: Alert, wanted: list[list[str]]) -> Json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from tidegate.watch.export.common import BETWEEN_LOOKS, Alert, Export, Json, Refusal, alerts_of, miscounted
 from tidegate.watch.export.phrases import literal_of
@@ -26,49 +27,83 @@ _FOREIGN = re.compile(r"\(\?<[A-Za-z]|&&|~~|\\b\{|\(\?[a-zA-Z]*[xuR]")
 
 
 def export(rules: Sequence[Rule]) -> Export:
-    """Return one alerting rule per window that can be counted there."""
-    made = [one if isinstance(one, Refusal) else _alert(one) for rule in rules for one in alerts_of(rule)]
-    alerts = tuple(one for one in made if not isinstance(one, Refusal))
-    return Export("loki", alerts, tuple(one for one in made if isinstance(one, Refusal)))
+    """Return one alerting rule per window that can be counted there; windows that ask the same become one."""
+    alerts: dict[str, Json] = {}
+    refusals = []
+    for rule in rules:
+        for alert in alerts_of(rule):
+            made = alert if isinstance(alert, Refusal) else _alert(alert)
+            if isinstance(made, Refusal):
+                refusals.append(made)
+            else:
+                alerts.setdefault(f"{rule.id} {made['expr']}", made)
+    return Export("loki", tuple(alerts.values()), tuple(refusals))
+
+
+@dataclass(frozen=True, slots=True)
+class _Filters:
+    """Filters of lines, one after another: a line must match each of ``all``, and none of ``not``."""
+
+    all_: tuple[str, ...]
+    not_: tuple[str, ...] = ()
+
+    def sees(self, text: str) -> bool:
+        return all(finds(one, text) for one in self.all_) and not any(finds(one, text) for one in self.not_)
+
+    def __str__(self) -> str:
+        literals = [(one, literal_of(one)) for one in self.all_]
+        wanted = [f"|~ {_quoted(one)}" if text is None else f"|= {_quoted(text)}" for one, text in literals]
+        return " ".join([*wanted, *(f"!~ {_quoted(one)}" for one in self.not_)])
 
 
 def _alert(alert: Alert) -> Json | Refusal:
-    lines = [(signature.line, signature.fold) for signature in alert.signatures if signature.line is not None]
-    if len(lines) != len(alert.signatures):
-        return Refusal(alert.name, "a signature of it has no `line`, so each of its records would be counted per line")
-    patterns = list(dict.fromkeys(f"(?i:{line})" if fold else line for line, fold in lines))
-    if foreign := next((pattern for pattern in patterns if _FOREIGN.search(pattern)), None):
-        return Refusal(alert.name, f"its `line` {foreign} has what RE2 does not know")
-    if reason := miscounted(alert, lambda text: any(finds(pattern, text) for pattern in patterns)):
+    filters = _filters(alert)
+    if filters is None:
+        return Refusal(alert.name, "its signatures need more than one filter each, and filters have no `or`")
+    if foreign := next((one for one in (*filters.all_, *filters.not_) if _FOREIGN.search(one)), None):
+        return Refusal(alert.name, f"its regex {foreign} has what RE2 does not know")
+    if reason := miscounted(alert, filters.sees):
         return Refusal(alert.name, reason)
     names = [*alert.by, *([alert.distinct] if alert.distinct else [])]
-    found = _labels(alert, names, patterns)
-    return found if isinstance(found, Refusal) else _rule(alert, _filter(patterns), *found)
+    found = _labels(alert, names, filters)
+    return found if isinstance(found, Refusal) else _rule(alert, str(filters), *found)
 
 
-def _filter(patterns: list[str]) -> str:
-    literal = literal_of(patterns[0]) if len(patterns) == 1 else None
-    if literal is not None:
-        return f"|= {_quoted(literal)}"
-    return f"|~ {_quoted(patterns[0] if len(patterns) == 1 else '|'.join(f'(?:{one})' for one in patterns))}"
+def _filters(alert: Alert) -> _Filters | None:
+    """Return the filters that see what the signatures see: their `line`, else all that they ask of a record."""
+    each = list(dict.fromkeys(_of_signature(signature) for signature in alert.signatures))
+    if len(each) == 1:
+        return each[0]
+    if any(len(one.all_) > 1 or one.not_ for one in each):
+        return None
+    return _Filters(("|".join(f"(?:{one.all_[0]})" for one in each),))
 
 
-def _labels(alert: Alert, names: list[str], patterns: list[str]) -> tuple[str, list[str], list[str]] | Refusal:
+def _of_signature(signature: Signature) -> _Filters:
+    def folded(text: str) -> str:
+        return f"(?i:{text})" if signature.fold else text
+
+    if signature.line is not None:
+        return _Filters((folded(signature.line),))
+    literals = "|".join(map(re.escape, signature.literals))
+    return _Filters((folded(literals), *map(folded, signature.all_)), tuple(map(folded, signature.not_)))
+
+
+def _labels(alert: Alert, names: list[str], filters: _Filters) -> tuple[str, list[str], list[str]] | Refusal:
     """Return the parser that gives the labels, and the labels of ``by`` and of what is to be distinct."""
     parsers: dict[str, None] = {}
     labels: dict[str, str] = {}
     for name in names:
-        wanted = _PROVIDER if name == "provider" else (name,)
         if name in _LABELS:
             labels[name] = _LABELS[name]
             continue
-        found = _group(alert.signatures, wanted)
+        found = _group(alert.signatures, _PROVIDER if name == "provider" else (name,))
         if found is None or _FOREIGN.search(found[1]):
             return Refusal(alert.name, f"it counts by {name}, which no regex takes from a single line")
         for test in alert.rule.tests.positive:
             if test.signature not in {one.id for one in alert.signatures}:
                 continue
-            counted = [line for line in test.text.split("\n") if any(finds(one, line) for one in patterns)]
+            counted = [line for line in test.text.split("\n") if filters.sees(line)]
             if not all(finds(found[1], line) for line in counted):
                 where = f'in the line that is counted of the test "{test.name}"'
                 return Refusal(alert.name, f"it counts by {name}, and that is not {where}")

@@ -29,7 +29,9 @@ def export(rules: Sequence[Rule]) -> Export:
             refusals.append(Refusal(rule.id, "it is about the output of a command, and has no window"))
             continue
         if not rule.windows:
-            refusals.append(Refusal(rule.id, "it has no window: one record is enough, and a gauge may miss one record"))
+            refusals.append(
+                Refusal(rule.id, "one record of it is enough, so it has no window that a gauge could count")
+            )
             continue
         reason = _miscounted(rule)
         for window in rule.windows:
