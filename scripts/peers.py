@@ -17,7 +17,9 @@ PEERS = {
     "h2load": "nghttp2-client",
     "haproxy": "haproxy",
     "nginx": "nginx-light",
+    "netstat": "net-tools",
     "openssl": "openssl",
+    "ss": "iproute2",
 }
 
 

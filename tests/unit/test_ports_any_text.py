@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data.ports.make import dumps
+from data.make_ports import dumps
 from tidegate.watch.ports import KINDS, as_json, kind_of, read_dump
 from tidegate.watch.ports.text import address_of, endpoint_of, lines_of, number_of
 from tidegate.watch.ports.tuples import Connection, Found, reading_of

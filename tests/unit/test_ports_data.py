@@ -1,4 +1,4 @@
-"""The dumps in tests/data/ports: each is known from its beginning, and its worst bucket is named."""
+"""The dumps in tests/data: each is known from its beginning, and its worst bucket is named."""
 
 from __future__ import annotations
 
@@ -7,83 +7,83 @@ from pathlib import Path
 
 import pytest
 
-from data.ports.make import dumps
+from data.make_ports import dumps
 from tidegate.watch.ports.advice import says
 from tidegate.watch.ports.kinds import KINDS, kind_of, read_dump
 from tidegate.watch.ports.model import level_of
 
-FOLDER = Path(__file__).resolve().parents[1] / "data" / "ports"
+FOLDER = Path(__file__).resolve().parents[1] / "data"
 # File to kind, worst bucket, and what is said of it.
 WORST = {
-    "avi-as-in-kb-425869.txt": ("avi", "se-005056b1f2aa → 10.30.0.10", "63 871 of 64 512", "(99 %): exhausted"),
-    "avi-pool.txt": ("avi", "se-005056b1f2aa → 10.30.0.10:8443", "63 871 of 64 512", "(99 %): exhausted"),
-    "avi-virtualservice.txt": (
+    "ports/avi-as-in-kb-425869.txt": ("avi", "se-005056b1f2aa → 10.30.0.10", "63 871 of 64 512", "(99 %): exhausted"),
+    "ports/avi-pool.txt": ("avi", "se-005056b1f2aa → 10.30.0.10:8443", "63 871 of 64 512", "(99 %): exhausted"),
+    "ports-bounded/avi-virtualservice.txt": (
         "avi",
         "se-005056b1f2aa → one server of vasa-vs",
         "at most 65 112 of 64 512",
         "(100 %, 64 772 of them idle): filling up",
     ),
-    "envoy-clusters.txt": (
+    "ports/envoy-clusters.txt": (
         "envoy-clusters",
         "envoy → 10.30.0.10:8443",
         "27 700 of 28 232",
         "(98 %, 27 350 of them idle): exhausted",
     ),
-    "envoy-stats.txt": (
+    "ports/envoy-stats.txt": (
         "envoy-stats",
         "envoy → the server of cluster vasa",
         "27 800 of 28 232",
         "(98 %, 27 460 of them idle): exhausted",
     ),
-    "f5-connections.txt.gz": (
+    "ports/f5-connections.txt.gz": (
         "f5-connections",
         "10.20.0.5 → 10.30.0.10:8443",
-        "32 900 of 64 512",
-        "(50 %, 25 220 of them idle): half used",
+        "63 900 of 64 512",
+        "(99 %, 48 540 of them idle): exhausted",
     ),
-    "f5-ltm.log": (
+    "ports/f5-ltm.log": (
         "f5-ltm",
         "10.20.0.5 → 10.30.0.10:8443",
         "",
         'the device says 3 times "Inet port exhaustion (01010201)": exhausted',
     ),
-    "haproxy-show-stat.csv": (
+    "ports/haproxy-show-stat.csv": (
         "haproxy",
         "haproxy → 10.30.0.10:8443",
         "28 188 of 28 232",
         '(99 %, and the device says "Cannot assign requested address"): exhausted',
     ),
-    "netstat.txt.gz": (
+    "ports/netstat.txt.gz": (
         "ss",
         "10.20.0.5 → 10.30.0.10:5432",
-        "22 100 of 28 232",
-        "(78 %, 2 100 of them in TIME-WAIT): filling up",
+        "27 800 of 28 232",
+        "(98 %, 2 100 of them in TIME-WAIT): exhausted",
     ),
-    "proc-net-tcp.txt.gz": (
+    "ports/proc-net-tcp.txt.gz": (
         "proc",
         "10.20.0.5 → 10.30.0.10:8443",
-        "25 900 of 28 232",
-        "(91 %, 24 400 of them in TIME-WAIT, 1 500 of them idle): almost exhausted",
+        "27 700 of 28 232",
+        "(98 %, 26 200 of them in TIME-WAIT, 1 500 of them idle): exhausted",
     ),
-    "proc-net-tcp6.txt.gz": (
+    "ports/proc-net-tcp6.txt.gz": (
         "proc",
         "2001:db8:20::5 → [2001:db8:30::10]:8443",
-        "14 600 of 28 232",
-        "(51 %, 13 600 of them in TIME-WAIT, 1 000 of them idle): half used",
+        "27 700 of 28 232",
+        "(98 %, 26 700 of them in TIME-WAIT, 1 000 of them idle): exhausted",
     ),
-    "ss-ages.txt.gz": (
+    "ports/ss-ages.txt.gz": (
         "ss",
         "10.20.0.5 → 10.30.0.10:8443",
-        "15 000 of 28 232",
-        "(53 %, 13 500 of them idle): half used",
+        "27 600 of 28 232",
+        "(97 %, 24 840 of them idle): exhausted",
     ),
-    "ss-client.txt.gz": (
+    "ports/ss-client.txt.gz": (
         "ss",
         "10.20.0.5 → 10.30.0.10:8443",
         "27 930 of 28 232",
         "(98 %, 560 of them in TIME-WAIT): exhausted",
     ),
-    "ss-server-ipv6.txt.gz": ("ss", "10.20.0.5 → 10.30.0.10:443", "27 500 of 28 232", "(97 %): exhausted"),
+    "ports/ss-server-ipv6.txt.gz": ("ss", "10.20.0.5 → 10.30.0.10:443", "27 500 of 28 232", "(97 %): exhausted"),
 }
 
 
@@ -94,7 +94,9 @@ def stored(name: str) -> str:
 
 def test_files_are_what_the_script_writes() -> None:
     made = dumps()
-    names = {file.name for file in FOLDER.iterdir() if file.suffix in {".txt", ".gz", ".csv", ".log"}}
+    names = {
+        str(file.relative_to(FOLDER)) for folder in ("ports", "ports-bounded") for file in (FOLDER / folder).iterdir()
+    }
     assert names == set(made) == set(WORST)
     assert all(stored(name) == text for name, text in made.items())
 

@@ -1,8 +1,8 @@
-"""Writes the dumps beside this file: one per kind, each with a bucket that is exhausted or past a watermark.
+"""Writes dumps: ``ports`` has one per kind, each with a bucket that is exhausted, ``ports-bounded`` one that bounds it.
 
 The layouts are those of iproute2 6.1, net-tools 2.10, Linux 6.18, HAProxy 2.6 and Envoy 1.40, taken from the tools
 themselves; those of Avi follow its API's field names and the grids in its documentation, those of F5 published samples.
-Addresses, names and numbers are made up. Run it again after a change: ``python tests/data/ports/make.py``.
+Addresses, names and numbers are made up. Run it again after a change: ``python tests/data/make_ports.py``.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _HAPROXY_NAMES = (
 
 
 def dumps() -> dict[str, str]:
-    """Return the dumps by file name; a name that ends in ``.gz`` is stored compressed."""
+    """Return the dumps by path; a name that ends in ``.gz`` is stored compressed."""
     return {
-        "ss-client.txt.gz": _ss_client(),
-        "ss-server-ipv6.txt.gz": _ss_server(),
-        "ss-ages.txt.gz": _ss_ages(),
-        "netstat.txt.gz": _netstat(),
-        "proc-net-tcp.txt.gz": _proc(),
-        "proc-net-tcp6.txt.gz": _proc6(),
-        "haproxy-show-stat.csv": _haproxy(),
-        "envoy-clusters.txt": _envoy_clusters(),
-        "envoy-stats.txt": _envoy_stats(),
-        "avi-virtualservice.txt": _avi_service(),
-        "avi-pool.txt": _avi_pool(),
-        "avi-as-in-kb-425869.txt": _avi_filtered(),
-        "f5-ltm.log": _f5_ltm(),
-        "f5-connections.txt.gz": _f5_connections(),
+        "ports/ss-client.txt.gz": _ss_client(),
+        "ports/ss-server-ipv6.txt.gz": _ss_server(),
+        "ports/ss-ages.txt.gz": _ss_ages(),
+        "ports/netstat.txt.gz": _netstat(),
+        "ports/proc-net-tcp.txt.gz": _proc(),
+        "ports/proc-net-tcp6.txt.gz": _proc6(),
+        "ports/haproxy-show-stat.csv": _haproxy(),
+        "ports/envoy-clusters.txt": _envoy_clusters(),
+        "ports/envoy-stats.txt": _envoy_stats(),
+        "ports-bounded/avi-virtualservice.txt": _avi_service(),
+        "ports/avi-pool.txt": _avi_pool(),
+        "ports/avi-as-in-kb-425869.txt": _avi_filtered(),
+        "ports/f5-ltm.log": _f5_ltm(),
+        "ports/f5-connections.txt.gz": _f5_connections(),
     }
 
 
@@ -82,18 +82,18 @@ def _ss_server() -> str:
 
 
 def _ss_ages() -> str:
-    """Return ``ss -tani``: 15 000 connections, nine tenths of them idle for up to an hour."""
+    """Return ``ss -tani``: 27 600 connections, nine tenths of them idle for up to an hour."""
     info = "cubic wscale:7,7 rto:204 rtt:0.5/0.2 mss:1448 cwnd:10"
     rows = []
-    for at in range(15_000):
+    for at in range(27_600):
         age = 60_000 + at // 50 * 7_919_000 % 3_540_000 if at % 10 else 40
-        rows.append(_ss("ESTAB", ("10.20.0.5", 33_000 + at), ("10.30.0.10", 8443)))
+        rows.append(_ss("ESTAB", ("10.20.0.5", 32_768 + at), ("10.30.0.10", 8443)))
         rows.append(f"\t {info} lastsnd:{age} lastrcv:{age} lastack:{age}\n")
     return _ss_head(14) + "".join(rows)
 
 
 def _netstat() -> str:
-    """Return ``netstat -tan``: 22 100 of 28 232."""
+    """Return ``netstat -tan``: 27 800 of 28 232."""
     head = "Active Internet connections (servers and established)\n"
     head += "Proto Recv-Q Send-Q Local Address           Foreign Address         State      \n"
     row = "tcp        0      0 {:<23} {:<23} {:<11}\n"
@@ -101,8 +101,8 @@ def _netstat() -> str:
         row.format("0.0.0.0:22", "0.0.0.0:*", "LISTEN"),
         "tcp6       0      0 :::443                  :::*                    LISTEN     \n",
     ]
-    rows += [row.format(f"10.20.0.5:{32_768 + at}", "10.30.0.10:5432", "ESTABLISHED") for at in range(20_000)]
-    rows += [row.format(f"10.20.0.5:{52_768 + at}", "10.30.0.10:5432", "TIME_WAIT") for at in range(2_100)]
+    rows += [row.format(f"10.20.0.5:{32_768 + at}", "10.30.0.10:5432", "ESTABLISHED") for at in range(25_700)]
+    rows += [row.format(f"10.20.0.5:{58_468 + at}", "10.30.0.10:5432", "TIME_WAIT") for at in range(2_100)]
     return head + "".join(rows)
 
 
@@ -124,19 +124,19 @@ def _proc_rows(ends: Iterable[tuple[str, int, str, int, int, str]]) -> Iterator[
 
 
 def _proc() -> str:
-    """Return ``/proc/net/tcp``: 25 900 of 28 232, most of them in TIME-WAIT."""
+    """Return ``/proc/net/tcp``: 27 700 of 28 232, most of them in TIME-WAIT."""
     ends = [("0.0.0.0", 443, "0.0.0.0", 0, 10, "00:00000000")]
     ends += [("10.20.0.5", 32_768 + at, "10.30.0.10", 8443, 1, "02:000AFC44") for at in range(1_500)]
-    ends += [("10.20.0.5", 34_268 + at, "10.30.0.10", 8443, 6, "03:00001734") for at in range(24_400)]
+    ends += [("10.20.0.5", 34_268 + at, "10.30.0.10", 8443, 6, "03:00001734") for at in range(26_200)]
     head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"
     return head + " " * 53 + "\n" + "".join(_proc_rows(ends))
 
 
 def _proc6() -> str:
-    """Return ``/proc/net/tcp6``: 14 600 of 28 232, most of them in TIME-WAIT."""
+    """Return ``/proc/net/tcp6``: 27 700 of 28 232, most of them in TIME-WAIT."""
     ends = [("::", 22, "::", 0, 10, "00:00000000")]
     ends += [("2001:db8:20::5", 32_768 + at, "2001:db8:30::10", 8443, 1, "00:00000000") for at in range(1_000)]
-    ends += [("2001:db8:20::5", 33_768 + at, "2001:db8:30::10", 8443, 6, "03:00001734") for at in range(13_600)]
+    ends += [("2001:db8:20::5", 33_768 + at, "2001:db8:30::10", 8443, 6, "03:00001734") for at in range(26_700)]
     head = (
         f"  sl  {'local_address':<37} {'remote_address':<37} st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout"
     )
@@ -305,14 +305,14 @@ def _f5_ltm() -> str:
 
 
 def _f5_connections() -> str:
-    """Return 32 900 connections from one SNAT address to one pool member."""
+    """Return 63 900 connections from one SNAT address to one pool member."""
     rows = []
-    for at in range(32_900):
+    for at in range(63_900):
         # a BIG-IP keeps the client's source port where it is free
         client = f"10.9.{at // 16_000}.7:{1_100 + at}"
         ends = f"{client:<20} 10.20.0.80:443  10.20.0.5:{1_100 + at:<5}  10.30.0.10:8443"
         rows.append(f"{ends}  tcp  {at // 64 % 299:<4} (tmm: {at // 64 % 2})  none\n")
-    return "Sys::Connections\n" + "".join(rows) + "Total records returned: 32900\n"
+    return "Sys::Connections\n" + "".join(rows) + "Total records returned: 63900\n"
 
 
 def main() -> None:
