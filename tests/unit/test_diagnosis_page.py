@@ -111,6 +111,9 @@ def test_everything_of_a_finding() -> None:
         "<code>certificate has expired</code>: not this",
     ):
         assert text in card
+    said = finding_card(finding(evidence=[{"path": "callers", "line": None}], without_time=2), 0)
+    assert "<bdi>callers</bdi>" in said
+    assert "856, 2 of them without a time" in said
     assert card.index("Let the hosts back in waves") < card.index("Restart vvold on all hosts")
     assert card.count('<div class="record">') == 11
 
@@ -135,6 +138,12 @@ def test_callers_ports_and_coverage() -> None:
     assert "With multiplexing 310 connections would do." in ports
     assert "40 files, 419 MB, 2\u202f440\u202f000 lines" in coverage_section(whole["coverage"])
     assert gaps(whole["coverage"])[1].endswith("missing fragment: no vmkernel.log.FRAG-00002")
+    assert gaps(whole["coverage"])[2] == "1\u202f200 hits were left out to stay within the limits"
+    assert "<code>**/haproxy*.log*</code>: haproxy.backend.no-server" in coverage_section(whole["coverage"])
+    told = {"members": [{"path": "a.gz", "ended": "truncated"}], "missing": ["a.gz: the stream ends early"]}
+    assert gaps(told) == ["a.gz: the stream ends early"]
+    many = {"members": [{"path": "a"}], "members_total": 700, "bytes": 5_000_000_000, "lines": 3}
+    assert "700 files, 5.0 GB, 3 lines" in coverage_section(many)
     assert callers_section(None) == ports_section([]) == ""
     assert "Nobody stands out." in callers_section({"top": []})
 
@@ -201,6 +210,7 @@ def test_invisible_characters_are_spelled_out() -> None:
     ("time", "said"),
     [
         ("2026-11-25T02:14:07Z", "2026-11-25 02:14:07 UTC"),
+        ("2026-11-25T02:14:07.512Z", "2026-11-25 02:14:07 UTC"),
         ("2026-11-25T02:14:07+01:00", "2026-11-25T02:14:07+01:00"),
         (1_795_572_840_000_000_000, "2026-11-25 02:14:00 UTC"),
         (2**80, ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -69,8 +70,8 @@ def moment(time: object) -> str:
             return datetime.fromtimestamp(time // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         except (ValueError, OverflowError, OSError):
             return ""
-    text = escaped(time or "", 60)
-    return text.replace("T", " ").removesuffix("Z") + " UTC" if text.endswith("Z") else text
+    whole = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z", str(time or ""), re.ASCII)
+    return f"{whole[1]} {whole[2]} UTC" if whole else escaped(time or "", 60)
 
 
 def strip(timeline: Sequence[Sequence[int]]) -> str:
@@ -149,13 +150,19 @@ def _facts(finding: Json) -> str:
         [
             ("Since", moment(finding.get("first")) or "not known: the records have no time"),
             ("Until", moment(finding.get("last"))),
-            ("Hits", escaped(finding.get("hits", ""))),
+            ("Hits", f"{escaped(finding.get('hits', ''))}{_timeless(finding)}"),
             ("Hosts", _names(scope.get("hosts") or ())),
             ("Providers", _names(scope.get("providers") or ())),
             ("vCenters", _names(scope.get("vcenters") or ())),
+            ("Callers", _names(scope.get("callers") or ())),
             ("Rule", f"<code>{escaped(finding.get('rule'))}</code>"),
         ]
     )
+
+
+def _timeless(finding: Json) -> str:
+    count = finding.get("without_time")
+    return f", {escaped(count)} of them without a time" if count and finding.get("first") else ""
 
 
 def _signs(finding: Json) -> str:
@@ -196,7 +203,8 @@ def _version(verdict: Json | None) -> str:
 
 
 def _record(record: Json) -> str:
-    place = f"{escaped(record.get('path') or '?', 300)}:{escaped(record.get('line') or '?')}"
+    line = f":{escaped(record['line'])}" if record.get("line") is not None else ""
+    place = f"{escaped(record.get('path') or '?', 300)}{line}"
     time = moment(record.get("time"))
     text = record.get("record")
     body = f"<pre>{escaped(text, RECORD)}</pre>" if text else ""
