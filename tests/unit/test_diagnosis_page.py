@@ -13,7 +13,7 @@ import pytest
 
 from diagnoses import finding, hostile, storm, unknown
 from tidegate.watch.report import diagnosis_page
-from tidegate.watch.report_finding import finding_card, moment, strip
+from tidegate.watch.report_finding import finding_card, moment, step_of, strip
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
 from tidegate.watch.shown import escaped, visible
 
@@ -168,6 +168,14 @@ def test_long_time_lines_are_drawn_in_longer_steps() -> None:
     assert set(counts[2:-2]) == {2}
     assert strip(long).count("<rect") <= 240
     assert strip(long[:1]) == ""
+
+
+def test_steps_of_ten_minutes_are_no_minutes() -> None:
+    days = [[600 * step, 30] for step in range(1000)]
+    times, counts = data(diagnosis_page({"findings": [finding(timeline=days)]}))["hits"][0]["points"]
+    assert (times[1] - times[0], set(counts[1:-1])) == (600, {3})
+    assert "most in 50 minutes: 150" in strip(days)
+    assert [step_of([(0, 1), (last, 1)]) for last in (90_000, 90_600, 90_060, 960_000)] == [60, 600, 60, 6000]
 
 
 def test_nothing_of_a_log_becomes_a_part_of_the_page() -> None:

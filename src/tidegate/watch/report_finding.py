@@ -9,7 +9,7 @@ from typing import Any
 
 from tidegate.watch.shown import escaped
 
-__all__ = ["chip", "facts", "finding_card", "moment", "strip"]
+__all__ = ["chip", "facts", "finding_card", "moment", "step_of", "strip"]
 
 Json = Mapping[str, Any]
 
@@ -21,6 +21,8 @@ RECORD = 4_000
 """Characters shown of one record."""
 STRIP = 240
 """Bars of a finding's small time line, at most."""
+LONG = 1500
+"""Points from which on findings have longer steps; `tidegate.watch.findings` has the same number."""
 NAMES = 60
 """Hosts, providers or vCenters that are named, at most."""
 
@@ -74,13 +76,21 @@ def moment(time: object) -> str:
     return f"{whole[1]} {whole[2]} UTC" if whole else escaped(time or "", 60)
 
 
+def step_of(points: Sequence[tuple[int, int]]) -> int:
+    """Return the seconds that one point of a finding's time line stands for: a minute, or tens of them."""
+    span, step = points[-1][0] - points[0][0], 60
+    while span > step * LONG and all(at % (10 * step) == 0 for at, _ in points):
+        step *= 10
+    return step
+
+
 def strip(timeline: Sequence[Sequence[int]]) -> str:
     """Return hits per minute as a small picture that needs no script; nothing for fewer than two minutes."""
-    points = [(int(at), int(count)) for at, count in timeline]
+    points = sorted((int(at), int(count)) for at, count in timeline)
     if len(points) < 2:
         return ""
-    low, high = min(at for at, _ in points), max(at for at, _ in points)
-    width = max(60, -(-(high - low + 60) // STRIP // 60) * 60)
+    low, high, step = points[0][0], points[-1][0], step_of(points)
+    width = max(1, -(-(high - low + step) // STRIP // step)) * step
     bars: dict[int, int] = {}
     for at, count in points:
         bars[(at - low) // width] = bars.get((at - low) // width, 0) + count
@@ -93,7 +103,7 @@ def strip(timeline: Sequence[Sequence[int]]) -> str:
     return (
         f'<figure class="strip"><svg viewBox="0 0 {last + 1} 40" preserveAspectRatio="none" role="img" '
         f'aria-label="hits over time, {said}">{rects}</svg><figcaption><span>{moment(low * 10**9)}</span>'
-        f"<span>{said}</span><span>{moment((high + 60) * 10**9)}</span></figcaption></figure>"
+        f"<span>{said}</span><span>{moment((high + step) * 10**9)}</span></figcaption></figure>"
     )
 
 
