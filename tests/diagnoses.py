@@ -240,6 +240,8 @@ def storm() -> dict[str, Any]:
             "troubles": [
                 {"path": "esx07-vmsupport.tgz", "what": "missing-fragment", "detail": "no vmkernel.log.FRAG-00002"}
             ],
+            "not_read": [{"log": "**/haproxy*.log*", "rules": ["haproxy.backend.no-server"]}],
+            "cut": {"hits": 1200, "marks": 0},
             "complete": False,
         },
     }  # fmt: skip

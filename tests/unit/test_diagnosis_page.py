@@ -13,7 +13,7 @@ import pytest
 
 from diagnoses import finding, hostile, storm, unknown
 from tidegate.watch.report import diagnosis_page
-from tidegate.watch.report_finding import finding_card, moment, strip
+from tidegate.watch.report_finding import finding_card, moment, step_of, strip
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
 from tidegate.watch.shown import escaped, visible
 
@@ -111,6 +111,9 @@ def test_everything_of_a_finding() -> None:
         "<code>certificate has expired</code>: not this",
     ):
         assert text in card
+    said = finding_card(finding(evidence=[{"path": "callers", "line": None}], without_time=2), 0)
+    assert "<bdi>callers</bdi>" in said
+    assert "856, 2 of them without a time" in said
     assert card.index("Let the hosts back in waves") < card.index("Restart vvold on all hosts")
     assert card.count('<div class="record">') == 11
 
@@ -135,6 +138,12 @@ def test_callers_ports_and_coverage() -> None:
     assert "With multiplexing 310 connections would do." in ports
     assert "40 files, 419 MB, 2\u202f440\u202f000 lines" in coverage_section(whole["coverage"])
     assert gaps(whole["coverage"])[1].endswith("missing fragment: no vmkernel.log.FRAG-00002")
+    assert gaps(whole["coverage"])[2] == "1\u202f200 hits were left out to stay within the limits"
+    assert "<code>**/haproxy*.log*</code>: haproxy.backend.no-server" in coverage_section(whole["coverage"])
+    told = {"members": [{"path": "a.gz", "ended": "truncated"}], "missing": ["a.gz: the stream ends early"]}
+    assert gaps(told) == ["a.gz: the stream ends early"]
+    many = {"members": [{"path": "a"}], "members_total": 700, "bytes": 5_000_000_000, "lines": 3}
+    assert "700 files, 5.0 GB, 3 lines" in coverage_section(many)
     assert callers_section(None) == ports_section([]) == ""
     assert "Nobody stands out." in callers_section({"top": []})
 
@@ -159,6 +168,14 @@ def test_long_time_lines_are_drawn_in_longer_steps() -> None:
     assert set(counts[2:-2]) == {2}
     assert strip(long).count("<rect") <= 240
     assert strip(long[:1]) == ""
+
+
+def test_steps_of_ten_minutes_are_no_minutes() -> None:
+    days = [[600 * step, 30] for step in range(1000)]
+    times, counts = data(diagnosis_page({"findings": [finding(timeline=days)]}))["hits"][0]["points"]
+    assert (times[1] - times[0], set(counts[1:-1])) == (600, {3})
+    assert "most in 50 minutes: 150" in strip(days)
+    assert [step_of([(0, 1), (last, 1)]) for last in (90_000, 90_600, 90_060, 960_000)] == [60, 600, 60, 6000]
 
 
 def test_nothing_of_a_log_becomes_a_part_of_the_page() -> None:
@@ -201,6 +218,7 @@ def test_invisible_characters_are_spelled_out() -> None:
     ("time", "said"),
     [
         ("2026-11-25T02:14:07Z", "2026-11-25 02:14:07 UTC"),
+        ("2026-11-25T02:14:07.512Z", "2026-11-25 02:14:07 UTC"),
         ("2026-11-25T02:14:07+01:00", "2026-11-25T02:14:07+01:00"),
         (1_795_572_840_000_000_000, "2026-11-25 02:14:00 UTC"),
         (2**80, ""),

@@ -13,7 +13,7 @@ const charts = [
   },
   ...data.load.map((line, i) => ({
     title: line.label[0].toUpperCase() + line.label.slice(1) + " over time", unit: "per minute",
-    good: "Of all callers together.",
+    good: "Of all callers together.", from: line.points[0][0], until: line.points[0][line.points[0].length - 1],
     lines: lines([line], 2 + i),
   })),
 ].filter(chart => chart.lines.length);

@@ -13,7 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from tidegate.page import filled
-from tidegate.watch.report_finding import chip, finding_card, moment
+from tidegate.watch.report_finding import chip, finding_card, moment, step_of
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
 from tidegate.watch.shown import escaped, visible
 
@@ -144,7 +144,8 @@ def _data(findings: Sequence[Json], callers: Json | None) -> Json:
     for finding in findings:
         points = sorted((int(at), int(count)) for at, count in finding.get("timeline") or ())
         if points and len(lines) < LINES:
-            lines.append({"label": visible(finding.get("title"))[:80], "points": _drawn(points, 60)})
+            step = step_of(points)
+            lines.append({"label": visible(finding.get("title"))[:80], "points": _drawn(points, step, 60 / step)})
     series = (callers or {}).get("series") or {}
     step = int(series.get("step_s") or 60)
     load: list[dict[str, Any]] = [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.watch.shown import escaped
 
-__all__ = ["chip", "facts", "finding_card", "moment", "strip"]
+__all__ = ["chip", "facts", "finding_card", "moment", "step_of", "strip"]
 
 Json = Mapping[str, Any]
 
@@ -20,6 +21,8 @@ RECORD = 4_000
 """Characters shown of one record."""
 STRIP = 240
 """Bars of a finding's small time line, at most."""
+LONG = 1500
+"""Points from which on findings have longer steps; `tidegate.watch.findings` has the same number."""
 NAMES = 60
 """Hosts, providers or vCenters that are named, at most."""
 
@@ -69,17 +72,25 @@ def moment(time: object) -> str:
             return datetime.fromtimestamp(time // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
         except (ValueError, OverflowError, OSError):
             return ""
-    text = escaped(time or "", 60)
-    return text.replace("T", " ").removesuffix("Z") + " UTC" if text.endswith("Z") else text
+    whole = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z", str(time or ""), re.ASCII)
+    return f"{whole[1]} {whole[2]} UTC" if whole else escaped(time or "", 60)
+
+
+def step_of(points: Sequence[tuple[int, int]]) -> int:
+    """Return the seconds that one point of a finding's time line stands for: a minute, or tens of them."""
+    span, step = points[-1][0] - points[0][0], 60
+    while span > step * LONG and all(at % (10 * step) == 0 for at, _ in points):
+        step *= 10
+    return step
 
 
 def strip(timeline: Sequence[Sequence[int]]) -> str:
     """Return hits per minute as a small picture that needs no script; nothing for fewer than two minutes."""
-    points = [(int(at), int(count)) for at, count in timeline]
+    points = sorted((int(at), int(count)) for at, count in timeline)
     if len(points) < 2:
         return ""
-    low, high = min(at for at, _ in points), max(at for at, _ in points)
-    width = max(60, -(-(high - low + 60) // STRIP // 60) * 60)
+    low, high, step = points[0][0], points[-1][0], step_of(points)
+    width = max(1, -(-(high - low + step) // STRIP // step)) * step
     bars: dict[int, int] = {}
     for at, count in points:
         bars[(at - low) // width] = bars.get((at - low) // width, 0) + count
@@ -92,7 +103,7 @@ def strip(timeline: Sequence[Sequence[int]]) -> str:
     return (
         f'<figure class="strip"><svg viewBox="0 0 {last + 1} 40" preserveAspectRatio="none" role="img" '
         f'aria-label="hits over time, {said}">{rects}</svg><figcaption><span>{moment(low * 10**9)}</span>'
-        f"<span>{said}</span><span>{moment((high + 60) * 10**9)}</span></figcaption></figure>"
+        f"<span>{said}</span><span>{moment((high + step) * 10**9)}</span></figcaption></figure>"
     )
 
 
@@ -149,13 +160,19 @@ def _facts(finding: Json) -> str:
         [
             ("Since", moment(finding.get("first")) or "not known: the records have no time"),
             ("Until", moment(finding.get("last"))),
-            ("Hits", escaped(finding.get("hits", ""))),
+            ("Hits", f"{escaped(finding.get('hits', ''))}{_timeless(finding)}"),
             ("Hosts", _names(scope.get("hosts") or ())),
             ("Providers", _names(scope.get("providers") or ())),
             ("vCenters", _names(scope.get("vcenters") or ())),
+            ("Callers", _names(scope.get("callers") or ())),
             ("Rule", f"<code>{escaped(finding.get('rule'))}</code>"),
         ]
     )
+
+
+def _timeless(finding: Json) -> str:
+    count = finding.get("without_time")
+    return f", {escaped(count)} of them without a time" if count and finding.get("first") else ""
 
 
 def _signs(finding: Json) -> str:
@@ -196,7 +213,8 @@ def _version(verdict: Json | None) -> str:
 
 
 def _record(record: Json) -> str:
-    place = f"{escaped(record.get('path') or '?', 300)}:{escaped(record.get('line') or '?')}"
+    line = f":{escaped(record['line'])}" if record.get("line") is not None else ""
+    place = f"{escaped(record.get('path') or '?', 300)}{line}"
     time = moment(record.get("time"))
     text = record.get("record")
     body = f"<pre>{escaped(text, RECORD)}</pre>" if text else ""

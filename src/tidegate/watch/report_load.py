@@ -182,16 +182,23 @@ def _gauge(gauge: Json) -> str:
 
 def gaps(coverage: Json) -> list[str]:
     """Return what was not read or not known, as sentences (HTML)."""
-    told = [_missing(one) for one in coverage.get("missing") or ()]
+    missing = coverage.get("missing") or ()
+    told = [_missing(one) for one in missing]
     for trouble in coverage.get("troubles") or ():
         detail = f": {escaped(trouble['detail'], 300)}" if trouble.get("detail") else ""
         path = f"<bdi><code>{escaped(trouble.get('path'), 300)}</code></bdi>: " if trouble.get("path") else ""
         told.append(f"{path}{escaped(str(trouble.get('what') or 'trouble').replace('-', ' '))}{detail}")
     for member in coverage.get("members") or ():
-        if member.get("ended") not in (None, "whole"):
+        path = str(member.get("path"))
+        if member.get("ended") not in (None, "whole") and not any(str(one).startswith(path) for one in missing):
             why = f": {escaped(member['why'], 300)}" if member.get("why") else ""
-            path = f"<bdi><code>{escaped(member.get('path'), 300)}</code></bdi>"
-            told.append(f"{path} was not read to its end ({escaped(member['ended'])}){why}")
+            where = f"<bdi><code>{escaped(path, 300)}</code></bdi>"
+            told.append(f"{where} was not read to its end ({escaped(member['ended'])}){why}")
+    told += [
+        f"{_number(count)} {escaped(what)} were left out to stay within the limits"
+        for what, count in (coverage.get("cut") or {}).items()
+        if count
+    ]
     return told
 
 
@@ -205,7 +212,10 @@ def coverage_section(coverage: Json) -> str:
     """Return the section about what was read, and what was not."""
     members = coverage.get("members") or ()
     lacking = gaps(coverage)
-    size, lines = (sum(int(member.get(what) or 0) for member in members) for what in ("bytes", "lines"))
+    size, lines = (
+        int(coverage.get(what) or sum(int(member.get(what) or 0) for member in members)) for what in ("bytes", "lines")
+    )
+    count = int(coverage.get("members_total") or len(members))
     span = (
         f"{moment(coverage.get('from'))} to {moment(coverage.get('to'))}"
         if coverage.get("from")
@@ -213,7 +223,7 @@ def coverage_section(coverage: Json) -> str:
     )
     numbers = facts(
         [
-            ("Read", f"{_files(len(members))}, {_size(size)}, {_number(lines)} lines"),
+            ("Read", f"{_files(count)}, {_size(size)}, {_number(lines)} lines"),
             ("Time span", span),
             ("Complete", "yes, everything that was given was read" if coverage.get("complete") else "no"),
         ]
@@ -224,10 +234,21 @@ def coverage_section(coverage: Json) -> str:
         more = f"<li>and {len(lacking) - MEMBERS} more</li>" if len(lacking) > MEMBERS else ""
         missing = f"<h3>What is missing</h3><ul>{shown}{more}</ul>"
     table = _table(("file", "bytes", "lines", "from", "to", "read"), [_member(one) for one in members[:MEMBERS]])
-    left = len(members) - MEMBERS
+    left = count - MEMBERS
     more = f'<p class="good">{left} more are in the JSON report.</p>' if left > 0 else ""
     files = f"<details><summary>All files</summary>{table}{more}</details>" if table else ""
-    return f'<section class="card" id="coverage"><h2>What was read</h2>{numbers}{missing}{files}</section>'
+    unread = _not_read(coverage.get("not_read") or ())
+    return f'<section class="card" id="coverage"><h2>What was read</h2>{numbers}{missing}{unread}{files}</section>'
+
+
+def _not_read(logs: Sequence[Json]) -> str:
+    """Return which logs would have been looked into, had they been given."""
+    items = "".join(
+        f"<li><code>{escaped(one.get('log'), 120)}</code>: {escaped(', '.join(one.get('rules') or ()), 500)}</li>"
+        for one in logs[:MEMBERS]
+    )
+    head = "Logs that were not given, and the rules that look into them"
+    return f"<details><summary>{head}</summary><ul>{items}</ul></details>" if items else ""
 
 
 def _files(count: int) -> str:

@@ -32,12 +32,12 @@ function draw(box, chart, axes) {
   const points = joined(chart.lines.map(line => line.points));
   const until = chart.until || axes.until;
   const zooms = points[0][points[0].length - 1] > until * 1.01;
-  const x = axes.clock ? { auto: false, min: axes.from, max: until }
+  const x = axes.clock ? { auto: false, min: chart.from ?? axes.from, max: until }
     : zooms ? { time: false, auto: false, min: 0, max: until } : { time: false, range: [0, until] };
   return new uPlot({
     width: box.clientWidth, height: chart.height || 250,
     scales: { x, y: { range: (u, low, high) => [0, Math.max(1, high * 1.08)] } },
-    axes: [axes.clock ? { ...axis(axes.x), values: clock } : axis(axes.x), { ...axis(chart.unit), size: 58 }],
+    axes: [axes.clock ? { ...axis(axes.x), values: clock, space: 90 } : axis(axes.x), { ...axis(chart.unit), size: 58 }],
     tzDate: at => uPlot.tzDate(new Date(at * 1000), "UTC"),
     cursor: { drag: { x: zooms || Boolean(axes.clock), y: false } },
     series: [{}, ...chart.lines.map(line => ({ label: line.label, stroke: css(line.color), width: line.width || 2,
@@ -63,7 +63,7 @@ function key(one, line, index) {
 }
 
 // charts: [{ title, unit, good, lines: [{ label, color, dash, width, stepped, points: [times, values] }],
-// until, wide, height }]; axes: { until, x }. What lies beyond `until` is there after a double-click. A line that is `stepped`
+// from, until, wide, height }]; axes: { until, x }. What lies beyond `until` is there after a double-click. A line that is `stepped`
 // holds its value until the next point; with axes.clock x is seconds since 1970, from axes.from on, told in UTC.
 function showCharts(place, charts, axes) {
   const drawn = charts.map(chart => {
