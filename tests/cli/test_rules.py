@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
 from commands import Run
 from rule_texts import GOOD, NAME, written
+from tidegate.watch.damage import TRANSFORMS
 from tidegate.watch.load import load_rules
 
 
@@ -132,3 +134,12 @@ def test_export(run: Run, tmp_path: Path) -> None:
     assert value["alerts"] == []
     assert value["refusals"][0]["alert"] == "avi.ports.source-exhaustion"
     assert run("rules", "export", "splunk").code == 2
+
+
+def test_the_worked_example_of_the_docs(run: Run, tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "rules.md").read_text()
+    example, said = re.search(r"```yaml\n(.*?)```.*?```text\n\s*(1 rule.*?)\n", page, re.DOTALL).groups()  # type: ignore[union-attr]
+    file = written(tmp_path, example)
+    assert run("rules", "lint", file).out == "1 rule: no problem\n"
+    assert run("rules", "test", file).out == f"{said}\n"
+    assert all(f"`{transform.id}`" in page for transform in TRANSFORMS)

@@ -67,6 +67,8 @@ def test_a_good_rule_is_read() -> None:
         ("from: 4.1.2.3", "from: soon", "versions.fixed[0].from", "is no version", "4.1.2.3"),
         ("from: 4.1.2.3", "from: 4.1", "versions.fixed[0].from", "is a number", 'put it in quotes: "4.1"'),
         ('range: "4.1.2.1"', 'range: ">>1"', "versions.affected[0].range", "is no version", ">=8.0 <9.0"),
+        ("kind: log", "kind: probe\nprobe: {measure: port.share, at_least: 1}", "probe.measure", "no measure", "ports"),
+        ("kind: log", "kind: log\nprobe: {measure: ports.share, at_least: 1}", "probe", "has no probe", "kind: probe"),
         ("kind: log", "kind: probe", "kind", 'the key "probe" is missing', "probe: {measure"),
         ("severity: critical\nproducts", "products", "severity", 'the key "severity" is missing', ""),
         ("literals: [PRESSURE_FAULT]", "literals: [abc]", "signatures[0].literals[0]", "4 to 1024 bytes", "one line"),

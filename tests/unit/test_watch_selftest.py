@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from textwrap import indent
+
 import pytest
 
 from rule_texts import GOOD, SAMPLE, rule_of
@@ -55,6 +58,26 @@ def test_a_good_rule_holds_and_everything_is_counted() -> None:
 )
 def test_what_does_not_hold_is_said(old: str, new: str, message: str) -> None:
     assert any(message in failure for failure in failures_of(old, new)), failures_of(old, new)
+
+
+def test_a_probe_is_tried_on_dumps() -> None:
+    dumps = Path(__file__).parents[1] / "data" / "ports"
+    full = indent((dumps / "avi-pool.txt").read_text(), " " * 8)
+    text = (
+        GOOD[: GOOD.index("logs:")].replace("kind: log", "kind: probe")
+        + "probe: {measure: server.open_connections, at_least: 60000}\n"
+        + f"tests:\n  positive:\n    - name: full\n      text: |-\n{full}\n"
+        + "  negative:\n    - {name: prose, text: no dump at all}\n"
+    )
+    outcome = run_tests([rule_of(text)])
+    assert outcome.failures == ()
+    assert (outcome.counts.positives, outcome.counts.negatives) == (1, 1)
+    (failure,) = run_tests([rule_of(text.replace("60000", "70000"))]).failures
+    assert failure.message == "server.open_connections is 63871, less than 70000"
+    (failure,) = run_tests(
+        [rule_of(text.replace("positive", "negative", 1).replace("  negative:\n    - {", "    - {"))]
+    ).failures
+    assert failure.message == "server.open_connections is 63871, and must be less than 60000"
 
 
 def test_an_answer_that_does_not_come() -> None:

@@ -50,23 +50,29 @@ def damaged(text: str, literals: Sequence[str] = (), *, prose: bool = False) -> 
             yield transform, changed
 
 
+def _greppable(text: str) -> bool:
+    """Tell whether grep's prefixes can be told from the text: not twice, and not before a line without any mark."""
+    first, *rest = text.split("\n")
+    return not _NUMBER.match(first) and all(re.match(r"-->|\s|$", line) or header_of(line) for line in rest)
+
+
 def _numbered(text: str, _: Sequence[str]) -> str | None:
     """Put ``grep -n -A`` numbers before the lines: ``:`` after the line that matched, ``-`` after what follows."""
-    if re.match(_NUMBER, text):
+    if not _greppable(text):
         return None
     lines = text.split("\n")
     return "\n".join(f"{25331 + n}{'-' if n else ':'}{line}" for n, line in enumerate(lines))
 
 
 def _named(text: str, _: Sequence[str]) -> str | None:
-    if re.match(_NUMBER, text):
+    if not _greppable(text):
         return None
     lines = text.split("\n")
     return "\n".join(f"var/log/some-host/messages.log:{line}" for line in lines)
 
 
 def _named_and_numbered(text: str, _: Sequence[str]) -> str | None:
-    if re.match(_NUMBER, text):
+    if not _greppable(text):
         return None
     lines = text.split("\n")
     return "\n".join(

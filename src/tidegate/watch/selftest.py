@@ -3,6 +3,7 @@
 - A *positive* is found by its signature, with its fields; also under every transform of :mod:`tidegate.watch.damage`,
   with the same number of hits; and when it comes in two reads, wherever they are split.
 - A *negative* is not found by any signature of the rule that tells of an incident, damaged or not.
+- A positive or negative of a *probe* is a dump whose measure reaches the threshold, or does not.
 - A *replay* fires its window as often as it says.
 """
 
@@ -13,6 +14,7 @@ from dataclasses import asdict, dataclass, fields
 
 from tidegate.watch.damage import damaged
 from tidegate.watch.plan import to_plan, to_window
+from tidegate.watch.ports import kind_of, measure, read_dump
 from tidegate.watch.rule import Absence, Negative, Positive, Replay, Rule
 from tidegate.watch.scan import Json, Scanner
 from tidegate.watch.windows import Event, episodes
@@ -105,10 +107,11 @@ class _Tried:
             yield from self._replay(replay)
 
     def _positive(self, test: Positive) -> Iterator[Failure]:
+        self.counts.positives += 1
         signature = self._rule.signature(test.signature or "")
         if signature is None:
+            yield from self._probed(test)
             return
-        self.counts.positives += 1
         name = self._rule.signature_id(signature)
         data = test.text.encode()
         pristine = self._hits(data)
@@ -133,10 +136,31 @@ class _Tried:
                 yield self._failed(test.name, f"split after {cut} bytes", "it is not found as in one piece")
                 return
 
+    def _probed(self, test: Positive) -> Iterator[Failure]:
+        """Read a dump; the value that the probe asks for must be at its threshold."""
+        value, probe = self._value(test.text), self._rule.probe
+        if value is None or probe is None:
+            yield self._failed(test.name, "", "it is no dump that the probe can measure")
+        elif value < probe.at_least:
+            yield self._failed(test.name, "", f"{probe.measure} is {value:g}, less than {probe.at_least:g}")
+
+    def _value(self, text: str) -> float | None:
+        kind = kind_of(text)
+        if kind is None or self._rule.probe is None:
+            return None
+        try:
+            measured = measure(read_dump(kind, text), self._rule.probe.measure)
+        except ValueError:
+            return None
+        return max((one.value for one in measured), default=None)
+
     def _negative(self, test: Negative) -> Iterator[Failure]:
         self.counts.negatives += 1
         texts = [("", test.text)] + [(transform.says, text) for transform, text in damaged(test.text)]
         self.counts.transforms += len(texts) - 1
+        value, probe = self._value(test.text), self._rule.probe
+        if probe is not None and value is not None and value >= probe.at_least:
+            yield self._failed(test.name, "", f"{probe.measure} is {value:g}, and must be less than {probe.at_least:g}")
         for under, text in texts:
             found = {hit["signature"] for hit in self._hits(text.encode())} & self._incidents
             if found:
