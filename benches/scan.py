@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -28,12 +29,12 @@ from benches.trust import refuse_debug_build, tell, tried, wait_for_quiet
 
 RESULTS = Path(__file__).parent / "results"
 RUNS = 5
-QUICK_SIZES = Sizes(plain=64 * MIB, head=16 * MIB, bundle=64 * MIB, adversarial=24 * MIB)
+QUICK_SIZES = Sizes(plain=128 * MIB, head=16 * MIB, bundle=64 * MIB, adversarial=24 * MIB)
 # lnav takes a minute for what the others do in seconds: it is given the beginning of the log.
 HEAD_ONLY = "lnav"
 # A program that had its core to itself is busy all the time; a tenth and 50 ms may go to starting it.
 MOST_WAITING, START_S = 1.1, 0.05
-LIMIT_S = 600
+LIMIT_S = 300
 # What the corpora depend on, and the sizes.
 MADE_BY = tuple(f"benches/scan_{name}" for name in ("corpus.py", "patterns.py", "records.txt", "templates.py"))
 
@@ -130,18 +131,27 @@ class Bench:
         # Python's own cache of compiled modules is part of how tidegate is installed.
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         with (self.tools / "said").open("w+b") as output, (self.tools / "errors").open("w+b") as errors:
-            subprocess.run(
+            popen = subprocess.Popen(
                 ["taskset", "--cpu-list", str(cpu), self.tools / "run", took, *command],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=errors,
                 env=environment | {"LC_ALL": "C"},
-                timeout=LIMIT_S,
-                check=True,
+                process_group=0,
             )
+            try:
+                popen.wait(LIMIT_S)
+            except subprocess.TimeoutExpired:
+                raise BenchError(f"{peer} is not done after {LIMIT_S} s") from None
+            finally:
+                if popen.poll() is None:
+                    os.killpg(popen.pid, signal.SIGKILL)
+                    popen.wait()
             output.seek(0)
             errors.seek(0)
             said, complaint = output.read().decode(errors="replace"), errors.read().decode(errors="replace")
+        if popen.returncode:
+            raise BenchError(f"{peer} could not be started: {' '.join(complaint.split())[-200:]}")
         seconds, cpu_seconds, rss_kib, code = took.read_text().split()
         # 1: nothing was found, which is then not exact.
         if int(code) > 1 or (int(code) == 1 and complaint):
@@ -183,6 +193,7 @@ def run(arguments: argparse.Namespace) -> None:
         peers.install()
         peers.compile_run(tools)
         versions = peers.prepare(chosen, tools, tell)
+        tell(", ".join(f"{peer} {version}" for peer, version in versions.items()))
         settings = {"runs": runs, "sizes": asdict(sizes), "made_by": made_by, "corpora": _holds(corpora)}
         settings["peers"] = digest(("benches/peers/scan",))
         others = {"fresh": arguments.fresh or arguments.quick, "any_commit": lambda row: row.peer != "tidegate"}
@@ -195,6 +206,7 @@ def run(arguments: argparse.Namespace) -> None:
                 continue
             if test not in warm:
                 _warm(corpora.path(TESTS[test].corpus))
+                _warm(corpora.path("head.log"))
                 warm.add(test)
             cell = f"{test:<11} {peer:<10} run {number}"
             rows = tried(cell, partial(bench.measure, test, peer, number))

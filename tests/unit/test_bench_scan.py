@@ -141,6 +141,23 @@ def test_lnav_prints_records_whole_and_is_given_the_beginning(corpora: Corpora, 
     assert not peers.PEERS["lnav"].exact(asked, said + said)
 
 
+@pytest.mark.parametrize("test", ["plain-48", "plain-1000", "gz", "bundle", "adversarial"])
+def test_tidegate_finds_all_that_was_planted(corpora: Corpora, tmp_path: Path, test: str) -> None:
+    peers.compile_run(tmp_path)
+    rows = Bench(corpora, tmp_path, careful=False).measure(test, "tidegate", 1)
+    assert {row.metric: row.value for row in rows}["exact"] == 1
+
+
+def test_a_program_that_fails_is_told(corpora: Corpora, tmp_path: Path) -> None:
+    peers.compile_run(tmp_path)
+    corpora.path("48.txt").rename(corpora.path("away"))
+    try:
+        with pytest.raises(BenchError, match=r"grep ended with 2: .*48\.txt"):
+            Bench(corpora, tmp_path, careful=False).measure("plain-48", "grep", 1)
+    finally:
+        corpora.path("away").rename(corpora.path("48.txt"))
+
+
 def test_a_program_is_run_and_measured(corpora: Corpora, tmp_path: Path) -> None:
     peers.compile_run(tmp_path)
     rows = Bench(corpora, tmp_path, careful=False).measure("plain-48", "grep", 1)
