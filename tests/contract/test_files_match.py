@@ -13,6 +13,7 @@ SOURCE, TESTS = ROOT / "src", ROOT / "tests"
 THROUGH = {
     "tidegate.__main__": "cli/test_app.py",
     "tidegate.cli.demo": "cli/test_demo.py",
+    "tidegate.cli.diagnose": "cli/test_diagnose.py",
     "tidegate.cli.gate": "cli/test_gate_check.py",
     "tidegate.cli.gate_file": "cli/test_gate_check.py",
     "tidegate.cli.gate_init": "cli/test_gate_init.py",
@@ -39,6 +40,9 @@ THROUGH = {
     "tidegate.gate.look": "cli/test_gate_init.py",
     "tidegate.gate.process": "storm/test_gate_process.py",
     "tidegate.gate.template": "cli/test_gate_init.py",
+    "tidegate.watch.caller_finding": "cli/test_diagnose.py",
+    "tidegate.watch.probes": "cli/test_diagnose.py",
+    "tidegate.watch.version_gate": "unit/test_watch_findings.py",
     "tidegate.watch.fields": "unit/test_watch_load.py",
     "tidegate.watch.scan": "unit/test_watch_selftest.py",
 }
