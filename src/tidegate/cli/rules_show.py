@@ -36,7 +36,7 @@ def list_(*, rules: OwnRules = None, output: Output = "text") -> int:
     known = load_rules(rules)
     printer.data({"format": 1, "rules": [_line(rule, known) for rule in known.rules]})
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, caption=f"{len(known)} rules")
-    table.add_column("rule", overflow="fold")
+    table.add_column("rule", no_wrap=True)
     table.add_column("severity", no_wrap=True)
     table.add_column("article", no_wrap=True)
     table.add_column("title", overflow="fold")

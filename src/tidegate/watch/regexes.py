@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from tidegate.watch.repeats import repeat_of_repeat
 from tidegate.watch.scan import compiles
 
 __all__ = ["refused"]
@@ -49,7 +50,12 @@ def refused(pattern: str, *, fold: bool = False) -> tuple[str, str] | None:
     for sign, what, hint in _FOREIGN:
         if sign.search(plain):
             return f"the regex has {what}", hint
-    return compiles(pattern, fold=fold)
+    if words := compiles(pattern, fold=fold):
+        return words
+    if part := repeat_of_repeat(pattern):
+        hint = r"repeat once: `\S+(?:\s+\S+)*` in place of `(\s*\S+\s*)+`"
+        return f"the regex repeats a repeat, {part}, which takes exponential time in other engines", hint
+    return None
 
 
 def _without_classes(pattern: str) -> str:
