@@ -94,6 +94,11 @@ def test_windows_are_those_of_the_rule() -> None:
             {"module": "1.0.8.0", "build": "22667792"},
         ),
         (
+            "0x45395879b670:[0x42003c70334f][email\u00a0protected]#1.0.8.0.22667792+0x4c stack: 0x45395879b6d0, 0x1",
+            "version/module",
+            {"module": "1.0.8.0", "build": "22667792"},
+        ),
+        (
             "nsxt-vsip                      4.1.2.1.0-7.0.22667792     VMware     VMwareCertified   2023-11-20",
             "version/nsx",
             {"version": "4.1.2.1", "build": "22667792"},

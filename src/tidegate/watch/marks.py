@@ -57,8 +57,8 @@ MARKS = (
     # … and where a web page took its name for a mail address and hid it, as the page of KB 433412 does.
     Mark(
         "version/module",
-        ("[email protected]#",),
-        r"\[email protected\]#(?P<module>\d+(?:\.\d+){2,4})\.(?P<build>\d{7,9})\+0x",
+        ("protected]#",),
+        r"\[email\sprotected\]#(?P<module>\d+(?:\.\d+){2,4})\.(?P<build>\d{7,9})\+0x",
     ),
     # `esxcli software vib list`: "nsxt-vsip   4.1.2.1.0-7.0.22667792   VMware   …"; a manager's own version.
     Mark(
