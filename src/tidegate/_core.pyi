@@ -1,7 +1,7 @@
-"""The compiled part of tidegate: a handle for the gate, a limiter, storms in virtual time, the closed lists of words.
+"""The compiled part of tidegate: a handle for the gate, a limiter, storms in virtual time, a scanner, lists of words.
 
 Everything crosses the boundary as JSON with ``"format": 1`` or as plain numbers and texts. Every blocking call releases
-the GIL. Nothing here calls back into Python, but for the progress of a simulation.
+the GIL. Nothing here calls back into Python, but for the progress of a simulation or a scan.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,8 @@ __all__ = [
     "Gate",
     "GateError",
     "Limiter",
+    "ScanError",
+    "Scanner",
     "SpecError",
     "TraceError",
     "__version__",
@@ -57,6 +59,15 @@ class SpecError(Exception):
 
     message: str
     path: str
+    hint: str
+
+class ScanError(Exception):
+    """A plan of a scan cannot be used.
+
+    ``args`` is ``(message, hint)``: one sentence that names what is wrong, and what to do about it.
+    """
+
+    message: str
     hint: str
 
 @final
@@ -137,6 +148,32 @@ class Limiter:
 
     def snapshot(self, now: float, /) -> str:
         """Return counters and gauges as JSON."""
+
+@final
+class Scanner:
+    """Signatures, tallies and marks, ready to be found in logs, archives and pasted text; may be used by many threads."""
+
+    def __new__(cls, plan: bytes) -> Scanner:
+        """Compile ``plan`` (JSON, format 1). Raises :exc:`ScanError`."""
+
+    def scan(
+        self,
+        paths: list[str],
+        *,
+        stdin: bool = False,
+        threads: int = 2,
+        progress: Callable[[int, int], object] | None = None,
+    ) -> str:
+        """Read ``paths`` (files, folders, archives) and, if asked, standard input; return a result as JSON, format 1.
+
+        The JSON has ``members``, ``hits``, ``tallies``, ``marks``, ``dumps``, ``troubles`` and ``cut`` (how much the
+        plan's limits left out). Times are nanoseconds since 1970. The same inputs give the same result, whatever
+        ``threads`` is. ``progress`` is called about ten times a second with the bytes read and the bytes to read (0:
+        unknown); what it raises ends the scan.
+        """
+
+    def scan_text(self, name: str, data: bytes, cut: int | None = None) -> str:
+        """Scan one text, as if it came in two reads with the second from byte ``cut`` on; return as :meth:`scan`."""
 
 def check_plan(plan: bytes) -> None:
     """Refuse what :meth:`Gate.start` would refuse, binding nothing. Raises :exc:`GateError`."""

@@ -17,7 +17,8 @@ ALLOWED = {
     "tidegate-proxy": {"tidegate-core"},
     "tidegate-sim": {"tidegate-core"},
     "tidegate-lab": {"tidegate-sim"},
-    "tidegate-py": {"tidegate-core", "tidegate-proxy", "tidegate-sim"},
+    "tidegate-scan": set(),
+    "tidegate-py": {"tidegate-core", "tidegate-proxy", "tidegate-scan", "tidegate-sim"},
 }
 # outside crate -> the crates of ours that may name it
 WRAPPERS = {
@@ -26,6 +27,10 @@ WRAPPERS = {
     "rustls": {"tidegate-proxy", "tidegate-lab"},
     "tokio-rustls": {"tidegate-proxy", "tidegate-lab"},
     "socket2": {"tidegate-proxy", "tidegate-lab"},
+    "memmap2": {"tidegate-scan"},
+    "zip": {"tidegate-scan"},
+    "tar": {"tidegate-scan"},
+    "flate2": {"tidegate-scan"},
 }
 SAFE = ["tidegate-core", "tidegate-sim", "tidegate-lab"]
 

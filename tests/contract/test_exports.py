@@ -12,13 +12,15 @@ SOURCE = Path(__file__).resolve().parents[2] / "src"
 MODULES = sorted(
     ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__") for path in SOURCE.rglob("*.py")
 )
-# Who loads it, whom it hands a handle to (only as a type), the simulator's, and `tidegate --version`; nobody else.
+# Who loads it, whom it hands a handle to (only as a type), the simulator's, the scanner's, and `tidegate --version`; nobody
+# else.
 KNOWS_CORE = {
     "tidegate.cli.app",
     "tidegate.gate.core",
     "tidegate.gate.driver",
     "tidegate.gate.service",
     "tidegate.sim.engine",
+    "tidegate.watch.engine",
 }
 
 

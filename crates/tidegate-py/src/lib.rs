@@ -7,6 +7,7 @@ mod error;
 mod gate;
 mod limiter;
 mod replay;
+mod scan;
 mod sim;
 
 use pyo3::prelude::*;
@@ -41,8 +42,10 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("GateError", module.py().get_type::<error::GateError>())?;
     module.add("SpecError", module.py().get_type::<error::SpecError>())?;
     module.add("TraceError", module.py().get_type::<replay::TraceError>())?;
+    module.add("ScanError", module.py().get_type::<scan::ScanError>())?;
     module.add_class::<gate::Gate>()?;
     module.add_class::<limiter::Limiter>()?;
+    module.add_class::<scan::Scanner>()?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
     module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
     module.add_function(wrap_pyfunction!(replay::replay, module)?)?;

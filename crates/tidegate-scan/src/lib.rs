@@ -1,12 +1,28 @@
 //! tidegate-scan READS: logs, support bundles and pasted text, streaming, in bounded memory.
 //!
 //! ```text
-//! source  files, archives in archives, stdin  ──► blocks of text, one member at a time   (bounded, nothing is extracted)
-//! needle  literals of all signatures at once   ──► places worth a look
-//! record  the record around such a place       ──► header and body, whatever container it came in
-//! match   signatures, tallies, marks           ──► hits, counts, version evidence
+//! source   files, archives in archives, stdin  ──► blocks of text, one member at a time   (bounded, nothing is extracted)
+//! needle   literals of all signatures at once   ──► places worth a look
+//! record   the record around such a place       ──► header and body, whatever container it came in
+//! findings signatures, tallies, marks           ──► hits, counts, version evidence, in the order of the members (collect)
 //! ```
 //!
 //! Only records around a literal are assembled and parsed; everything else is looked at by the literal search alone.
+//! [`Scanner`] is the way in; [`plan`] says what is looked for.
 
+mod collect;
+mod dump;
+mod error;
+mod findings;
+pub mod needle;
+pub mod plan;
+pub mod record;
+mod scanner;
 pub mod source;
+mod tally;
+mod text;
+
+pub use collect::Collector;
+pub use error::ScanError;
+pub use scanner::{Progress, Scanner};
+pub use text::TextScan;

@@ -1,0 +1,301 @@
+//! From a place to the record around it.
+
+use super::body;
+use super::head::Head;
+use super::line::{Kind, Line, unmarked};
+use super::time::Stamp;
+
+/// A record begins at most this many bytes before a literal in it.
+pub const BACK: usize = 48 << 10;
+/// And ends at most this many bytes after it.
+pub const AHEAD: usize = 68 << 10;
+/// A record has at most this many bytes.
+const BYTES: usize = 64 << 10;
+/// A record has at most this many lines.
+const LINES: usize = 400;
+/// Lines before a literal's own.
+const LINES_BACK: usize = 300;
+/// Lines of other programs that may stand between two lines of a record.
+const FOREIGN: usize = 8;
+/// Lines that are looked at to see whether a record goes on after a foreign one.
+const PEEK: usize = 4;
+
+/// A record.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Record {
+    /// Where it begins.
+    pub start: usize,
+    /// The lines it has, as begins and ends, in order; neighbours are one.
+    pub spans: Vec<(usize, usize)>,
+    /// When.
+    pub time: Option<Stamp>,
+    /// How bad.
+    pub severity: Option<&'static str>,
+    /// Which host, from a syslog frame.
+    pub host: Option<String>,
+    /// Which program.
+    pub program: Option<String>,
+    /// Which process.
+    pub pid: Option<String>,
+    /// The header as written, cleaned.
+    pub header: String,
+    /// The body.
+    pub body: String,
+    /// Whether it is longer than a record may be.
+    pub truncated: bool,
+}
+
+impl Record {
+    /// Whether a place is in one of its lines.
+    pub fn holds(&self, at: usize) -> bool {
+        self.spans.iter().any(|(from, to)| (*from..*to).contains(&at))
+    }
+}
+
+/// A stretch of a text, and the years that its times leave out.
+struct Stretch<'t> {
+    text: &'t [u8],
+    now: i64,
+}
+
+impl<'t> Stretch<'t> {
+    /// Where the line around a place begins.
+    fn begin(&self, at: usize) -> usize {
+        let before = self.text.get(..at).unwrap_or_default();
+        memchr::memrchr2(b'\n', 0, before).map_or(0, |end| end + 1)
+    }
+
+    /// Where the line that begins at `begin` ends, without its end.
+    fn end(&self, begin: usize) -> usize {
+        let rest = self.text.get(begin..).unwrap_or_default();
+        memchr::memchr2(b'\n', 0, rest).map_or(self.text.len(), |length| begin + length)
+    }
+
+    fn line(&self, begin: usize) -> Line<'t> {
+        Line::new(self.text.get(begin..self.end(begin)).unwrap_or_default(), self.now)
+    }
+
+    /// The line before. Two NULs are the end of a text.
+    fn previous(&self, begin: usize) -> Option<usize> {
+        let end = begin.checked_sub(1)?;
+        let torn = self.text.get(end) == Some(&0) && end > 0 && self.text.get(end - 1) == Some(&0);
+        (!torn).then(|| self.begin(end))
+    }
+
+    /// The line after.
+    fn next(&self, begin: usize) -> Option<usize> {
+        let end = self.end(begin);
+        let torn = self.text.get(end) == Some(&0) && self.text.get(end + 1) == Some(&0);
+        (end + 1 < self.text.len() && !torn).then_some(end + 1)
+    }
+
+    /// Where the record begins that the line at `here` belongs to.
+    fn owner(&self, here: usize) -> usize {
+        let own = self.line(here);
+        let kind = own.kind(self.now);
+        if matches!(kind, Kind::Head(_)) {
+            return here;
+        }
+        let mut earliest = matches!(kind, Kind::More(_)).then_some(here);
+        let mut wanted = earliest.map(|_| own.clone());
+        let mut only_arrows = kind == Kind::Arrow;
+        let (mut at, mut foreign) = (here, 0);
+        for _ in 0..LINES_BACK {
+            let Some(previous) = self.previous(at) else { break };
+            at = previous;
+            let line = self.line(at);
+            let source = wanted.as_ref().map(|line| line.kind(self.now));
+            match (line.kind(self.now), source) {
+                (Kind::Head(head), None) => {
+                    return self.before_interleaved(at, &head, &line, only_arrows).unwrap_or(at);
+                }
+                (Kind::Head(head), Some(Kind::More(source))) if head.same_source(&source) => return at,
+                (Kind::More(head), Some(Kind::More(source))) if head.same_source(&source) => earliest = Some(at),
+                (Kind::More(_), None) => (wanted, earliest) = (Some(line.clone()), Some(at)),
+                (Kind::Head(_) | Kind::More(_), _) => foreign += 1,
+                (kind, _) => only_arrows &= kind == Kind::Arrow,
+            }
+            if foreign > FOREIGN {
+                break;
+            }
+        }
+        earliest.unwrap_or_else(|| self.without_header(here))
+    }
+
+    /// An empty header before a whole record of another program: lines with `-->` are the first one's.
+    fn before_interleaved(&self, at: usize, head: &Head<'_>, line: &Line<'_>, only_arrows: bool) -> Option<usize> {
+        if !only_arrows || body::empty(line.rest(head.body)) {
+            return None;
+        }
+        let previous = self.previous(at)?;
+        let before = self.line(previous);
+        match before.kind(self.now) {
+            Kind::Head(first) if body::empty(before.rest(first.body)) && !first.same_source(head) => Some(previous),
+            _ => None,
+        }
+    }
+
+    /// Lines that go on belong to the line before them; any other line is a record of its own.
+    fn without_header(&self, here: usize) -> usize {
+        let mut at = here;
+        for _ in 0..LINES_BACK {
+            let line = self.line(at);
+            if !matches!(line.kind(self.now), Kind::Arrow | Kind::Indent) {
+                break;
+            }
+            let Some(previous) = self.previous(at) else { break };
+            if self.line(previous).kind(self.now) == Kind::Blank {
+                break;
+            }
+            at = previous;
+        }
+        at
+    }
+
+    /// Whether a line of `source` goes on soon after the line at `at`.
+    fn goes_on(&self, mut at: usize, source: &Head<'_>) -> bool {
+        for _ in 0..PEEK {
+            let Some(next) = self.next(at) else { return false };
+            at = next;
+            match self.line(at).kind(self.now) {
+                Kind::More(head) if head.same_source(source) => return true,
+                Kind::Head(head) if head.same_source(source) => return false,
+                _ => {}
+            }
+        }
+        false
+    }
+
+    /// The record that begins at `start`.
+    fn record(&self, start: usize) -> Record {
+        let mut record = Record { start, ..Record::default() };
+        let first = self.line(start);
+        let mut body = Vec::new();
+        let head = match first.kind(self.now) {
+            Kind::Head(head) | Kind::More(head) => {
+                let own = |part: Option<&[u8]>| part.map(|part| super::shown(&String::from_utf8_lossy(part)));
+                (record.time, record.severity) = (head.time, head.severity);
+                (record.host, record.program, record.pid) = (own(head.host), own(head.program), own(head.pid));
+                let header = first.whole();
+                let length = header.len() - first.rest(head.body).len();
+                record.header = String::from_utf8_lossy(header.get(..length).unwrap_or_default()).into_owned();
+                body::push(&mut body, unmarked(first.rest(head.body)));
+                Some(head)
+            }
+            _ => {
+                body::push(&mut body, first.continued());
+                None
+            }
+        };
+        record.spans.push((start, self.end(start) + 1));
+        let mut open = head.is_some_and(|head| body::empty(first.rest(head.body)));
+        let (mut at, mut foreign) = (start, 0);
+        let mut lines = 1;
+        while let Some(next) = self.next(at) {
+            at = next;
+            let line = self.line(at);
+            let more = match (line.kind(self.now), &head) {
+                (Kind::Head(other), Some(head)) => {
+                    let arrows = || self.next(at).is_some_and(|next| self.line(next).kind(self.now) == Kind::Arrow);
+                    let different = !other.same_source(head);
+                    if different && open && !body::empty(line.rest(other.body)) && arrows() {
+                        open = false;
+                        continue;
+                    }
+                    if different && head.framed && foreign < FOREIGN && self.goes_on(at, head) {
+                        foreign += 1;
+                        continue;
+                    }
+                    break;
+                }
+                (Kind::Head(_) | Kind::More(_), None) => break,
+                (Kind::More(other), Some(head)) if other.same_source(head) => Some(other),
+                (Kind::More(_), Some(_)) if foreign < FOREIGN => {
+                    foreign += 1;
+                    continue;
+                }
+                (Kind::More(_), Some(_)) => break,
+                (Kind::Bare | Kind::Blank, None) if !screen(&body) => break,
+                (Kind::Blank, None) => break,
+                (_, Some(_)) if first.prefixed && line.whole() == b"--" => break,
+                _ => None,
+            };
+            if lines == LINES || self.end(at) - start > BYTES {
+                record.truncated = true;
+                break;
+            }
+            lines += 1;
+            let text = more.map_or_else(|| line.continued(), |head| unmarked(line.rest(head.body)));
+            // A NUL is no end of line: it is taken out of the line that it stands in.
+            if !body.is_empty() && self.text.get(at - 1) == Some(&b'\n') {
+                body.push(b'\n');
+            }
+            body::push(&mut body, text);
+            let end = self.end(at) + 1;
+            match record.spans.last_mut() {
+                Some(last) if last.1 == at => last.1 = end,
+                _ => record.spans.push((at, end)),
+            }
+        }
+        body.truncate(BYTES);
+        record.body = String::from_utf8_lossy(body.trim_ascii_end()).into_owned();
+        record
+    }
+}
+
+/// Whether a text without headers is a purple screen, whose lines belong together.
+fn screen(body: &[u8]) -> bool {
+    memchr::memmem::find(body, b"@BlueScreen").is_some()
+}
+
+/// The record around `at`, a place in `text`, which begins `BACK` bytes before it, or where all of the text begins.
+///
+/// `whole`: the text begins there. `now`: for years that are left out.
+pub fn assemble(text: &[u8], at: usize, whole: bool, now: i64) -> Record {
+    let stretch = Stretch { text, now };
+    let here = stretch.begin(at);
+    // The begin of this line is too far away.
+    let cut = here == 0 && !whole;
+    let start = if cut { 0 } else { stretch.owner(here) };
+    let mut record = stretch.record(start);
+    if !record.holds(at) {
+        record = stretch.record(here);
+    }
+    record.truncated |= cut;
+    record
+}
+
+/// The time of the last header that begins before `at`.
+pub fn time_before(text: &[u8], at: usize, now: i64) -> Option<Stamp> {
+    let stretch = Stretch { text, now };
+    let mut at = stretch.begin(at);
+    for _ in 0..LINES_BACK {
+        at = stretch.previous(at)?;
+        if let Kind::Head(head) | Kind::More(head) = stretch.line(at).kind(now)
+            && head.time.is_some()
+        {
+            return head.time;
+        }
+    }
+    None
+}
+
+/// The time of the first header in a text, which may begin inside a line unless it is `whole`.
+pub fn time_at_or_after(text: &[u8], whole: bool, now: i64) -> Option<Stamp> {
+    let stretch = Stretch { text, now };
+    let mut at = if whole { Some(0) } else { stretch.next(0) };
+    for _ in 0..LINES {
+        let begin = at?;
+        if let Kind::Head(head) | Kind::More(head) = stretch.line(begin).kind(now)
+            && head.time.is_some()
+        {
+            return head.time;
+        }
+        at = if stretch.text.get(stretch.end(begin)..).is_some_and(|rest| rest.len() > 1) {
+            Some(stretch.end(begin) + 1)
+        } else {
+            None
+        };
+    }
+    None
+}

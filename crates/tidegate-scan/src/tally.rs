@@ -1,0 +1,81 @@
+//! Counts: per key, per minute, and per value of one group.
+
+use std::collections::BTreeMap;
+
+const MINUTE: i64 = 60_000_000_000;
+/// Values of the group that is counted by, in one key.
+const VALUES: usize = 1_000;
+/// Minutes of one key: a year has no more than ten times as many.
+const MINUTES: usize = 50_000;
+
+/// The counts of one key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Records.
+    pub total: u64,
+    /// The earliest, nanoseconds since 1970.
+    pub first: Option<i64>,
+    /// The latest.
+    pub last: Option<i64>,
+    /// Records per value.
+    pub by: BTreeMap<String, u64>,
+    /// Records per minute since 1970.
+    pub minutes: BTreeMap<i64, u64>,
+}
+
+/// The counts of one tally.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tallied {
+    /// By the values of the key's groups.
+    pub keys: BTreeMap<Vec<String>, Count>,
+}
+
+fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, more: u64, most: usize) -> bool {
+    let room = counts.len() < most || counts.contains_key(&key);
+    if room {
+        *counts.entry(key).or_default() += more;
+    }
+    room
+}
+
+fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
+    a.into_iter().chain(b).min()
+}
+
+impl Tallied {
+    /// Counts a record; `false` when something about it could not be kept.
+    pub fn count(&mut self, key: Vec<String>, by: Option<String>, time: Option<i64>, most: usize) -> bool {
+        if self.keys.len() >= most && !self.keys.contains_key(&key) {
+            return false;
+        }
+        let count = self.keys.entry(key).or_default();
+        count.total += 1;
+        count.first = earlier(count.first, time);
+        count.last = count.last.max(time);
+        let value = by.is_none_or(|value| add(&mut count.by, value, 1, VALUES));
+        let minute = time.is_none_or(|time| add(&mut count.minutes, time.div_euclid(MINUTE), 1, MINUTES));
+        value && minute
+    }
+
+    /// Adds the counts of a later member; returns how many records could not be kept.
+    pub fn merge(&mut self, other: Tallied, most: usize) -> u64 {
+        let mut cut = 0;
+        for (key, more) in other.keys {
+            if self.keys.len() >= most && !self.keys.contains_key(&key) {
+                cut += more.total;
+                continue;
+            }
+            let count = self.keys.entry(key).or_default();
+            count.total += more.total;
+            count.first = earlier(count.first, more.first);
+            count.last = count.last.max(more.last);
+            for (value, records) in more.by {
+                cut += if add(&mut count.by, value, records, VALUES) { 0 } else { records };
+            }
+            for (minute, records) in more.minutes {
+                cut += if add(&mut count.minutes, minute, records, MINUTES) { 0 } else { records };
+            }
+        }
+        cut
+    }
+}
