@@ -1,5 +1,6 @@
 //! What is read: the inputs in order, by one thread that finds the members and others that help it.
 
+use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
@@ -8,9 +9,12 @@ use std::thread;
 use super::descend::{Descent, Place};
 use super::folder::{Folder, Search};
 use super::run::{Progress, Run};
-use super::stream::{Feed, FromFile, FromMemory};
+use super::stream::{Feed, FromFile};
 use super::text::Job;
 use super::{Desk, Limits};
+
+/// Each holds a block and more; one thread finds the members, and keeps no more than this many busy.
+const THREADS: usize = 64;
 
 /// Something to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +39,7 @@ pub struct Stopped;
 
 /// Reads everything below the inputs, in order, and tells it to the desk; whatever is wrong is told to it as well.
 ///
-/// `threads` is how many read at a time, this one included. `progress` is told how many bytes of the inputs were read, and
+/// `threads` is how many read at a time, this one included; more than 64 are 64. `progress` is told how many bytes of the inputs were read, and
 /// how many there are (0: not known), with every block; it may come from any thread. False stops the run: members that are
 /// open end there, and no more are opened.
 ///
@@ -49,6 +53,7 @@ pub fn read(
     desk: &dyn Desk,
     progress: Progress<'_>,
 ) -> Result<(), Stopped> {
+    let threads = threads.min(THREADS);
     let groups = groups(inputs, limits);
     let bytes = groups.iter().map(Group::bytes).try_fold(0_u64, |sum, bytes| Some(sum.saturating_add(bytes?)));
     let run = Run::new(desk, limits, progress, bytes.unwrap_or(0));
@@ -64,7 +69,7 @@ pub fn read(
         for _ in 1..threads {
             scope.spawn(help);
         }
-        let mut descent = Descent::new(&run, (threads > 1).then_some(jobs), threads);
+        let mut descent = Descent::new(&run, (threads > 1).then_some(jobs));
         for group in groups {
             one(&mut descent, &run, group);
         }
@@ -114,8 +119,8 @@ fn one<'r>(descent: &mut Descent<'r>, run: &'r Run<'r>, group: Group<'r>) {
     match group {
         Group::Files(search) => descent.walk(&Place::top(""), &mut Folder::new(run, search.found)),
         Group::Bytes(name, bytes) => {
-            let place = Place::top(name);
-            descent.stream(&place, Feed::Own(Box::new(FromMemory::input(run, place.meter.clone(), bytes))));
+            let place = Place { size: Some(bytes.len() as u64), ..Place::top(name) };
+            descent.file(&place, Cursor::new(bytes));
         }
         Group::Stdin => {
             let place = Place::top("stdin");
