@@ -151,7 +151,7 @@ class Limiter:
 
 @final
 class Scanner:
-    """Signatures, tallies and marks, ready to be found in logs, archives and pasted text; may be used by many threads."""
+    """Signatures, tallies and marks, ready to be found in logs, archives and text; many threads may use it."""
 
     def __new__(cls, plan: bytes) -> Scanner:
         """Compile ``plan`` (JSON, format 1). Raises :exc:`ScanError`."""
