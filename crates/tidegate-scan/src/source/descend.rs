@@ -1,14 +1,16 @@
 //! From a stream to the members in it: what it is, what it holds, and who reads it.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use super::Member;
 use super::gzip::{Gzip, Packed};
 use super::kind::{Kind, LOOK, kind};
 use super::run::Run;
-use super::stream::{Feed, FromMemory, Looked, Meter, Stream};
+use super::stream::{Feed, FromFile, FromMemory, Looked, Meter, Stream};
 use super::tar::Tar;
 use super::text::{Job, tell};
+use super::zip::{Directory, Forward};
 
 /// Packed bytes that wait in memory for a worker: of one member, and of all of them.
 const POCKET: usize = 16 << 20;
@@ -59,6 +61,22 @@ impl<'r> Descent<'r> {
         Self { run, jobs, pocket, members: 0, entries: 0 }
     }
 
+    /// Reads a file, or what can be read like one, whatever it is.
+    pub(super) fn file<R: Read + Seek + Send + 'r>(&mut self, place: &Place, mut file: R) {
+        let mut head = Vec::new();
+        // What cannot be read is told by the one who reads it.
+        let _ = file.by_ref().take(4).read_to_end(&mut head);
+        let _ = file.seek(SeekFrom::Start(0));
+        if kind(&head) == Kind::Zip {
+            match Directory::open(self.run, &place.meter, &place.path, file) {
+                Ok(mut archive) => return self.walk(&Place { unpacked: false, ..place.inside() }, &mut archive),
+                Err(same) => file = same,
+            }
+        }
+        let stream = FromFile::new(self.run, place.meter.clone(), file, place.size);
+        self.stream(place, Feed::Own(Box::new(stream)));
+    }
+
     /// Reads a stream, whatever it is.
     pub(super) fn stream(&mut self, place: &Place, feed: Feed<'_, 'r>) {
         match feed {
@@ -100,28 +118,27 @@ impl<'r> Descent<'r> {
                     Feed::Lent(stream) => self.walk(&inside, &mut Tar::new(run, path, stream)),
                 }
             }
-            Kind::Zip => self.text(place, feed),
+            Kind::Zip => {
+                let (inside, packed) = (Place { unpacked: false, ..place.inside() }, packed(place));
+                match feed {
+                    Feed::Own(stream) => self.walk(&inside, &mut Forward::new(self.run, packed, stream)),
+                    Feed::Lent(stream) => self.walk(&inside, &mut Forward::new(self.run, packed, stream)),
+                }
+            }
         }
     }
 
     fn gzip(&mut self, place: &Place, feed: Feed<'_, 'r>) {
-        let (run, inside) = (self.run, place.inside());
-        let mut packed = Packed {
-            path: place.path.clone(),
-            nested: place.depth > 0,
-            meter: place.meter.clone(),
-            base: place.base,
-            spent: None,
-        };
+        let (run, inside, mut packed) = (self.run, place.inside(), packed(place));
         match feed {
             Feed::Own(stream) => {
                 let stream = Box::new(Gzip::new(run, packed, stream));
                 self.stream(&inside, Feed::Own(stream));
             }
-            Feed::Lent(stream) => match self.into_pocket(place, stream) {
+            Feed::Lent(stream) => match self.pocketed(place, stream) {
                 Some((bytes, true)) => {
                     packed.spent = Some(place.meter.now().saturating_sub(place.base));
-                    let stream = Box::new(Gzip::new(run, packed, FromMemory::read_before(run, bytes)));
+                    let stream = Box::new(Gzip::new(run, packed, FromMemory::new(run, bytes)));
                     self.stream(&inside, Feed::Own(stream));
                 }
                 Some((bytes, false)) => {
@@ -134,7 +151,7 @@ impl<'r> Descent<'r> {
     }
 
     /// Takes a stream into memory, if others can read it then: its bytes, and whether they are all.
-    fn into_pocket(&self, place: &Place, stream: &mut (impl Stream + ?Sized)) -> Option<(Vec<u8>, bool)> {
+    fn pocketed(&self, place: &Place, stream: &mut (impl Stream + ?Sized)) -> Option<(Vec<u8>, bool)> {
         let size = place.size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
         if self.jobs.is_none() || size.is_some_and(|size| size > self.pocket) {
             return None;
@@ -172,4 +189,9 @@ impl<'r> Descent<'r> {
             job.run(self.run);
         }
     }
+}
+
+fn packed(place: &Place) -> Packed {
+    let (path, meter) = (place.path.clone(), place.meter.clone());
+    Packed { path, nested: place.depth > 0, meter, base: place.base, spent: None }
 }

@@ -11,10 +11,13 @@
 //! block per layer. What a reader is not sure of (a name that leads outside, a link) becomes a [`Trouble`].
 
 mod descend;
+mod dump;
 mod folder;
+mod fragments;
 mod gzip;
 mod kind;
 mod limits;
+mod names;
 mod order;
 mod read;
 mod run;
@@ -22,6 +25,7 @@ mod stream;
 mod tar;
 mod text;
 mod walk;
+mod zip;
 
 pub use limits::Limits;
 pub use read::{Input, Stopped, read};
@@ -55,7 +59,10 @@ pub enum Ended {
 pub struct Trouble {
     /// The path of what it is about, as in [`Member::path`].
     pub path: String,
-    /// A word for programs: `missing-fragment`, `escape`, `link`, `device`, `too-deep`, `budget`, `broken`, `unreadable`, ….
+    /// A word for programs. Something is missing: `unreadable`, `truncated`, `broken`, `missing-fragment`,
+    /// `fragment-order`, `budget`, `too-deep`. It is not read: `link`, `device`, `sparse`, `encrypted`, `packed` (in a way
+    /// that is not read), `zdump`. It is worth knowing: `escape` (a name that leads outside), `trailing` (bytes after an
+    /// end), `same` (a file that was named twice), `bundle` (what kind of support bundle it is).
     pub what: &'static str,
     /// One sentence for people.
     pub detail: String,

@@ -1,5 +1,6 @@
 //! What is read: the inputs in order, by one thread that finds the members and others that help it.
 
+use std::io::Cursor;
 use std::path::PathBuf;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
@@ -8,7 +9,7 @@ use std::thread;
 use super::descend::{Descent, Place};
 use super::folder::{Folder, Search};
 use super::run::{Progress, Run};
-use super::stream::{Feed, FromFile, FromMemory};
+use super::stream::{Feed, FromFile};
 use super::text::Job;
 use super::{Desk, Limits};
 
@@ -114,8 +115,8 @@ fn one<'r>(descent: &mut Descent<'r>, run: &'r Run<'r>, group: Group<'r>) {
     match group {
         Group::Files(search) => descent.walk(&Place::top(""), &mut Folder::new(run, search.found)),
         Group::Bytes(name, bytes) => {
-            let place = Place::top(name);
-            descent.stream(&place, Feed::Own(Box::new(FromMemory::input(run, place.meter.clone(), bytes))));
+            let place = Place { size: Some(bytes.len() as u64), ..Place::top(name) };
+            descent.file(&place, Cursor::new(bytes));
         }
         Group::Stdin => {
             let place = Place::top("stdin");

@@ -1,5 +1,6 @@
 //! A member's text, told to its reader.
 
+use super::dump::Dump;
 use super::run::Run;
 use super::stream::{Fault, Stream};
 use super::{Ended, Reader};
@@ -20,6 +21,7 @@ impl Job<'_> {
 /// Tells all of a stream to a reader.
 pub(super) fn tell(run: &Run<'_>, path: &str, mut reader: Box<dyn Reader>, stream: &mut (impl Stream + ?Sized)) {
     let mut room = run.limits.member_bytes;
+    let mut dump = Dump::of(path);
     let ended = loop {
         match stream.fill() {
             Ok([]) => break Ended::Whole,
@@ -28,6 +30,9 @@ pub(super) fn tell(run: &Run<'_>, path: &str, mut reader: Box<dyn Reader>, strea
                 break Fault::Budget(format!("It holds more than {} bytes.", run.limits.member_bytes)).ended();
             }
             Ok(block) => {
+                if let Some(dump) = &mut dump {
+                    dump.look(block);
+                }
                 reader.data(block);
                 let count = block.len();
                 room -= count as u64;
@@ -38,6 +43,9 @@ pub(super) fn tell(run: &Run<'_>, path: &str, mut reader: Box<dyn Reader>, strea
     };
     if let Ended::Budget(why) = &ended {
         run.trouble(path, "budget", why.clone());
+    }
+    if let Some(detail) = dump.and_then(|dump| dump.end(path)) {
+        run.trouble(path, "zdump", detail);
     }
     reader.end(ended);
 }

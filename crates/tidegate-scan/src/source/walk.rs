@@ -3,7 +3,9 @@
 use std::fs::File;
 
 use super::descend::{Descent, Place};
-use super::stream::{Fault, Feed, FromFile, Stream};
+use super::fragments::{Joined, Parts, part};
+use super::names::{self, Bundles};
+use super::stream::{Fault, Feed, Stream};
 
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,55 +49,78 @@ pub(super) trait Pack: Stream {
 impl<'r> Descent<'r> {
     /// Reads every entry of an archive or a folder.
     pub(super) fn walk(&mut self, place: &Place, pack: &mut dyn Pack) {
-        loop {
-            let entry = match pack.next_entry() {
-                Ok(Some(entry)) => entry,
-                Ok(None) => return,
-                Err(fault) => return self.fault(place, &fault),
-            };
-            if entry.sort == Sort::Folder {
-                continue;
-            }
-            if self.entries == self.run.limits.members {
-                let detail = format!("There are more than {} entries: the others were left out.", self.entries);
-                return self.run.trouble(&place.path, "budget", detail);
-            }
-            self.entries += 1;
-            let inside = self.entry_place(place, pack, &entry);
-            match &entry.sort {
-                Sort::Folder => {}
-                Sort::Link => self.run.trouble(&inside.path, "link", "It is a link, which is not followed."),
-                Sort::Device => {
-                    self.run.trouble(&inside.path, "device", "It is a device, a pipe or a socket, which is not read.");
-                }
-                Sort::Refused(what, detail) => self.run.trouble(&inside.path, what, detail.clone()),
-                Sort::File => self.entry(&inside, pack),
-            }
-        }
-    }
-
-    fn entry(&mut self, place: &Place, pack: &mut dyn Pack) {
-        if let Some(file) = pack.file() {
-            let stream = FromFile::new(self.run, place.meter.clone(), file, place.size);
-            return self.stream(place, Feed::Own(Box::new(stream)));
-        }
-        self.stream(place, Feed::Lent(pack));
-    }
-
-    fn entry_place(&self, place: &Place, pack: &dyn Pack, entry: &Entry) -> Place {
-        let (size, modified) = (entry.size, entry.modified);
-        if pack.is_folder() {
-            return Place { size, modified, ..Place::top(&entry.name) };
-        }
-        let name = entry.name.as_str();
-        let path = format!("{}!{}", place.path, name.strip_prefix("./").unwrap_or(name));
-        Place { path, size, modified, unpacked: false, base: place.meter.now(), ..place.clone() }
-    }
-
-    fn fault(&self, place: &Place, fault: &Fault) {
-        let (what, detail) = fault.told();
-        if *fault != Fault::Stopped {
+        let (mut parts, folder) = (Parts::default(), pack.is_folder());
+        if let Err(fault) = self.entries_of(place, pack, &mut parts)
+            && fault != Fault::Stopped
+        {
+            let (what, detail) = fault.told();
             self.run.trouble(&place.path, what, detail);
         }
+        parts.tell(self.run, |name| names::path(place, name, folder, self.run.limits));
+    }
+
+    fn entries_of(&mut self, place: &Place, pack: &mut dyn Pack, parts: &mut Parts) -> Result<(), Fault> {
+        let mut bundles = Bundles::default();
+        let mut next = pack.next_entry()?;
+        while let Some(mut entry) = next {
+            bundles.look(self.run, place, &entry.name, pack.is_folder());
+            if entry.sort == Sort::Folder {
+                next = pack.next_entry()?;
+                continue;
+            }
+            if self.entries >= self.run.limits.members {
+                let most = self.run.limits.members;
+                return Err(Fault::Budget(format!("There are more than {most} entries: the others were left out.")));
+            }
+            self.entries += 1;
+            let part = if entry.sort == Sort::File { part(&entry.name) } else { None };
+            let Some((file, first)) = part.map(|(file, number)| (file.to_owned(), number)) else {
+                self.entry(&self.place(place, pack, &entry), &entry.sort, pack);
+                next = pack.next_entry()?;
+                continue;
+            };
+            if first == 0 {
+                entry.name.clone_from(&file);
+            }
+            // All parts together are longer.
+            entry.size = None;
+            let inside = self.place(place, pack, &entry);
+            let mut joined = Joined::new(pack, &file, first);
+            self.stream(&inside, Feed::Lent(&mut joined));
+            let (last, entries, after) = joined.finish();
+            self.entries += entries;
+            parts.saw(&file, first, last);
+            next = after?;
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, place: &Place, sort: &Sort, pack: &mut dyn Pack) {
+        match sort {
+            Sort::Folder => {}
+            Sort::Link => self.run.trouble(&place.path, "link", "It is a link, which is not followed."),
+            Sort::Device => {
+                self.run.trouble(&place.path, "device", "It is a device, a pipe or a socket, which is not read.");
+            }
+            Sort::Refused(what, detail) => self.run.trouble(&place.path, what, detail.clone()),
+            Sort::File => match pack.file() {
+                Some(file) => self.file(place, file),
+                None => self.stream(place, Feed::Lent(pack)),
+            },
+        }
+    }
+
+    /// The place of an entry, and a word when its name leads elsewhere.
+    fn place(&self, place: &Place, pack: &dyn Pack, entry: &Entry) -> Place {
+        let (size, modified, folder) = (entry.size, entry.modified, pack.is_folder());
+        let path = names::path(place, &entry.name, folder, self.run.limits);
+        if folder {
+            return Place { size, modified, ..Place::top(&path) };
+        }
+        if entry.sort == Sort::File && names::escapes(&entry.name) {
+            let detail = "Its name leads outside of the archive. It was read all the same: nothing is extracted.";
+            self.run.trouble(&path, "escape", detail);
+        }
+        Place { path, size, modified, unpacked: false, base: place.meter.now(), ..place.clone() }
     }
 }

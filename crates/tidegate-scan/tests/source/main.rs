@@ -6,3 +6,4 @@ mod fragments;
 mod kinds;
 mod make;
 mod threads;
+mod zips;

@@ -71,3 +71,13 @@ pub fn zip(entries: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
     }
     writer.finish().unwrap().into_inner()
 }
+
+/// As a program makes it that cannot go back: what tells the sizes comes after the content.
+pub fn streamed_zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut writer = ZipWriter::new_stream(Vec::new());
+    for (name, content) in entries {
+        writer.start_file(*name, SimpleFileOptions::default().compression_method(CompressionMethod::Deflated)).unwrap();
+        writer.write_all(content).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
