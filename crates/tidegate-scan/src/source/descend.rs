@@ -12,8 +12,9 @@ use super::tar::Tar;
 use super::text::{Job, tell};
 use super::zip::{Directory, Forward};
 
-/// Packed bytes that wait in memory for a worker: of one member, and of all of them.
+/// Packed bytes of a member that are taken into memory, so that a worker can unpack them.
 const POCKET: usize = 16 << 20;
+/// Packed bytes in memory from which the thread that finds members unpacks them itself.
 const POCKETS: usize = 48 << 20;
 
 /// Where a stream is.
@@ -30,13 +31,15 @@ pub(super) struct Place {
     /// Counts the bytes of its input, and where that stood before it.
     pub(super) meter: Meter,
     pub(super) base: u64,
+    /// Bytes of its input that it took, when it is in memory.
+    pub(super) spent: Option<u64>,
 }
 
 impl Place {
     /// The place of an input.
     pub(super) fn top(path: &str) -> Self {
         let (path, meter) = (path.to_owned(), Meter::default());
-        Self { path, depth: 0, unpacked: false, size: None, modified: None, meter, base: 0 }
+        Self { path, depth: 0, unpacked: false, size: None, modified: None, meter, base: 0, spent: None }
     }
 
     /// The place of what is unpacked from it.
@@ -49,16 +52,14 @@ impl Place {
 pub(super) struct Descent<'r> {
     pub(super) run: &'r Run<'r>,
     jobs: Option<SyncSender<Job<'r>>>,
-    pocket: usize,
     members: usize,
     /// Entries of archives and folders so far.
     pub(super) entries: usize,
 }
 
 impl<'r> Descent<'r> {
-    pub(super) fn new(run: &'r Run<'r>, jobs: Option<SyncSender<Job<'r>>>, threads: usize) -> Self {
-        let pocket = POCKET.min(POCKETS / threads.saturating_add(1));
-        Self { run, jobs, pocket, members: 0, entries: 0 }
+    pub(super) fn new(run: &'r Run<'r>, jobs: Option<SyncSender<Job<'r>>>) -> Self {
+        Self { run, jobs, members: 0, entries: 0 }
     }
 
     /// Reads a file, or what can be read like one, whatever it is.
@@ -129,15 +130,16 @@ impl<'r> Descent<'r> {
     }
 
     fn gzip(&mut self, place: &Place, feed: Feed<'_, 'r>) {
-        let (run, inside, mut packed) = (self.run, place.inside(), packed(place));
+        let (run, mut inside, mut packed) = (self.run, place.inside(), packed(place));
         match feed {
             Feed::Own(stream) => {
                 let stream = Box::new(Gzip::new(run, packed, stream));
                 self.stream(&inside, Feed::Own(stream));
             }
-            Feed::Lent(stream) => match self.pocketed(place, stream) {
+            Feed::Lent(stream) => match pocketed(place, stream) {
                 Some((bytes, true)) => {
-                    packed.spent = Some(place.meter.now().saturating_sub(place.base));
+                    let spent = place.spent.or(Some(place.meter.now().saturating_sub(place.base)));
+                    (packed.spent, inside.spent) = (spent, spent);
                     let stream = Box::new(Gzip::new(run, packed, FromMemory::new(run, bytes)));
                     self.stream(&inside, Feed::Own(stream));
                 }
@@ -148,28 +150,6 @@ impl<'r> Descent<'r> {
                 None => self.stream(&inside, Feed::Lent(&mut Gzip::new(run, packed, stream))),
             },
         }
-    }
-
-    /// Takes a stream into memory, if others can read it then: its bytes, and whether they are all.
-    fn pocketed(&self, place: &Place, stream: &mut (impl Stream + ?Sized)) -> Option<(Vec<u8>, bool)> {
-        let size = place.size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
-        if self.jobs.is_none() || size.is_some_and(|size| size > self.pocket) {
-            return None;
-        }
-        let mut bytes = Vec::with_capacity(size.unwrap_or(0));
-        while bytes.len() < self.pocket {
-            match stream.fill() {
-                Ok([]) => return Some((bytes, true)),
-                Ok(block) => {
-                    let part = block.len().min(self.pocket - bytes.len());
-                    bytes.extend_from_slice(&block[..part]);
-                    stream.eat(part);
-                }
-                // Whoever reads on meets it again.
-                Err(_) => break,
-            }
-        }
-        Some((bytes, false))
     }
 
     fn text(&mut self, place: &Place, feed: Feed<'_, 'r>) {
@@ -184,14 +164,37 @@ impl<'r> Descent<'r> {
 
     /// Gives a job to a worker, or does it here while they are all busy.
     fn hand_over(&self, job: Job<'r>) {
-        let Some(jobs) = &self.jobs else { return job.run(self.run) };
+        let Some(jobs) = self.jobs.as_ref().filter(|_| self.run.held() <= POCKETS) else { return job.run(self.run) };
         if let Err(TrySendError::Full(job) | TrySendError::Disconnected(job)) = jobs.try_send(job) {
             job.run(self.run);
         }
     }
 }
 
+/// Takes a stream into memory unless it is long: its bytes, and whether they are all. Whether there are workers makes no
+/// difference, so that a ratio is looked at at the same byte.
+fn pocketed(place: &Place, stream: &mut (impl Stream + ?Sized)) -> Option<(Vec<u8>, bool)> {
+    let size = place.size.map(|size| usize::try_from(size).unwrap_or(usize::MAX));
+    if size.is_some_and(|size| size > POCKET) {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    while bytes.len() < POCKET {
+        match stream.fill() {
+            Ok([]) => return Some((bytes, true)),
+            Ok(block) => {
+                let part = block.len().min(POCKET - bytes.len());
+                bytes.extend_from_slice(&block[..part]);
+                stream.eat(part);
+            }
+            // Whoever reads on meets it again.
+            Err(_) => break,
+        }
+    }
+    Some((bytes, false))
+}
+
 fn packed(place: &Place) -> Packed {
     let (path, meter) = (place.path.clone(), place.meter.clone());
-    Packed { path, nested: place.depth > 0, meter, base: place.base, spent: None }
+    Packed { path, nested: place.depth > 0, meter, base: place.base, spent: place.spent }
 }

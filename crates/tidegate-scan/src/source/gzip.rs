@@ -7,7 +7,7 @@ use super::stream::{BLOCK, Fault, Meter, Stream, skip, take};
 
 /// Bytes of the first block: enough to see what it is, so that a worker does the rest.
 const FIRST: usize = 4096;
-/// Bytes of input that may have been read ahead, and say nothing about the ratio.
+/// Bytes of the input that the layer around a stream may have used before it: what that has unpacked is one block.
 const AHEAD: u64 = BLOCK as u64;
 
 /// Deflate, unpacked into one block.

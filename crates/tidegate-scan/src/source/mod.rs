@@ -80,6 +80,6 @@ pub trait Reader: Send {
 pub trait Desk: Sync {
     /// A member is about to be read. `None`: it is not wanted.
     fn open(&self, member: Member) -> Option<Box<dyn Reader>>;
-    /// Something is wrong.
+    /// Something is wrong. Those of members that other threads read come in any order.
     fn trouble(&self, trouble: Trouble);
 }

@@ -13,6 +13,9 @@ use super::stream::{Feed, FromFile};
 use super::text::Job;
 use super::{Desk, Limits};
 
+/// Each holds a block and more; one thread finds the members, and keeps no more than this many busy.
+const THREADS: usize = 64;
+
 /// Something to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -36,7 +39,7 @@ pub struct Stopped;
 
 /// Reads everything below the inputs, in order, and tells it to the desk; whatever is wrong is told to it as well.
 ///
-/// `threads` is how many read at a time, this one included. `progress` is told how many bytes of the inputs were read, and
+/// `threads` is how many read at a time, this one included; more than 64 are 64. `progress` is told how many bytes of the inputs were read, and
 /// how many there are (0: not known), with every block; it may come from any thread. False stops the run: members that are
 /// open end there, and no more are opened.
 ///
@@ -50,6 +53,7 @@ pub fn read(
     desk: &dyn Desk,
     progress: Progress<'_>,
 ) -> Result<(), Stopped> {
+    let threads = threads.min(THREADS);
     let groups = groups(inputs, limits);
     let bytes = groups.iter().map(Group::bytes).try_fold(0_u64, |sum, bytes| Some(sum.saturating_add(bytes?)));
     let run = Run::new(desk, limits, progress, bytes.unwrap_or(0));
@@ -65,7 +69,7 @@ pub fn read(
         for _ in 1..threads {
             scope.spawn(help);
         }
-        let mut descent = Descent::new(&run, (threads > 1).then_some(jobs), threads);
+        let mut descent = Descent::new(&run, (threads > 1).then_some(jobs));
         for group in groups {
             one(&mut descent, &run, group);
         }

@@ -1,7 +1,7 @@
 //! What everything that reads shares, whatever the thread: budgets, progress, the wish to stop, what was wrong.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 use super::stream::Fault;
@@ -21,13 +21,15 @@ pub(super) struct Run<'a> {
     read: AtomicU64,
     work: AtomicU64,
     stopped: AtomicBool,
+    held: AtomicUsize,
     troubles: Mutex<BTreeMap<&'static str, (u64, String)>>,
 }
 
 impl<'a> Run<'a> {
     pub(super) fn new(desk: &'a dyn Desk, limits: &'a Limits, progress: Progress<'a>, inputs: u64) -> Self {
-        let (read, work, stopped) = (AtomicU64::new(0), AtomicU64::new(0), AtomicBool::new(false));
-        Self { desk, limits, progress, inputs, read, work, stopped, troubles: Mutex::default() }
+        let (read, work) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (stopped, held) = (AtomicBool::new(false), AtomicUsize::new(0));
+        Self { desk, limits, progress, inputs, read, work, stopped, held, troubles: Mutex::default() }
     }
 
     /// Bytes of the inputs that came in so far.
@@ -66,6 +68,19 @@ impl<'a> Run<'a> {
             return Err(Fault::Budget(why));
         }
         Ok(())
+    }
+
+    /// So many packed bytes are held in memory from now on.
+    pub(super) fn hold(&self, bytes: usize) {
+        self.held.fetch_add(bytes, Relaxed);
+    }
+
+    pub(super) fn let_go(&self, bytes: usize) {
+        self.held.fetch_sub(bytes, Relaxed);
+    }
+
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Relaxed)
     }
 
     /// Something is wrong. The hundredth of its kind is the last that is told by itself.

@@ -83,7 +83,7 @@ pub(super) enum Feed<'s, 'r> {
     Lent(&'s mut (dyn Stream + 's)),
 }
 
-/// How many bytes of one input came in so far, whatever is read of others meanwhile.
+/// How many bytes of one input were used so far, whatever is read of others meanwhile.
 #[derive(Clone, Default)]
 pub(super) struct Meter(Arc<AtomicU64>);
 
@@ -153,7 +153,6 @@ impl<'r, R: Read + Send> FromFile<'r, R> {
             *left -= count as u64;
         }
         (self.from, self.to) = (0, count);
-        self.meter.add(count);
         self.run.came_in(count)
     }
 }
@@ -165,7 +164,7 @@ impl<R: Read + Send> Stream for FromFile<'_, R> {
                 return Err(fault.clone());
             }
             if let Err(fault) = self.more() {
-                self.fault = Some(fault.clone());
+                (self.fault, self.to) = (Some(fault.clone()), self.from);
                 return Err(fault);
             }
         }
@@ -173,7 +172,9 @@ impl<R: Read + Send> Stream for FromFile<'_, R> {
     }
 
     fn eat(&mut self, count: usize) {
-        self.from = self.to.min(self.from + count);
+        let count = count.min(self.to - self.from);
+        self.from += count;
+        self.meter.add(count);
     }
 }
 
@@ -186,7 +187,14 @@ pub(super) struct FromMemory<'r> {
 
 impl<'r> FromMemory<'r> {
     pub(super) fn new(run: &'r Run<'r>, bytes: Vec<u8>) -> Self {
+        run.hold(bytes.len());
         Self { run, bytes, from: 0 }
+    }
+}
+
+impl Drop for FromMemory<'_> {
+    fn drop(&mut self) {
+        self.run.let_go(self.bytes.len());
     }
 }
 

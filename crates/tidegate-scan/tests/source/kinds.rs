@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tidegate_scan::source::{Ended, Input, Limits};
 
 use super::desk::{bytes, read_bytes, read_paths, run};
-use super::make::{gz, log, tar, tgz};
+use super::make::{gz, log, raw_entry, tar, tgz};
 
 #[test]
 fn a_file_and_a_folder() {
@@ -88,4 +88,40 @@ fn what_cannot_be_opened_is_told_and_the_others_are_read() {
     assert_eq!(outcome.members.iter().map(|member| &member.bytes[..]).collect::<Vec<_>>(), [&b"text\n"[..], b"more\n"]);
     assert_eq!(outcome.troubles(), [("unreadable", gone.to_str().unwrap())]);
     assert_eq!(read_paths(&[PathBuf::new()]).troubles(), [("unreadable", "")]);
+}
+
+#[test]
+fn dumps_of_the_vmkernel() {
+    let line = b"2021-01-01T13:07:09.954Z cpu36:1001599386)@BlueScreen: #PF Exception 14\n";
+    let readable = [&[0; 300_000][..], line, &[0xff; 5000]].concat();
+    let packed = gz(&log(2000)).repeat(3)[10..].to_vec();
+    let bundle = tgz(&[
+        ("var/core/vmkernel-zdump.1", &readable),
+        ("var/core/vmkernel-zdump.2.FRAG-00000", &packed),
+        ("x.log", &packed),
+    ]);
+    let outcome = read_bytes("x", &bundle);
+    assert_eq!(outcome.text("x!var/core/vmkernel-zdump.1"), readable);
+    assert_eq!(outcome.troubles(), [("zdump", "x!var/core/vmkernel-zdump.2")]);
+    assert!(outcome.troubles[0].detail.contains("`vmkdump_extract -l vmkernel-zdump.2`"));
+    // A line that two blocks share.
+    for blocks in [&readable[300_000..300_030], &readable[..300_031]] {
+        let both = [
+            raw_entry(b"vmkernel-zdump.1.FRAG-00000", tar::EntryType::Regular, blocks),
+            raw_entry(b"vmkernel-zdump.1.FRAG-00001", tar::EntryType::Regular, &readable[300_000..][..72]),
+            vec![0; 1024],
+        ];
+        assert_eq!(read_bytes("x", &both.concat()).troubles, []);
+    }
+}
+
+#[test]
+fn bundles_are_named_and_other_packers_too() {
+    let esxi: &[(&str, &[u8])] =
+        &[("esx-a/etc/vmware/vm-support/a.mfx", b"m\n"), ("esx-a/etc/vmware/vm-support/b.mfx", b"m\n")];
+    let vcenter: &[(&str, &[u8])] = &[("vc/usr/lib/vmware-sca/conf/vc-support.properties", b"p\n")];
+    let outcome = read_bytes("x", &tar(&[("esx.tgz", &tgz(esxi)), ("vc.tgz", &tgz(vcenter))]));
+    assert_eq!(outcome.troubles(), [("bundle", "x!esx.tgz"), ("bundle", "x!vc.tgz")]);
+    let outcome = read_bytes("x", b"\xfd7zXZ\0and more");
+    assert_eq!((outcome.text("x"), outcome.troubles()), (&b"\xfd7zXZ\0and more"[..], vec![("packed", "x")]));
 }

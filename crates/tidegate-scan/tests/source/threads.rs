@@ -24,7 +24,7 @@ fn members_are_the_same_with_one_thread_and_with_four() {
     assert_eq!(alone.members.len(), 2 * 43 + 1);
     assert!(alone.members.iter().all(|member| member.ended == Some(Ended::Whole)));
     for threads in [0, 2, 4, 16] {
-        assert_eq!(run(&inputs, &Limits::default(), threads), alone);
+        assert!(run(&inputs, &Limits::default(), threads) == alone);
     }
 }
 
