@@ -50,12 +50,14 @@ impl Scanner {
         progress: Option<Py<PyAny>>,
     ) -> PyResult<String> {
         let telling = Mutex::new(Telling { told: Instant::now(), failed: None });
+        let caller = std::thread::current().id();
         let tell = |read: u64, total: u64| {
             let Ok(mut telling) = telling.try_lock() else { return true };
             if telling.failed.is_some() {
                 return false;
             }
-            if telling.told.elapsed() < TELL {
+            // Python is told by its own thread alone: signals come to no other, and nothing waits for the GIL.
+            if std::thread::current().id() != caller || telling.told.elapsed() < TELL {
                 return true;
             }
             telling.told = Instant::now();
@@ -65,9 +67,9 @@ impl Scanner {
         let scanned = py.detach(|| self.scanner.scan(&paths, stdin, threads, &tell));
         let failed = telling.into_inner().ok().and_then(|telling| telling.failed);
         match (scanned, failed) {
-            (Some(result), None) => Ok(result),
+            (Ok(result), None) => Ok(result),
             (_, Some(failed)) => Err(failed),
-            (None, None) => Err(ScanError::new_err(("The scan was ended.", ""))),
+            (Err(_), None) => Err(refused(py, &tidegate_scan::ScanError::new("The scan was ended.", ""))),
         }
     }
 

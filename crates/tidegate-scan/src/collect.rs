@@ -43,7 +43,7 @@ struct ToldDump {
     truncated: bool,
 }
 
-#[derive(Serialize)]
+#[derive(PartialEq, Eq, PartialOrd, Ord, Serialize)]
 struct ToldTrouble {
     path: String,
     what: &'static str,
@@ -123,6 +123,7 @@ impl Collector {
         while let Some((_, waiting)) = gathered.waiting.pop_first() {
             gathered.add(&self.plan, waiting);
         }
+        gathered.troubles.sort();
         let tallies = self.plan.tallies.iter().zip(&gathered.tallies);
         let each = |(tally, tallied): (&'_ crate::plan::Tally, &'_ Tallied)| -> Vec<_> {
             let keys = tallied.keys.iter();

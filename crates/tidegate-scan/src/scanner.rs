@@ -3,10 +3,12 @@
 use crate::collect::Collector;
 use crate::error::ScanError;
 use crate::plan::Plan;
-use crate::source::{Desk, Ended, Member, Trouble};
-use std::io::Read;
-use std::path::Path;
+use crate::source::{self, Desk, Ended, Input, Limits, Member, Stopped};
+use std::path::PathBuf;
 use std::sync::Arc;
+
+/// Threads that read at a time, at most.
+const THREADS: usize = 64;
 
 /// Told how many bytes of the inputs are read, and how many there are (0: unknown); `false` ends the scan.
 pub type Progress<'a> = &'a (dyn Fn(u64, u64) -> bool + Sync);
@@ -40,52 +42,23 @@ impl Scanner {
         collector.json()
     }
 
-    /// Scans files, folders and archives, and standard input when `stdin`; results as JSON, or none when `progress`
-    /// has ended the scan.
-    pub fn scan(&self, paths: &[String], _stdin: bool, _threads: usize, progress: Progress<'_>) -> Option<String> {
+    /// Scans files, folders and archives, and standard input when `stdin`; results as JSON.
+    ///
+    /// `progress` may be told from any of the `threads`.
+    ///
+    /// # Errors
+    /// [`Stopped`] when `progress` has ended the scan.
+    pub fn scan(
+        &self,
+        paths: &[String],
+        stdin: bool,
+        threads: usize,
+        progress: Progress<'_>,
+    ) -> Result<String, Stopped> {
         let collector = Collector::new(Arc::clone(&self.plan));
-        read(paths, &collector, progress).then(|| collector.json())
-    }
-}
-
-/// Plain files, one after the other.
-fn read(paths: &[String], desk: &dyn Desk, progress: Progress<'_>) -> bool {
-    let mut read = 0;
-    for (index, path) in paths.iter().enumerate() {
-        match one(index, path, desk, &mut read, progress) {
-            Ok(true) => {}
-            Ok(false) => return false,
-            Err(error) => desk.trouble(Trouble {
-                path: path.clone(),
-                what: "unreadable",
-                detail: format!("It cannot be read: {error}."),
-            }),
-        }
-    }
-    true
-}
-
-fn one(index: usize, path: &str, desk: &dyn Desk, read: &mut u64, progress: Progress<'_>) -> std::io::Result<bool> {
-    let mut file = std::fs::File::open(Path::new(path))?;
-    let member = Member { index, path: path.to_owned(), modified: None };
-    let Some(mut reader) = desk.open(member) else { return Ok(true) };
-    let mut block = vec![0; 1 << 20];
-    loop {
-        let length = match file.read(&mut block) {
-            Ok(length) => length,
-            Err(error) => {
-                reader.end(Ended::Broken(error.to_string()));
-                return Ok(true);
-            }
-        };
-        if length == 0 {
-            reader.end(Ended::Whole);
-            return Ok(true);
-        }
-        reader.data(block.get(..length).unwrap_or_default());
-        *read += length as u64;
-        if !progress(*read, 0) {
-            return Ok(false);
-        }
+        let files = paths.iter().map(|path| Input::Path(PathBuf::from(path)));
+        let inputs: Vec<Input> = files.chain(stdin.then_some(Input::Stdin)).collect();
+        source::read(&inputs, &Limits::default(), threads.clamp(1, THREADS), &collector, progress)?;
+        Ok(collector.json())
     }
 }

@@ -35,6 +35,13 @@ impl Few {
         }
     }
 
+    /// All windows.
+    #[cfg(test)]
+    pub fn windows(&self) -> std::slice::Iter<'_, Window> {
+        self.windows.iter()
+    }
+
+    /// Adds every literal whose window begins in `from..to`.
     pub fn find(&self, text: &[u8], from: usize, to: usize, found: &mut Vec<Found>) {
         let end = text.len().min(to.saturating_add(self.length).saturating_sub(1));
         let mut at = from;

@@ -9,6 +9,9 @@ mod few;
 mod many;
 mod rarity;
 
+#[cfg(test)]
+mod tests;
+
 use few::Few;
 use many::Many;
 
@@ -18,8 +21,10 @@ pub const SHORTEST: usize = 4;
 pub const LONGEST: usize = 1024;
 /// Literals of at least this many bytes are searched together.
 const LONG: usize = 10;
-/// Up to this many literals the vector search is faster.
-const FEW: usize = 8;
+/// Up to this many literals the vector search is faster, where windows are short, and where they are not.
+const FEW: [usize; 2] = [8, 4];
+/// From this many bytes on a window is not short.
+const FAR: usize = 14;
 
 /// A literal to find.
 #[derive(Clone, Debug)]
@@ -113,7 +118,8 @@ fn class(needles: Vec<(usize, Needle)>) -> Class {
     };
     let windows: Vec<Window> = needles.into_iter().map(window).collect();
     let fold = windows.iter().any(|window| window.fold);
-    if !fold && (windows.len() <= FEW || length < LONG) {
+    let few = FEW[usize::from(length >= FAR)];
+    if !fold && (windows.len() <= few || length < LONG) {
         match Few::new(windows) {
             Ok(few) => Class::Few(few),
             Err(windows) => Class::Many(Many::new(windows)),

@@ -3,6 +3,7 @@
 use super::body;
 use super::head::Head;
 use super::line::{Kind, Line, unmarked};
+use super::stretch::Stretch;
 use super::time::Stamp;
 
 /// A record begins at most this many bytes before a literal in it.
@@ -52,49 +53,13 @@ impl Record {
     }
 }
 
-/// A stretch of a text, and the years that its times leave out.
-struct Stretch<'t> {
-    text: &'t [u8],
-    now: i64,
-}
-
-impl<'t> Stretch<'t> {
-    /// Where the line around a place begins.
-    fn begin(&self, at: usize) -> usize {
-        let before = self.text.get(..at).unwrap_or_default();
-        memchr::memrchr2(b'\n', 0, before).map_or(0, |end| end + 1)
-    }
-
-    /// Where the line that begins at `begin` ends, without its end.
-    fn end(&self, begin: usize) -> usize {
-        let rest = self.text.get(begin..).unwrap_or_default();
-        memchr::memchr2(b'\n', 0, rest).map_or(self.text.len(), |length| begin + length)
-    }
-
-    fn line(&self, begin: usize) -> Line<'t> {
-        Line::new(self.text.get(begin..self.end(begin)).unwrap_or_default(), self.now)
-    }
-
-    /// The line before. Two NULs are the end of a text.
-    fn previous(&self, begin: usize) -> Option<usize> {
-        let end = begin.checked_sub(1)?;
-        let torn = self.text.get(end) == Some(&0) && end > 0 && self.text.get(end - 1) == Some(&0);
-        (!torn).then(|| self.begin(end))
-    }
-
-    /// The line after.
-    fn next(&self, begin: usize) -> Option<usize> {
-        let end = self.end(begin);
-        let torn = self.text.get(end) == Some(&0) && self.text.get(end + 1) == Some(&0);
-        (end + 1 < self.text.len() && !torn).then_some(end + 1)
-    }
-
-    /// Where the record begins that the line at `here` belongs to.
-    fn owner(&self, here: usize) -> usize {
+impl Stretch<'_> {
+    /// Where the record begins that the line at `here` belongs to, and whether it may have begun before.
+    fn owner(&self, here: usize) -> (usize, bool) {
         let own = self.line(here);
         let kind = own.kind(self.now);
         if matches!(kind, Kind::Head(_)) {
-            return here;
+            return (here, false);
         }
         let mut earliest = matches!(kind, Kind::More(_)).then_some(here);
         let mut wanted = earliest.map(|_| own.clone());
@@ -107,9 +72,10 @@ impl<'t> Stretch<'t> {
             let source = wanted.as_ref().map(|line| line.kind(self.now));
             match (line.kind(self.now), source) {
                 (Kind::Head(head), None) => {
-                    return self.before_interleaved(at, &head, &line, only_arrows).unwrap_or(at);
+                    let other = only_arrows.then(|| self.before_interleaved(at, &head, &line)).flatten();
+                    return (other.unwrap_or(at), false);
                 }
-                (Kind::Head(head), Some(Kind::More(source))) if head.same_source(&source) => return at,
+                (Kind::Head(head), Some(Kind::More(source))) if head.same_source(&source) => return (at, false),
                 (Kind::More(head), Some(Kind::More(source))) if head.same_source(&source) => earliest = Some(at),
                 (Kind::More(_), None) => (wanted, earliest) = (Some(line.clone()), Some(at)),
                 (Kind::Head(_) | Kind::More(_), _) => foreign += 1,
@@ -119,12 +85,12 @@ impl<'t> Stretch<'t> {
                 break;
             }
         }
-        earliest.unwrap_or_else(|| self.without_header(here))
+        earliest.map_or_else(|| self.without_header(here), |at| (at, false))
     }
 
     /// An empty header before a whole record of another program: lines with `-->` are the first one's.
-    fn before_interleaved(&self, at: usize, head: &Head<'_>, line: &Line<'_>, only_arrows: bool) -> Option<usize> {
-        if !only_arrows || body::empty(line.rest(head.body)) {
+    fn before_interleaved(&self, at: usize, head: &Head<'_>, line: &Line<'_>) -> Option<usize> {
+        if body::empty(line.rest(head.body)) {
             return None;
         }
         let previous = self.previous(at)?;
@@ -136,20 +102,19 @@ impl<'t> Stretch<'t> {
     }
 
     /// Lines that go on belong to the line before them; any other line is a record of its own.
-    fn without_header(&self, here: usize) -> usize {
+    fn without_header(&self, here: usize) -> (usize, bool) {
         let mut at = here;
         for _ in 0..LINES_BACK {
-            let line = self.line(at);
-            if !matches!(line.kind(self.now), Kind::Arrow | Kind::Indent) {
-                break;
+            if !matches!(self.line(at).kind(self.now), Kind::Arrow | Kind::Indent) {
+                return (at, false);
             }
-            let Some(previous) = self.previous(at) else { break };
+            let Some(previous) = self.previous(at) else { return (at, false) };
             if self.line(previous).kind(self.now) == Kind::Blank {
-                break;
+                return (at, false);
             }
             at = previous;
         }
-        at
+        (at, true)
     }
 
     /// Whether a line of `source` goes on soon after the line at `at`.
@@ -183,11 +148,13 @@ impl<'t> Stretch<'t> {
                 Some(head)
             }
             _ => {
-                body::push(&mut body, first.continued());
+                body::push(&mut body, first.continued(&first));
                 None
             }
         };
         record.spans.push((start, self.end(start) + 1));
+        // Lines with `-->` after this one belong to the empty header before it.
+        let lent = head.is_some_and(|head| self.before_interleaved(start, &head, &first).is_some());
         let mut open = head.is_some_and(|head| body::empty(first.rest(head.body)));
         let (mut at, mut foreign) = (start, 0);
         let mut lines = 1;
@@ -215,6 +182,7 @@ impl<'t> Stretch<'t> {
                     continue;
                 }
                 (Kind::More(_), Some(_)) => break,
+                (Kind::Arrow, _) if lent => break,
                 (Kind::Bare | Kind::Blank, None) if !screen(&body) => break,
                 (Kind::Blank, None) => break,
                 (_, Some(_)) if first.prefixed && line.whole() == b"--" => break,
@@ -225,7 +193,7 @@ impl<'t> Stretch<'t> {
                 break;
             }
             lines += 1;
-            let text = more.map_or_else(|| line.continued(), |head| unmarked(line.rest(head.body)));
+            let text = more.map_or_else(|| line.continued(&first), |head| unmarked(line.rest(head.body)));
             // A NUL is no end of line: it is taken out of the line that it stands in.
             if !body.is_empty() && self.text.get(at - 1) == Some(&b'\n') {
                 body.push(b'\n');
@@ -237,6 +205,7 @@ impl<'t> Stretch<'t> {
                 _ => record.spans.push((at, end)),
             }
         }
+        record.truncated |= body.len() > BYTES;
         body.truncate(BYTES);
         record.body = String::from_utf8_lossy(body.trim_ascii_end()).into_owned();
         record
@@ -256,46 +225,11 @@ pub fn assemble(text: &[u8], at: usize, whole: bool, now: i64) -> Record {
     let here = stretch.begin(at);
     // The begin of this line is too far away.
     let cut = here == 0 && !whole;
-    let start = if cut { 0 } else { stretch.owner(here) };
+    let (start, more) = if cut { (0, true) } else { stretch.owner(here) };
     let mut record = stretch.record(start);
     if !record.holds(at) {
         record = stretch.record(here);
     }
-    record.truncated |= cut;
+    record.truncated |= more;
     record
-}
-
-/// The time of the last header that begins before `at`.
-pub fn time_before(text: &[u8], at: usize, now: i64) -> Option<Stamp> {
-    let stretch = Stretch { text, now };
-    let mut at = stretch.begin(at);
-    for _ in 0..LINES_BACK {
-        at = stretch.previous(at)?;
-        if let Kind::Head(head) | Kind::More(head) = stretch.line(at).kind(now)
-            && head.time.is_some()
-        {
-            return head.time;
-        }
-    }
-    None
-}
-
-/// The time of the first header in a text, which may begin inside a line unless it is `whole`.
-pub fn time_at_or_after(text: &[u8], whole: bool, now: i64) -> Option<Stamp> {
-    let stretch = Stretch { text, now };
-    let mut at = if whole { Some(0) } else { stretch.next(0) };
-    for _ in 0..LINES {
-        let begin = at?;
-        if let Kind::Head(head) | Kind::More(head) = stretch.line(begin).kind(now)
-            && head.time.is_some()
-        {
-            return head.time;
-        }
-        at = if stretch.text.get(stretch.end(begin)..).is_some_and(|rest| rest.len() > 1) {
-            Some(stretch.end(begin) + 1)
-        } else {
-            None
-        };
-    }
-    None
 }

@@ -91,18 +91,31 @@ pub fn host_and_tag<'a>(cursor: &mut Cursor<'a>, head: &mut Head<'a>, sure: bool
         return false;
     }
     here.spaces();
-    let mut of_nsx = Cursor::new(here.rest(), 0);
-    let nsx = field(&mut of_nsx).is_some() && field(&mut of_nsx).is_some() && field(&mut of_nsx).is_some();
-    let data = of_nsx.rest();
-    if nsx && data.starts_with(b"[") && data.iter().take(24).any(|byte| *byte == b'@') {
+    if of_nsx(here) {
         return fields(cursor, head);
     }
-    if tag(&mut here, head) || sure {
+    let mut tagged = Head::default();
+    let told = tag(&mut here, &mut tagged);
+    // A sentence with a colon looks alike: without a syslog frame more must speak for a host.
+    let host_like = host.iter().any(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-'));
+    if sure || (told && (tagged.pid.is_some() || host_like)) {
+        (head.program, head.pid) = (tagged.program, tagged.pid);
+        head.severity = tagged.severity.or(head.severity);
         head.host = Some(host);
         *cursor = here;
         return true;
     }
     false
+}
+
+/// Whether `NSX 1234 SYSTEM [nsx@6876 …` is next.
+fn of_nsx(mut here: Cursor<'_>) -> bool {
+    let name = here.word();
+    let process = here.eat(b" ") && (here.eat(b"-") || here.number(9).is_some());
+    let word = here.eat(b" ") && !here.word().is_empty();
+    let data = word && here.eat(b" [");
+    here.take(24, |byte| byte.is_ascii_alphanumeric());
+    !name.ends_with(b":") && process && data && here.eat(b"@")
 }
 
 /// `sshd[123]: `, `kernel: `, `lifecycle: 1000212917: `.
@@ -113,6 +126,10 @@ pub fn tag<'a>(cursor: &mut Cursor<'a>, head: &mut Head<'a>) -> bool {
         return false;
     }
     here.spaces();
+    if let Some(severity) = severity_of(name) {
+        head.severity = Some(severity);
+        return true;
+    }
     let mut own = here;
     let number = own.take(12, |byte| byte.is_ascii_digit());
     let told = (!number.is_empty() && own.eat(b": ")).then_some(number);

@@ -50,7 +50,7 @@ impl Head<'_> {
             _ => true,
         };
         let told = inner.program.is_some() || inner.severity.is_some();
-        told && (akin || (self.framed && inner.time.is_some() && inner.program.is_some()))
+        told && (akin || (self.host.is_some() && inner.time.is_some() && inner.program.is_some()))
     }
 
     /// What the inner header tells holds, but for the names of the logs that the vmkernel's lines are copied to.
@@ -78,6 +78,10 @@ pub fn head(line: &[u8], at: usize, now: i64) -> Option<Head<'_>> {
     }
     cursor.spaces();
     for _ in 1..NESTED {
+        // What a marked line holds is text, whatever it looks like.
+        if head.more {
+            break;
+        }
         let (mut here, mut inner) = (cursor, Head::default());
         if !layer(&mut here, &mut inner, now, false) || !head.wraps(&inner) {
             break;
@@ -119,7 +123,7 @@ fn layer<'a>(cursor: &mut Cursor<'a>, head: &mut Head<'a>, now: i64, first: bool
         *cursor = here;
         return true;
     }
-    if let Some(stamp) = time::split(&mut here, |later| odd::before_clock(later)) {
+    if let Some(stamp) = time::split(&mut here, odd::before_clock) {
         head.time = Some(stamp);
         here.spaces();
         words::esxi_8(&mut here, head);

@@ -95,9 +95,23 @@ impl<'a> Line<'a> {
         self.text.get(from..).unwrap_or_default()
     }
 
-    /// The text of a line that goes on, without the mark for that.
-    pub fn continued(&self) -> &[u8] {
-        unmarked(self.rest(self.from))
+    /// The text of a line that goes on, without the mark for that, and without what grep has put before it if it has put
+    /// such a thing before the `first` line.
+    pub fn continued(&self, first: &Line<'_>) -> &[u8] {
+        let behind = if first.prefixed && !self.prefixed { self.behind_prefix_of(first) } else { None };
+        unmarked(self.rest(behind.unwrap_or(self.from)))
+    }
+
+    fn behind_prefix_of(&self, first: &Line<'_>) -> Option<usize> {
+        let ends = |byte: &u8| matches!(byte, b':' | b'-');
+        let prefix = first.text.get(..first.from)?.split_last().map(|(_, rest)| rest)?;
+        let digits = prefix.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+        let name = prefix.get(..prefix.len() - digits)?;
+        let name = name.split_last().map_or(name, |(_, rest)| rest);
+        let mut here = Cursor::new(&self.text, 0);
+        let named = name.is_empty() || (here.eat(name) && here.take(1, |byte| ends(&byte)).len() == 1);
+        let numbered = digits == 0 || (here.number(9).is_some() && here.take(1, |byte| ends(&byte)).len() == 1);
+        (named && numbered).then_some(here.at)
     }
 
     /// All of it, but for a prefix.

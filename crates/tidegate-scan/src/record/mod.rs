@@ -13,9 +13,11 @@ mod frame;
 mod head;
 mod line;
 mod odd;
+mod stretch;
 mod time;
 mod words;
 
-pub use around::{AHEAD, BACK, Record, assemble, time_at_or_after, time_before};
+pub use around::{AHEAD, BACK, Record, assemble};
 pub use body::shown;
+pub use stretch::{time_at_or_after, time_before};
 pub use time::{Stamp, Zone};

@@ -80,12 +80,11 @@ fn clock(cursor: &mut Cursor<'_>) -> Option<i64> {
     }
     let mut nanos = 0;
     let mut after = *cursor;
-    if after.eat(b".") || after.eat(b",") || after.eat(b":") {
-        if let Some((value, digits)) = after.number(9) {
-            nanos = i64::from(value) * 10_i64.pow(9 - digits as u32);
-            after.take(usize::MAX, |byte| byte.is_ascii_digit());
-            *cursor = after;
-        }
+    let fraction = after.eat(b".") || after.eat(b",") || after.eat(b":");
+    if fraction && let Some((value, digits)) = after.number(9) {
+        nanos = i64::from(value) * 10_i64.pow(9 - digits as u32);
+        after.take(usize::MAX, |byte| byte.is_ascii_digit());
+        *cursor = after;
     }
     Some((i64::from(hours) * 3600 + i64::from(minutes) * 60 + i64::from(seconds)) * SECOND + nanos)
 }

@@ -69,8 +69,11 @@ fn in_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'/')
 }
 
-/// `vpxd[123]`, with its process; `-` for no program. Both parts as written.
-pub fn program<'a>(cursor: &mut Cursor<'a>) -> Option<(Option<&'a [u8]>, Option<&'a [u8]>)> {
+/// A program and its process, as written.
+pub type Named<'a> = (Option<&'a [u8]>, Option<&'a [u8]>);
+
+/// `vpxd[123]`, with its process; `-` for no program.
+pub fn program<'a>(cursor: &mut Cursor<'a>) -> Option<Named<'a>> {
     let mut here = *cursor;
     let name = here.take(64, in_name);
     if name.is_empty() {
