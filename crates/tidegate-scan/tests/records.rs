@@ -1,4 +1,5 @@
 //! Records: which lines belong to one, whatever stands between them and whatever a tool has done to them.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use tidegate_scan::record::{self, Record};
 
