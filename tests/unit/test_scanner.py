@@ -1,4 +1,4 @@
-"""The scanner of the extension module: plans are refused with a sentence, results do not depend on how text comes in."""
+"""The scanner of the extension module: plans are refused with a sentence, and results do not depend on cuts."""
 
 from __future__ import annotations
 
