@@ -110,6 +110,21 @@ fn empty_header_is_joined_with_its_message() {
 }
 
 #[test]
+fn unfinished_record_goes_on_after_lines_of_others() {
+    let other = "2025-08-08T12:00:01.500-06:00 info vpxd[2] [Originator@6876 sub=b] quiet\n";
+    let between = VPXD.replace("first {\n", &format!("first {{\n{other}")).replace("--> }", &format!("{other}--> }}"));
+    for mark in ["first", "second", "third", "}\n2025"] {
+        assert_eq!(body(&between, mark), body(VPXD, "first"), "{mark}");
+    }
+    assert_eq!(body(&between, "quiet"), "[Originator@6876 sub=b] quiet");
+    let finished = VPXD
+        .replace("first {", "first")
+        .replace("--> }\n", "")
+        .replace("-->    third", &format!("{other}-->    third"));
+    assert_eq!(body(&finished, "third"), "[Originator@6876 sub=b] quiet\n   third");
+}
+
+#[test]
 fn bare_and_indented_lines_belong_to_the_header_before_them() {
     let text = "2025-08-08T12:00:00.000Z error a[1] [x] java.lang.X\n\tat b.c(D.java:1)\nCaused by: e\n\n2025-08-08T12:00:01.000Z info a[1] [x] y\n";
     assert_eq!(body(text, "Caused"), "[x] java.lang.X\n\tat b.c(D.java:1)\nCaused by: e");
