@@ -168,8 +168,8 @@ class Scanner:
 
         The JSON has ``members``, ``hits``, ``tallies``, ``marks``, ``dumps``, ``troubles`` and ``cut`` (how much the
         plan's limits left out). Times are nanoseconds since 1970. The same inputs give the same result, whatever
-        ``threads`` is. ``progress`` is called about ten times a second with the bytes read and the bytes to read (0:
-        unknown); what it raises ends the scan.
+        ``threads`` is. ``progress`` is called at once and then about ten times a second with the bytes read and the
+        bytes to read (0: unknown); what it raises ends the scan.
         """
 
     def scan_text(self, name: str, data: bytes, cut: int | None = None) -> str:

@@ -28,7 +28,7 @@ pub struct Scanner {
 
 /// When the progress was told last, and what went wrong then.
 struct Telling {
-    told: Instant,
+    told: Option<Instant>,
     failed: Option<PyErr>,
 }
 
@@ -49,7 +49,7 @@ impl Scanner {
         threads: usize,
         progress: Option<Py<PyAny>>,
     ) -> PyResult<String> {
-        let telling = Mutex::new(Telling { told: Instant::now(), failed: None });
+        let telling = Mutex::new(Telling { told: None, failed: None });
         let caller = std::thread::current().id();
         let tell = |read: u64, total: u64| {
             let Ok(mut telling) = telling.try_lock() else { return true };
@@ -57,10 +57,10 @@ impl Scanner {
                 return false;
             }
             // Python is told by its own thread alone: signals come to no other, and nothing waits for the GIL.
-            if std::thread::current().id() != caller || telling.told.elapsed() < TELL {
+            if std::thread::current().id() != caller || telling.told.is_some_and(|told| told.elapsed() < TELL) {
                 return true;
             }
-            telling.told = Instant::now();
+            telling.told = Some(Instant::now());
             telling.failed = Python::attach(|py| heed(py, progress.as_ref(), read, total)).err();
             telling.failed.is_none()
         };

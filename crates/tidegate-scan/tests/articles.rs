@@ -1,4 +1,5 @@
 //! The samples of the articles, as they stand there and in the forms that logs, syslog and tools give them.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use serde_json::{Value, json};
 use tidegate_scan::Scanner;

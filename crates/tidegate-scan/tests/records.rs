@@ -1,4 +1,5 @@
 //! Records: which lines belong to one, whatever stands between them and whatever a tool has done to them.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use tidegate_scan::record::{self, Record};
 
@@ -106,6 +107,21 @@ fn empty_header_is_joined_with_its_message() {
         }
     }
     assert_eq!(body(&between, "quiet"), "[Originator@6876 sub=b] quiet");
+}
+
+#[test]
+fn unfinished_record_goes_on_after_lines_of_others() {
+    let other = "2025-08-08T12:00:01.500-06:00 info vpxd[2] [Originator@6876 sub=b] quiet\n";
+    let between = VPXD.replace("first {\n", &format!("first {{\n{other}")).replace("--> }", &format!("{other}--> }}"));
+    for mark in ["first", "second", "third", "}\n2025"] {
+        assert_eq!(body(&between, mark), body(VPXD, "first"), "{mark}");
+    }
+    assert_eq!(body(&between, "quiet"), "[Originator@6876 sub=b] quiet");
+    let finished = VPXD
+        .replace("first {", "first")
+        .replace("--> }\n", "")
+        .replace("-->    third", &format!("{other}-->    third"));
+    assert_eq!(body(&finished, "third"), "[Originator@6876 sub=b] quiet\n   third");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! Results: times, members, tallies, marks, dumps and limits, and that cutting a text never changes them.
+#![allow(clippy::unwrap_used, reason = "tests may panic")]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

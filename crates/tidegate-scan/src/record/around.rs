@@ -88,17 +88,32 @@ impl Stretch<'_> {
         earliest.map_or_else(|| self.without_header(here), |at| (at, false))
     }
 
-    /// An empty header before a whole record of another program: lines with `-->` are the first one's.
+    /// An unfinished record before a whole line of another program: lines with `-->` after that are the first one's.
     fn before_interleaved(&self, at: usize, head: &Head<'_>, line: &Line<'_>) -> Option<usize> {
-        if body::empty(line.rest(head.body)) {
+        let message = line.rest(head.body);
+        if body::empty(message) || body::depth(message) > 0 {
             return None;
         }
-        let previous = self.previous(at)?;
-        let before = self.line(previous);
-        match before.kind(self.now) {
-            Kind::Head(first) if body::empty(before.rest(first.body)) && !first.same_source(head) => Some(previous),
-            _ => None,
+        let mut begin = self.previous(at)?;
+        let mut again = 0;
+        for _ in 0..LINES_BACK {
+            let before = self.line(begin);
+            match before.kind(self.now) {
+                Kind::Arrow => begin = self.previous(begin)?,
+                // The same one has written in between before.
+                Kind::Head(same) if again < FOREIGN && same.same_source(head) => {
+                    again += 1;
+                    begin = self.previous(begin)?;
+                }
+                Kind::Head(first) if !first.same_source(head) => {
+                    let hollow = body::empty(before.rest(first.body)) && self.next(begin) == Some(at);
+                    let open = hollow || body::depth(self.text.get(begin..at).unwrap_or_default()) > 0;
+                    return open.then_some(begin);
+                }
+                _ => return None,
+            }
         }
+        None
     }
 
     /// Lines that go on belong to the line before them; any other line is a record of its own.
@@ -154,8 +169,10 @@ impl Stretch<'_> {
         };
         record.spans.push((start, self.end(start) + 1));
         // Lines with `-->` after this one belong to the empty header before it.
-        let lent = head.is_some_and(|head| self.before_interleaved(start, &head, &first).is_some());
-        let mut open = head.is_some_and(|head| body::empty(first.rest(head.body)));
+        let arrow = |at: usize| self.next(at).is_some_and(|next| self.line(next).kind(self.now) == Kind::Arrow);
+        let lent =
+            head.filter(|_| arrow(start)).and_then(|head| self.before_interleaved(start, &head, &first)).is_some();
+        let hollow = head.is_some_and(|head| body::empty(first.rest(head.body)));
         let (mut at, mut foreign) = (start, 0);
         let mut lines = 1;
         while let Some(next) = self.next(at) {
@@ -163,10 +180,12 @@ impl Stretch<'_> {
             let line = self.line(at);
             let more = match (line.kind(self.now), &head) {
                 (Kind::Head(other), Some(head)) => {
-                    let arrows = || self.next(at).is_some_and(|next| self.line(next).kind(self.now) == Kind::Arrow);
                     let different = !other.same_source(head);
-                    if different && open && !body::empty(line.rest(other.body)) && arrows() {
-                        open = false;
+                    let message = line.rest(other.body);
+                    let whole = !body::empty(message) && body::depth(message) == 0;
+                    let open = (hollow && lines == 1) || body::depth(&body) > 0;
+                    if different && foreign < FOREIGN && open && whole && arrow(at) {
+                        foreign += 1;
                         continue;
                     }
                     if different && head.framed && foreign < FOREIGN && self.goes_on(at, head) {

@@ -56,6 +56,15 @@ fn closed(text: &[u8]) -> bool {
     false
 }
 
+/// How many braces are open at the end of a text: vCenter writes its faults inside them.
+pub fn depth(text: &[u8]) -> usize {
+    text.iter().fold(0, |depth: usize, byte| match byte {
+        b'{' => depth + 1,
+        b'}' => depth.saturating_sub(1),
+        _ => depth,
+    })
+}
+
 /// Text for people: no control characters but line ends and tabs, and none that turn the direction of writing.
 pub fn shown(text: &str) -> String {
     let turns = |c: char| matches!(c, '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
