@@ -92,6 +92,17 @@ pub fn run_until(inputs: &[Input], calls: u64, threads: usize) -> (Result<(), St
     (read(inputs, &Limits::default(), threads, &kept, &go_on), outcome(kept))
 }
 
+/// What the progress is told.
+pub fn progress(inputs: &[Input]) -> Vec<(u64, u64)> {
+    let steps = Mutex::new(Vec::new());
+    let tell = |read, total| {
+        steps.lock().unwrap().push((read, total));
+        true
+    };
+    read(inputs, &Limits::default(), 1, &Kept::default(), &tell).unwrap();
+    steps.into_inner().unwrap()
+}
+
 fn outcome(kept: Kept) -> Outcome {
     let members = kept.members.lock().unwrap().clone();
     assert!(members.iter().all(|member| member.ended.is_some()), "a member was opened and not ended: {members:?}");
