@@ -28,6 +28,7 @@ fn zeros_in_zeros_end_by_the_ratio() {
     assert_eq!(outcome.troubles(), [("budget", "x")]);
     // The same in a bundle: what comes after it is read. With workers too, and to the same byte.
     let bundle = [bytes("y", &tgz(&[("a", b"one\n"), ("b.gz", &gz(&bomb)), ("c.gz", &bomb), ("d", b"two\n")]))];
+    let limits = Limits { ratio: 60, ..limits };
     let outcome = run(&bundle, &limits, 1);
     assert_eq!(outcome.paths(), ["y!a", "y!b.gz", "y!c.gz", "y!d"]);
     assert_eq!((outcome.text("y!a"), outcome.text("y!d")), (&b"one\n"[..], &b"two\n"[..]));

@@ -92,15 +92,15 @@ pub fn run_until(inputs: &[Input], calls: u64, threads: usize) -> (Result<(), St
     (read(inputs, &Limits::default(), threads, &kept, &go_on), outcome(kept))
 }
 
-/// What the progress is told.
-pub fn progress(inputs: &[Input]) -> Vec<(u64, u64)> {
-    let steps = Mutex::new(Vec::new());
-    let tell = |read, total| {
-        steps.lock().unwrap().push((read, total));
+/// Reads, and does something with every call of the progress.
+pub fn run_while(inputs: &[Input], each: &(dyn Fn(u64, u64) + Sync)) -> Outcome {
+    let kept = Kept::default();
+    let go_on = |read, total| {
+        each(read, total);
         true
     };
-    read(inputs, &Limits::default(), 1, &Kept::default(), &tell).unwrap();
-    steps.into_inner().unwrap()
+    read(inputs, &Limits::default(), 1, &kept, &go_on).unwrap();
+    outcome(kept)
 }
 
 fn outcome(kept: Kept) -> Outcome {

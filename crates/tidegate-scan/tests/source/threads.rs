@@ -1,8 +1,10 @@
 //! Whatever the number of threads: the same members in the same order, and every byte.
 
+use std::sync::Mutex;
+
 use tidegate_scan::source::{Ended, Input, Limits};
 
-use super::desk::{bytes, progress, run, run_until};
+use super::desk::{bytes, run, run_until, run_while};
 use super::make::{gz, log, tar, tgz};
 
 /// A bundle with much that workers can do, and some that they cannot.
@@ -48,7 +50,9 @@ fn the_progress_comes_to_the_end() {
     std::fs::write(&path, bundle()).unwrap();
     let inputs = [Input::Path(path), bytes("y", &bundle())];
     let whole = 2 * bundle().len() as u64;
-    let steps = progress(&inputs);
+    let steps = Mutex::new(Vec::new());
+    run_while(&inputs, &|read, total| steps.lock().unwrap().push((read, total)));
+    let steps = steps.into_inner().unwrap();
     assert!(steps.is_sorted() && steps.iter().all(|(_, total)| *total == whole));
     assert_eq!(steps.last(), Some(&(whole, whole)));
 }
