@@ -153,9 +153,12 @@ impl<'r> Descent<'r> {
     }
 
     fn text(&mut self, place: &Place, feed: Feed<'_, 'r>) {
+        if self.run.stopped() {
+            return;
+        }
         let member = Member { index: self.members, path: place.path.clone(), modified: place.modified };
-        let Some(reader) = self.run.desk.open(member) else { return };
         self.members += 1;
+        let Some(reader) = self.run.desk.open(member) else { return };
         match feed {
             Feed::Lent(mut stream) => tell(self.run, &place.path, reader, &mut stream),
             Feed::Own(stream) => self.hand_over(Job { path: place.path.clone(), reader, stream }),
@@ -178,7 +181,7 @@ fn pocketed(place: &Place, stream: &mut (impl Stream + ?Sized)) -> Option<(Vec<u
     if size.is_some_and(|size| size > POCKET) {
         return None;
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(size.unwrap_or(0));
     while bytes.len() < POCKET {
         match stream.fill() {
             Ok([]) => return Some((bytes, true)),

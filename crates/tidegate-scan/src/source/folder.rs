@@ -115,8 +115,8 @@ pub(super) struct Folder<'r> {
     found: std::vec::IntoIter<Found>,
     file: Option<(File, u64)>,
     stream: Option<FromFile<'r, File>>,
-    /// Counts the bytes of the present file.
-    pub(super) meter: Meter,
+    /// Counts the bytes of the files that are read here.
+    meter: Meter,
 }
 
 impl<'r> Folder<'r> {
@@ -166,7 +166,7 @@ impl Pack for Folder<'_> {
         self.file.take().map(|(file, _)| file)
     }
 
-    fn is_folder(&self) -> bool {
-        true
+    fn folder(&self) -> Option<Meter> {
+        Some(self.meter.clone())
     }
 }

@@ -7,7 +7,7 @@ pub struct Limits {
     pub total_bytes: u64,
     /// Bytes of text in one member. Default 64 GiB.
     pub member_bytes: u64,
-    /// Entries of archives and folders, links and devices included. Default 200 000.
+    /// Entries of archives and folders, whatever they are. Default 200 000.
     pub members: usize,
     /// Archives in archives: `.zip` of `.tgz` of `.gz` is 3. A tar directly inside a gzip is one with it. Default 3.
     pub depth: u32,

@@ -70,7 +70,7 @@ pub struct Trouble {
 
 /// Reads the text of one member, block by block.
 pub trait Reader: Send {
-    /// The next bytes; a block may have any length, a mapped file comes as one.
+    /// The next bytes, at least one; a block may have any length up to 1 MiB.
     fn data(&mut self, block: &[u8]);
     /// There is no more.
     fn end(self: Box<Self>, ended: Ended);

@@ -5,7 +5,7 @@ use std::fs::File;
 use super::descend::{Descent, Place};
 use super::fragments::{Joined, Parts, part};
 use super::names::{self, Bundles};
-use super::stream::{Fault, Feed, Stream};
+use super::stream::{Fault, Feed, Meter, Stream};
 
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,16 +40,16 @@ pub(super) trait Pack: Stream {
         None
     }
 
-    /// Names are paths of this machine, and not what a stranger wrote into an archive.
-    fn is_folder(&self) -> bool {
-        false
+    /// For a folder, whose names are paths of this machine and not what a stranger wrote: what counts the bytes of its files.
+    fn folder(&self) -> Option<Meter> {
+        None
     }
 }
 
 impl<'r> Descent<'r> {
     /// Reads every entry of an archive or a folder.
     pub(super) fn walk(&mut self, place: &Place, pack: &mut dyn Pack) {
-        let (mut parts, folder) = (Parts::default(), pack.is_folder());
+        let (mut parts, folder) = (Parts::default(), pack.folder().is_some());
         if let Err(fault) = self.entries_of(place, pack, &mut parts)
             && fault != Fault::Stopped
         {
@@ -63,16 +63,16 @@ impl<'r> Descent<'r> {
         let mut bundles = Bundles::default();
         let mut next = pack.next_entry()?;
         while let Some(mut entry) = next {
-            bundles.look(self.run, place, &entry.name, pack.is_folder());
-            if entry.sort == Sort::Folder {
-                next = pack.next_entry()?;
-                continue;
-            }
+            bundles.look(self.run, place, &entry.name, pack.folder().is_some());
             if self.entries >= self.run.limits.members {
                 let most = self.run.limits.members;
                 return Err(Fault::Budget(format!("There are more than {most} entries: the others were left out.")));
             }
             self.entries += 1;
+            if entry.sort == Sort::Folder {
+                next = pack.next_entry()?;
+                continue;
+            }
             let part = if entry.sort == Sort::File { part(&entry.name) } else { None };
             let Some((file, first)) = part.map(|(file, number)| (file.to_owned(), number)) else {
                 self.entry(&self.place(place, pack, &entry), &entry.sort, pack);
@@ -100,11 +100,17 @@ impl<'r> Descent<'r> {
             Sort::Folder => {}
             Sort::Link => self.run.trouble(&place.path, "link", "It is a link, which is not followed."),
             Sort::Device => {
-                self.run.trouble(&place.path, "device", "It is a device, a pipe or a socket, which is not read.");
+                let detail = if pack.folder().is_some() {
+                    "It is a device, a pipe or a socket, which is not read: give what it says to standard input (`-`)."
+                } else {
+                    "It is a device, a pipe or a socket, which is not read."
+                };
+                self.run.trouble(&place.path, "device", detail);
             }
             Sort::Refused(what, detail) => self.run.trouble(&place.path, what, detail.clone()),
             Sort::File => match pack.file() {
-                Some(file) => self.file(place, file),
+                // Others may read of it while the next one is read here.
+                Some(file) => self.file(&Place { meter: Meter::default(), base: 0, ..place.clone() }, file),
                 None => self.stream(place, Feed::Lent(pack)),
             },
         }
@@ -112,10 +118,10 @@ impl<'r> Descent<'r> {
 
     /// The place of an entry, and a word when its name leads elsewhere.
     fn place(&self, place: &Place, pack: &dyn Pack, entry: &Entry) -> Place {
-        let (size, modified, folder) = (entry.size, entry.modified, pack.is_folder());
-        let path = names::path(place, &entry.name, folder, self.run.limits);
-        if folder {
-            return Place { size, modified, ..Place::top(&path) };
+        let (size, modified, folder) = (entry.size, entry.modified, pack.folder());
+        let path = names::path(place, &entry.name, folder.is_some(), self.run.limits);
+        if let Some(meter) = folder {
+            return Place { size, modified, base: meter.now(), meter, ..Place::top(&path) };
         }
         if entry.sort == Sort::File && names::escapes(&entry.name) {
             let detail = "Its name leads outside of the archive. It was read all the same: nothing is extracted.";

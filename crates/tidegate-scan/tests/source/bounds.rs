@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
-use tidegate_scan::source::{Ended, Limits};
-use zip::CompressionMethod::Deflated;
+use tidegate_scan::source::{Ended, Input, Limits};
+use zip::CompressionMethod::{Deflated, Stored};
 
 use super::desk::{bytes, read_bytes, run};
 use super::make::{gz, log, tar, tgz, zip};
@@ -28,6 +28,7 @@ fn zeros_in_zeros_end_by_the_ratio() {
     assert_eq!(outcome.troubles(), [("budget", "x")]);
     // The same in a bundle: what comes after it is read. With workers too, and to the same byte.
     let bundle = [bytes("y", &tgz(&[("a", b"one\n"), ("b.gz", &gz(&bomb)), ("c.gz", &bomb), ("d", b"two\n")]))];
+    let limits = Limits { ratio: 60, ..limits };
     let outcome = run(&bundle, &limits, 1);
     assert_eq!(outcome.paths(), ["y!a", "y!b.gz", "y!c.gz", "y!d"]);
     assert_eq!((outcome.text("y!a"), outcome.text("y!d")), (&b"one\n"[..], &b"two\n"[..]));
@@ -45,6 +46,28 @@ fn an_honest_log_that_packs_well_is_read() {
     let outcome = read_bytes("x", &tgz(&[("a.gz", &packed), ("b", &text)]));
     assert!(outcome.members.iter().all(|member| member.ended == Some(Ended::Whole) && member.bytes == text));
     assert_eq!(outcome.troubles, []);
+}
+
+#[test]
+fn a_ratio_is_that_of_what_came_in() {
+    let text = log(60_000);
+    let packed = gz(&text);
+    let ratio = (text.len() / packed.len()) as u64 + 1;
+    let limits = Limits { ratio, ratio_from: 1, nested_ratio_from: 1, ..Limits::default() };
+    let folder = tempfile::tempdir().unwrap();
+    for (at, part) in packed.chunks(packed.len() / 3).enumerate() {
+        std::fs::write(folder.path().join(format!("x.gz.FRAG-{at:05}")), part).unwrap();
+    }
+    std::fs::write(folder.path().join("y"), &packed).unwrap();
+    let bundle = tgz(&[("a", b"one\n"), ("x.gz", &packed), ("y.gz", &packed)]);
+    std::fs::write(folder.path().join("z.zip"), zip(&[("x", &text), ("y", &bundle)], Deflated)).unwrap();
+    let inputs =
+        [Input::Path(folder.path().to_owned()), bytes("v", &bundle), bytes("w", &gz(&zip(&[("x", &packed)], Stored)))];
+    for threads in [1, 3] {
+        let outcome = run(&inputs, &limits, threads);
+        assert_eq!((outcome.members.len(), &outcome.troubles), (10, &vec![]));
+        assert!(outcome.members.iter().all(|member| member.ended == Some(Ended::Whole)));
+    }
 }
 
 #[test]
@@ -92,7 +115,7 @@ fn entries_have_a_budget() {
     for name in &names {
         std::fs::write(folder.path().join(name), name).unwrap();
     }
-    let path = tidegate_scan::source::Input::Path(folder.path().to_owned());
+    let path = Input::Path(folder.path().to_owned());
     for input in [bytes("x", &tar(&entries)), bytes("x", &tgz(&entries)), bytes("x", &zip(&entries, Deflated)), path] {
         let outcome = run(&[input], &limits, 1);
         assert_eq!(outcome.members.len(), 20);

@@ -1,12 +1,13 @@
 //! Archives that are cut, changed, or not what they say: what can be read is read, and the rest is told.
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 
 use tar::EntryType::{self, Block, Char, Fifo, Link, Regular, Symlink};
-use tidegate_scan::source::Ended;
+use tidegate_scan::source::{Ended, Input};
 
-use super::desk::{read_bytes, read_paths};
+use super::desk::{read_bytes, read_paths, run_while};
 use super::make::{gz, log, raw_entry, raw_header, tar, tgz};
 
 #[test]
@@ -176,4 +177,32 @@ fn files_that_are_none() {
     let outcome = read_paths(&[path("d").join("a"), path("e"), "/dev/zero".into()]);
     assert_eq!(outcome.members.len(), 1);
     assert_eq!(outcome.troubles(), [("device", &*e), ("device", "/dev/zero")]);
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read() {
+    let (folder, text) = (tempfile::tempdir().unwrap(), log(40_000));
+    let path = folder.path().join("a");
+    let name = path.to_str().unwrap();
+    fs::write(&path, &text).unwrap();
+    let file = fs::OpenOptions::new().append(true).open(&path).unwrap();
+    let inputs = [Input::Path(path.clone())];
+    // What it gains belongs to the next run.
+    let gain = |read, _| {
+        if read > 0 {
+            (&file).write_all(b"more\n").unwrap();
+        }
+    };
+    let outcome = run_while(&inputs, &gain);
+    assert_eq!(outcome.ended(name), &Ended::Whole);
+    assert!(outcome.text(name) == text);
+    // After the first block it is cut.
+    let cut = |read, _| {
+        if read > 0 {
+            file.set_len(read).unwrap();
+        }
+    };
+    let outcome = run_while(&inputs, &cut);
+    assert!(matches!(outcome.ended(name), Ended::Truncated(why) if why.contains("shorter")));
+    assert!(outcome.text(name) == &text[..1 << 20]);
 }

@@ -92,6 +92,17 @@ pub fn run_until(inputs: &[Input], calls: u64, threads: usize) -> (Result<(), St
     (read(inputs, &Limits::default(), threads, &kept, &go_on), outcome(kept))
 }
 
+/// Reads, and does something with every call of the progress.
+pub fn run_while(inputs: &[Input], each: &(dyn Fn(u64, u64) + Sync)) -> Outcome {
+    let kept = Kept::default();
+    let go_on = |read, total| {
+        each(read, total);
+        true
+    };
+    read(inputs, &Limits::default(), 1, &kept, &go_on).unwrap();
+    outcome(kept)
+}
+
 fn outcome(kept: Kept) -> Outcome {
     let members = kept.members.lock().unwrap().clone();
     assert!(members.iter().all(|member| member.ended.is_some()), "a member was opened and not ended: {members:?}");

@@ -1,7 +1,9 @@
 //! Files, folders, gzip, tar and zip: what they hold comes out whole, under the right path.
 
 use std::fs;
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use tidegate_scan::source::{Ended, Input, Limits};
 
@@ -124,4 +126,30 @@ fn bundles_are_named_and_other_packers_too() {
     assert_eq!(outcome.troubles(), [("bundle", "x!esx.tgz"), ("bundle", "x!vc.tgz")]);
     let outcome = read_bytes("x", b"\xfd7zXZ\0and more");
     assert_eq!((outcome.text("x"), outcome.troubles()), (&b"\xfd7zXZ\0and more"[..], vec![("packed", "x")]));
+}
+
+/// The child of the test below; by itself it has nothing to do.
+#[test]
+fn standard_input_in_a_child() {
+    if std::env::var_os("TIDEGATE_TEST_STDIN").is_some() {
+        let outcome = run(&[Input::Stdin], &Limits::default(), 2);
+        assert_eq!(outcome.paths(), ["stdin!a.log", "stdin!b.gz"]);
+        assert_eq!(outcome.members[1].bytes, log(2000));
+    }
+}
+
+#[test]
+fn standard_input() {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "kinds::standard_input_in_a_child"])
+        .env("TIDEGATE_TEST_STDIN", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let content = tgz(&[("a.log", &log(30_000)), ("b.gz", &gz(&log(2000)))]);
+    child.stdin.take().unwrap().write_all(&content).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
 }

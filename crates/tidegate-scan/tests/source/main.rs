@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may panic")]
 
 mod bounds;
+mod conserve;
 mod damage;
 mod desk;
 mod fragments;

@@ -1,8 +1,10 @@
 //! Whatever the number of threads: the same members in the same order, and every byte.
 
-use tidegate_scan::source::{Ended, Limits};
+use std::sync::Mutex;
 
-use super::desk::{bytes, run, run_until};
+use tidegate_scan::source::{Ended, Input, Limits};
+
+use super::desk::{bytes, run, run_until, run_while};
 use super::make::{gz, log, tar, tgz};
 
 /// A bundle with much that workers can do, and some that they cannot.
@@ -32,11 +34,25 @@ fn members_are_the_same_with_one_thread_and_with_four() {
 fn it_stops_where_it_is_told_to() {
     let inputs = [bytes("one.tgz", &bundle())];
     for threads in [1, 4] {
-        for calls in [0, 1, 5, 60] {
+        for calls in [0, 1, 5, 30] {
             let (stopped, outcome) = run_until(&inputs, calls, threads);
             assert!(stopped.is_err());
             assert!(outcome.members.len() < 43);
             assert_eq!(outcome.troubles, []);
         }
     }
+}
+
+#[test]
+fn the_progress_comes_to_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.tgz");
+    std::fs::write(&path, bundle()).unwrap();
+    let inputs = [Input::Path(path), bytes("y", &bundle())];
+    let whole = 2 * bundle().len() as u64;
+    let steps = Mutex::new(Vec::new());
+    run_while(&inputs, &|read, total| steps.lock().unwrap().push((read, total)));
+    let steps = steps.into_inner().unwrap();
+    assert!(steps.is_sorted() && steps.iter().all(|(_, total)| *total == whole));
+    assert_eq!(steps.last(), Some(&(whole, whole)));
 }

@@ -48,6 +48,26 @@ fn a_zip_inside_is_read_forward() {
 }
 
 #[test]
+fn sizes_of_eight_bytes_and_archives_in_a_row() {
+    let text = log(3000);
+    let options = zip::write::SimpleFileOptions::default().compression_method(Deflated).large_file(true);
+    let write = |mut writer: zip::ZipWriter<std::io::Cursor<Vec<u8>>>| {
+        for name in ["one", "two"] {
+            writer.start_file(name, options).unwrap();
+            writer.write_all(&text).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    };
+    let made = write(zip::ZipWriter::new(std::io::Cursor::new(Vec::new())));
+    for outcome in [read_bytes("x", &made), read_bytes("x", &gz(&made))] {
+        assert_eq!((outcome.text("x!one"), outcome.text("x!two")), (&text[..], &text[..]));
+        assert_eq!(outcome.troubles, []);
+    }
+    let both = [made.clone(), made].concat();
+    assert_eq!(read_bytes("x", &both).troubles(), [("broken", "x")]);
+}
+
+#[test]
 fn a_zip_without_its_end() {
     let text = log(20_000);
     let made = zip(&[("one", &text), ("two", &text)], Deflated);

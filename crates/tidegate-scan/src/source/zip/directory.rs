@@ -32,6 +32,10 @@ impl<'r, R: Read + Seek + Send> Directory<'r, R> {
         let found = find(&mut file);
         let _ = file.seek(SeekFrom::Start(0));
         let Some((at, end, before)) = found else { return Err(file) };
+        if before > 0 {
+            let detail = format!("{before} bytes before the archive that its directory describes were left out.");
+            run.trouble(path, "broken", detail);
+        }
         let packed = Packed { path: path.to_owned(), nested: false, meter: meter.clone(), base: 0, spent: None };
         let source = FromFile::new(run, meter.clone(), file, None);
         Ok(Self { source, content: Content::new(run, packed), at, end, before })
