@@ -102,6 +102,15 @@ def test_every_dump_names_its_exhausted_bucket(run: Run, dump: Path) -> None:
     assert any(worst["scope"] in found["scope"].get("buckets", ()) for found in value["findings"])
 
 
+def test_f5_lines_in_the_middle_of_a_log_name_their_bucket(run: Run, tmp_path: Path) -> None:
+    noise = "Nov 25 08:10:07 f5-a.example.org notice mcpd[6543]: 01070417:5: AUDIT - user admin did nothing\n" * 200
+    (tmp_path / "ltm").write_text(noise + (PORTS / "f5-ltm.log").read_text() + noise)
+    value = run("diagnose", tmp_path, "--output", "json").json()
+    (ports,) = value["ports"]
+    assert ports["buckets"][0]["scope"] == "10.20.0.5 → 10.30.0.10:8443"
+    assert ports["buckets"][0]["exhausted"]
+
+
 def test_for_people(run: Run, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     ran = run("diagnose", LOGS, "--report", page)

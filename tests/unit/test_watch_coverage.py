@@ -50,6 +50,13 @@ def test_a_gap(gap: dict[str, Any]) -> None:
     assert not told["complete"]
 
 
+def test_what_is_told_and_is_no_gap() -> None:
+    link = {"path": "b.tgz!a/link", "what": "link", "detail": "a link to ../x: its target is read where it lies"}
+    told = coverage(result(member(), troubles=[link]), {})
+    assert told["complete"]
+    assert told["troubles"] == [link]
+
+
 def test_logs_that_no_member_is() -> None:
     told = coverage(result(member("b.tgz!esx-1/var/run/log/hostd.0.gz")), {"**/hostd*": ["r"], "**/vvold*": ["s", "q"]})
     assert told["not_read"] == [{"log": "**/vvold*", "rules": ["q", "s"]}]

@@ -1,7 +1,7 @@
 """What was read, over which time, and what was not: without it "no hit" means nothing.
 
 Complete is a reading without gaps: every member to its end, no budget used up, no fragment or rotation missing. Only
-then may a report say *clear*; with a gap and no hit it is *unknown*.
+then may a report say *clear*; with a gap and no hit it is *unknown*. Some troubles are told and leave no gap.
 """
 
 from __future__ import annotations
@@ -12,10 +12,14 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from tidegate.watch.places import missing_rotations
+from tidegate.watch.redact import harmless
 
 __all__ = ["coverage", "iso"]
 
 _MEMBERS_SHOWN = 500
+_TOLD_ONLY = frozenset({"bundle", "same", "escape", "trailing", "link", "dump"})
+"""Troubles that leave no gap: what a bundle is, a file named twice, a name not followed, bytes behind an end, a
+link whose target is read where it lies, a table that is no dump of connections after all."""
 
 
 def iso(time: int | None) -> str | None:
@@ -50,9 +54,12 @@ def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> di
     cut_short = [
         f"{member['path']}: {member['why'] or member['ended']}" for member in members if member["ended"] != "whole"
     ]
-    missing = cut_short + missing_rotations(paths)
+    missing = [harmless(sentence) for sentence in cut_short + missing_rotations(paths)]
     left_out = {what: count for what, count in result["cut"].items() if count}
-    troubles = [{"path": each["path"], "what": each["what"], "detail": each["detail"]} for each in result["troubles"]]
+    troubles = sorted(
+        ({key: harmless(each[key]) for key in ("path", "what", "detail")} for each in result["troubles"]),
+        key=lambda each: (each["path"], each["what"], each["detail"]),
+    )
     times = [time for member in members for time in (member["first"], member["last"]) if time is not None]
     return {
         "members": [_member(member) for member in members[:_MEMBERS_SHOWN]],
@@ -65,13 +72,18 @@ def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> di
         "troubles": troubles,
         "not_read": _not_read(paths, logs),
         "cut": left_out,
-        "complete": bool(members) and not (missing or troubles or left_out),
+        "complete": bool(members) and not (missing or left_out or _gaps(troubles)),
     }
 
 
+def _gaps(troubles: Iterable[Mapping[str, Any]]) -> bool:
+    return any(trouble["what"] not in _TOLD_ONLY for trouble in troubles)
+
+
 def _member(member: Mapping[str, Any]) -> dict[str, Any]:
-    kept = {key: member[key] for key in ("path", "bytes", "lines", "ended", "why")}
-    return {**kept, "first": iso(member["first"]), "last": iso(member["last"])}
+    texts = {key: harmless(member[key]) for key in ("path", "ended", "why")}
+    numbers = {key: member[key] for key in ("bytes", "lines")}
+    return {**texts, **numbers, "first": iso(member["first"]), "last": iso(member["last"])}
 
 
 def _not_read(paths: list[str], logs: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
