@@ -16,7 +16,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let place = usize::from(u16::from_le_bytes([*a, *b]));
     let at = place % (text.len() + 1);
     if at < text.len() {
-        let record = record::assemble(text, at, a % 2 == 0, 1_764_063_021_000_000_000);
+        let record = record::assemble(text, at, a % 2 == 0, 1_764_063_021_000_000_000, None);
         assert!(record.holds(at) && record.start <= at);
         assert!(record.body.len() <= 3 * (64 << 10));
     }

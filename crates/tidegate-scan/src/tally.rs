@@ -1,12 +1,13 @@
 //! Counts: per key, per minute, and per value of one group.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 const MINUTE: i64 = 60_000_000_000;
-/// Values of the group that is counted by, in one key.
-const VALUES: usize = 1_000;
-/// Minutes of one key: a year has no more than ten times as many.
-const MINUTES: usize = 50_000;
+/// Values of the group that is counted by, in all keys together.
+const VALUES: usize = 20_000;
+/// Minutes, in all keys together: a fortnight of ten busy users.
+const MINUTES: usize = 200_000;
 
 /// The counts of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,14 +29,21 @@ pub struct Count {
 pub struct Tallied {
     /// By the values of the key's groups.
     pub keys: BTreeMap<Vec<String>, Count>,
+    /// Values and minutes that there are.
+    used: (usize, usize),
 }
 
-fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, more: u64, most: usize) -> bool {
-    let room = counts.len() < most || counts.contains_key(&key);
-    if room {
-        *counts.entry(key).or_default() += more;
+/// Counts where there is room, or where the key is known; `used` grows with every new one.
+fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, more: u64, used: &mut usize, most: usize) -> bool {
+    match counts.entry(key) {
+        Entry::Occupied(mut known) => *known.get_mut() += more,
+        Entry::Vacant(_) if *used >= most => return false,
+        Entry::Vacant(new) => {
+            new.insert(more);
+            *used += 1;
+        }
     }
-    room
+    true
 }
 
 fn earlier(a: Option<i64>, b: Option<i64>) -> Option<i64> {
@@ -48,12 +56,13 @@ impl Tallied {
         if self.keys.len() >= most && !self.keys.contains_key(&key) {
             return false;
         }
+        let (values, minutes) = (&mut self.used.0, &mut self.used.1);
         let count = self.keys.entry(key).or_default();
         count.total += 1;
         count.first = earlier(count.first, time);
         count.last = count.last.max(time);
-        let value = by.is_none_or(|value| add(&mut count.by, value, 1, VALUES));
-        let minute = time.is_none_or(|time| add(&mut count.minutes, time.div_euclid(MINUTE), 1, MINUTES));
+        let value = by.is_none_or(|value| add(&mut count.by, value, 1, values, VALUES));
+        let minute = time.is_none_or(|time| add(&mut count.minutes, time.div_euclid(MINUTE), 1, minutes, MINUTES));
         value && minute
     }
 
@@ -65,15 +74,16 @@ impl Tallied {
                 cut += more.total;
                 continue;
             }
+            let (values, minutes) = (&mut self.used.0, &mut self.used.1);
             let count = self.keys.entry(key).or_default();
             count.total += more.total;
             count.first = earlier(count.first, more.first);
             count.last = count.last.max(more.last);
             for (value, records) in more.by {
-                cut += if add(&mut count.by, value, records, VALUES) { 0 } else { records };
+                cut += if add(&mut count.by, value, records, values, VALUES) { 0 } else { records };
             }
             for (minute, records) in more.minutes {
-                cut += if add(&mut count.minutes, minute, records, MINUTES) { 0 } else { records };
+                cut += if add(&mut count.minutes, minute, records, minutes, MINUTES) { 0 } else { records };
             }
         }
         cut

@@ -60,6 +60,9 @@ pub struct TextScan {
     /// The next place to sample a time at, and the newest time that was met.
     sample: u64,
     newest: Option<Stamp>,
+    /// Begins of lines that are known to have no header, or no time, near enough before them.
+    bare: Option<u64>,
+    timeless: Option<u64>,
     ended: bool,
     last_byte: u8,
     span: Span,
@@ -79,6 +82,8 @@ impl TextScan {
             lines: 0,
             sample: 0,
             newest: None,
+            bare: None,
+            timeless: None,
             ended: false,
             last_byte: b'\n',
             span: Span::default(),
@@ -167,7 +172,7 @@ impl TextScan {
             let tail = text.get(from..).unwrap_or_default();
             let whole = self.base == 0 && from == 0;
             self.span.sample(record::time_at_or_after(tail, whole, self.now));
-            self.span.sample(record::time_before(tail, tail.len(), self.now));
+            self.span.sample(record::time_before(tail, tail.len(), self.now, None));
         }
     }
 
@@ -202,12 +207,21 @@ impl TextScan {
             let to = text.len().min(found.at + AHEAD);
             let part = text.get(from..to).unwrap_or_default();
             let origin = self.base + from as u64;
-            let record = record::assemble(part, found.at - from, origin == 0, self.now);
+            let inside = |place: Option<u64>| usize::try_from(place?.checked_sub(origin)?).ok();
+            let record = record::assemble(part, found.at - from, origin == 0, self.now, inside(self.bare));
             let start = from + record.start;
+            if record.header.is_empty() {
+                self.bare = Some(origin + record.start as u64);
+            }
             let line = 1 + if start <= found.at { lines - count(text, start, found.at) } else { lines };
-            let near = match record.time {
-                Some(_) => None,
-                None => record::time_before(part, record.start, self.now).or(self.newest),
+            let near = if record.time.is_some() {
+                None
+            } else {
+                let near = record::time_before(part, record.start, self.now, inside(self.timeless));
+                if near.is_none() {
+                    self.timeless = Some(origin + record.start as u64);
+                }
+                near.or(self.newest)
             };
             self.newest = record.time.or(self.newest);
             self.findings.open(record, origin, line, near);

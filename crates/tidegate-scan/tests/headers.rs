@@ -27,7 +27,7 @@ struct Sample {
 }
 
 fn read(line: &str) -> Read {
-    let record = record::assemble(line.as_bytes(), 0, true, NOW);
+    let record = record::assemble(line.as_bytes(), 0, true, NOW, None);
     Read {
         line: line.to_owned(),
         time_ms: record.time.map(|stamp| stamp.ns / 1_000_000),
@@ -65,7 +65,7 @@ fn every_header_ends_the_record_before_it() {
     let text = lines.join("\n");
     let mut at = 0;
     for line in &lines {
-        let record = record::assemble(text.as_bytes(), at + line.len() / 2, true, NOW);
+        let record = record::assemble(text.as_bytes(), at + line.len() / 2, true, NOW, None);
         let goes_on = line.contains("[+]") || line.contains("(14)+") || line.contains(": -->");
         assert!(record.start == at || goes_on, "{line}");
         at += line.len() + 1;

@@ -7,7 +7,7 @@ const NOW: i64 = 1_764_063_021_000_000_000;
 
 /// The record around the first place of `mark`.
 fn around(text: &str, mark: &str) -> Record {
-    record::assemble(text.as_bytes(), text.find(mark).unwrap(), true, NOW)
+    record::assemble(text.as_bytes(), text.find(mark).unwrap(), true, NOW, None)
 }
 
 fn body(text: &str, mark: &str) -> String {

@@ -149,6 +149,7 @@ fn plans_are_refused_with_a_sentence() {
         (json!({"signatures": []}).to_string(), "no format"),
         (json!({"format": 2, "future": 1}).to_string(), "has format 2"),
         (json!({"format": 1, "signatures": [], "extra": 1}).to_string(), "extra"),
+        (json!({"format": 1, "ex\ntra": 1}).to_string(), "ex tra"),
         (one(json!({"id": "x", "literals": ["abc"]})), "\"abc\" of the signature \"x\" has 3 bytes"),
         (one(json!({"id": "x", "literals": []})), "signature \"x\" has no literal"),
         (one(json!({"id": "x", "literals": ["abcd\n"]})), "end of line"),

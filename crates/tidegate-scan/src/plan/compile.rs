@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// A regex may take this much memory when compiled.
 const REGEX_BYTES: usize = 1 << 20;
 
+/// Of what a group matches so many characters are kept.
+const FIELD: usize = 1_024;
+
 /// A regex, with the names of its groups.
 #[derive(Debug)]
 pub struct Pattern {
@@ -44,7 +47,7 @@ impl Pattern {
     fn take(&self, found: &regex::Captures<'_>, fields: &mut BTreeMap<String, String>) {
         for name in &self.names {
             if let Some(group) = found.name(name) {
-                fields.insert(name.clone(), group.as_str().to_owned());
+                fields.insert(name.clone(), group.as_str().chars().take(FIELD).collect());
             }
         }
     }

@@ -55,7 +55,9 @@ impl Record {
 
 impl Stretch<'_> {
     /// Where the record begins that the line at `here` belongs to, and whether it may have begun before.
-    fn owner(&self, here: usize) -> (usize, bool) {
+    ///
+    /// No line up to `bare` has a header near enough.
+    fn owner(&self, here: usize, bare: Option<usize>) -> (usize, bool) {
         let own = self.line(here);
         let kind = own.kind(self.now);
         if matches!(kind, Kind::Head(_)) {
@@ -66,7 +68,7 @@ impl Stretch<'_> {
         let mut only_arrows = kind == Kind::Arrow;
         let (mut at, mut foreign) = (here, 0);
         for _ in 0..LINES_BACK {
-            let Some(previous) = self.previous(at) else { break };
+            let Some(previous) = self.previous(at).filter(|_| Some(at) != bare) else { break };
             at = previous;
             let line = self.line(at);
             let source = wanted.as_ref().map(|line| line.kind(self.now));
@@ -238,13 +240,14 @@ fn screen(body: &[u8]) -> bool {
 
 /// The record around `at`, a place in `text`, which begins `BACK` bytes before it, or where all of the text begins.
 ///
-/// `whole`: the text begins there. `now`: for years that are left out.
-pub fn assemble(text: &[u8], at: usize, whole: bool, now: i64) -> Record {
+/// `whole`: the text begins there. `now`: for years that are left out. `bare`: the begin of a line before, if it is known
+/// to have no header near enough, so that a long text without headers is not looked through again for every place.
+pub fn assemble(text: &[u8], at: usize, whole: bool, now: i64, bare: Option<usize>) -> Record {
     let stretch = Stretch { text, now };
     let here = stretch.begin(at);
     // The begin of this line is too far away.
     let cut = here == 0 && !whole;
-    let (start, more) = if cut { (0, true) } else { stretch.owner(here) };
+    let (start, more) = if cut { (0, true) } else { stretch.owner(here, bare) };
     let mut record = stretch.record(start);
     if !record.holds(at) {
         record = stretch.record(here);

@@ -140,7 +140,7 @@ fn layer<'a>(cursor: &mut Cursor<'a>, head: &mut Head<'a>, now: i64, first: bool
 fn after_time<'a>(cursor: &mut Cursor<'a>, head: &mut Head<'a>, priority: bool, old: bool) {
     cursor.eat(b":");
     if cursor.spaces() == 0 {
-        odd::close(cursor, head);
+        odd::nearby(cursor, head);
         return;
     }
     let _told = words::esxi_8(cursor, head)

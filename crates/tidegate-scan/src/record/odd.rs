@@ -132,7 +132,8 @@ pub fn in_brackets<'a>(cursor: &mut Cursor<'a>, head: &mut Head<'a>) -> bool {
     false
 }
 
-/// A severity among the next words, as Java and Python put it: `'Activation' 1401 INFO  […]`. The message keeps them.
+/// A severity among the next words, as Java and Python put it: `'Activation' 1401 INFO  […]`,
+/// `[MainThread]hsmService:737 [INFO] …`. The message keeps them.
 pub fn nearby<'a>(cursor: &mut Cursor<'a>, head: &mut Head<'a>) -> bool {
     let near = cursor.rest().split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).take(4);
     let found = near.map(|word| word.trim_ascii().strip_prefix(b"[").unwrap_or(word)).find_map(|word| {
@@ -141,11 +142,6 @@ pub fn nearby<'a>(cursor: &mut Cursor<'a>, head: &mut Head<'a>) -> bool {
     });
     head.severity = found.or(head.severity);
     found.is_some()
-}
-
-/// A time without a blank behind it: `…36:35,978[MainThread]hsmService:737 [INFO] …`.
-pub fn close<'a>(cursor: &mut Cursor<'a>, head: &mut Head<'a>) {
-    nearby(cursor, head);
 }
 
 /// What may stand between a date and its time of day: a severity and a program of ESXi 8.

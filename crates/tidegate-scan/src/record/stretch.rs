@@ -46,11 +46,14 @@ impl<'t> Stretch<'t> {
     }
 }
 
-/// The time of the last header that begins before `at`.
-pub fn time_before(text: &[u8], at: usize, now: i64) -> Option<Stamp> {
+/// The time of the last header that begins before `at`. `bare`: the begin of a line that has none near enough.
+pub fn time_before(text: &[u8], at: usize, now: i64, bare: Option<usize>) -> Option<Stamp> {
     let stretch = Stretch { text, now };
     let mut at = stretch.begin(at);
     for _ in 0..LINES {
+        if Some(at) == bare {
+            return None;
+        }
         at = stretch.previous(at)?;
         if let Kind::Head(head) | Kind::More(head) = stretch.line(at).kind(now)
             && head.time.is_some()
