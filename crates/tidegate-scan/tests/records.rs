@@ -77,6 +77,20 @@ fn syslog_frames_around_every_line_are_taken_off() {
 }
 
 #[test]
+fn frames_that_tell_their_length_need_no_line_ends() {
+    let messages = [
+        "<166>1 2025-08-08T12:00:00Z vc01 a 1 - - first",
+        "<166>1 2025-08-08T12:00:00Z vc01 a 1 - - --> second",
+        "<166>1 2025-08-08T12:00:01Z vc01 a 1 - - third",
+    ];
+    let text: String = messages.iter().map(|one| format!("{} {one}", one.len())).collect();
+    for mark in ["first", "second"] {
+        assert_eq!(body(&text, mark), "first\nsecond");
+    }
+    assert_eq!(body(&text, "third"), "third");
+}
+
+#[test]
 fn marked_lines_of_esxi_8_go_on_past_those_of_others() {
     let text = "\
 2025-08-08T12:00:00Z In(14) hostprofile[7]: one

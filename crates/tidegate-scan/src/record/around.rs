@@ -169,7 +169,7 @@ impl Stretch<'_> {
                 None
             }
         };
-        record.spans.push((start, self.end(start) + 1));
+        record.spans.push((start, self.past(start)));
         // Lines with `-->` after this one belong to the empty header before it.
         let arrow = |at: usize| self.next(at).is_some_and(|next| self.line(next).kind(self.now) == Kind::Arrow);
         let lent =
@@ -216,11 +216,11 @@ impl Stretch<'_> {
             lines += 1;
             let text = more.map_or_else(|| line.continued(&first), |head| unmarked(line.rest(head.body)));
             // A NUL is no end of line: it is taken out of the line that it stands in.
-            if !body.is_empty() && self.text.get(at - 1) == Some(&b'\n') {
+            if !body.is_empty() && self.text.get(at - 1) != Some(&0) {
                 body.push(b'\n');
             }
             body::push(&mut body, text);
-            let end = self.end(at) + 1;
+            let end = self.past(at);
             match record.spans.last_mut() {
                 Some(last) if last.1 == at => last.1 = end,
                 _ => record.spans.push((at, end)),

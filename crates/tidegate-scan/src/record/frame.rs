@@ -5,6 +5,16 @@ use super::head::Head;
 use super::time;
 use super::words::{LEVELS, program, severity_of};
 
+/// The length of a frame that tells it, `72 <166>…` (RFC 6587), with what tells it.
+pub fn counted(text: &[u8]) -> Option<usize> {
+    let mut here = Cursor::new(text, 0);
+    let (length, _) = here.number(6)?;
+    (here.eat(b" ") && here.peek() == Some(b'<')).then_some(())?;
+    let begin = here.at;
+    let priority = here.eat(b"<") && here.number(3).is_some() && here.eat(b">");
+    (priority && length > 4).then_some(begin + length as usize)
+}
+
 /// `<166>`, after an octet count or not. Its severity holds until a better one is met.
 pub fn priority(cursor: &mut Cursor<'_>, head: &mut Head<'_>) -> bool {
     let mut here = *cursor;

@@ -1,5 +1,7 @@
-//! A stretch of a text, line by line in both directions. Lines end at line feeds and at NULs.
+//! A stretch of a text, line by line in both directions. Lines end at line feeds and at NULs, and where one frame of
+//! syslog that tells its length follows another.
 
+use super::frame;
 use super::line::{Kind, Line};
 use super::time::Stamp;
 
@@ -15,34 +17,60 @@ pub struct Stretch<'t> {
 }
 
 impl<'t> Stretch<'t> {
+    fn is_end(&self, at: usize) -> bool {
+        self.text.get(at).is_some_and(|byte| matches!(byte, b'\n' | 0))
+    }
+
+    fn is_torn(&self, at: usize) -> bool {
+        self.text.get(at..at + 2) == Some(&[0, 0])
+    }
+
+    /// Where the next frame begins, if one begins at `begin` and another follows it on the same line.
+    fn next_frame(&self, begin: usize) -> Option<usize> {
+        let after = begin + frame::counted(self.text.get(begin..)?)?;
+        self.text.get(after..).and_then(frame::counted).map(|_| after)
+    }
+
     /// Where the line around a place begins.
     pub fn begin(&self, at: usize) -> usize {
         let before = self.text.get(..at).unwrap_or_default();
-        memchr::memrchr2(b'\n', 0, before).map_or(0, |end| end + 1)
+        let mut begin = memchr::memrchr2(b'\n', 0, before).map_or(0, |end| end + 1);
+        while let Some(next) = self.next_frame(begin).filter(|next| *next <= at) {
+            begin = next;
+        }
+        begin
     }
 
     /// Where the line that begins at `begin` ends, without its end.
     pub fn end(&self, begin: usize) -> usize {
         let rest = self.text.get(begin..).unwrap_or_default();
-        memchr::memchr2(b'\n', 0, rest).map_or(self.text.len(), |length| begin + length)
+        let end = memchr::memchr2(b'\n', 0, rest).map_or(self.text.len(), |length| begin + length);
+        self.next_frame(begin).map_or(end, |next| next.min(end))
     }
 
+    /// The same, with its end.
+    pub fn past(&self, begin: usize) -> usize {
+        let end = self.end(begin);
+        end + usize::from(self.is_end(end))
+    }
+
+    /// The line that begins at `begin`.
     pub fn line(&self, begin: usize) -> Line<'t> {
         Line::new(self.text.get(begin..self.end(begin)).unwrap_or_default(), self.now)
     }
 
     /// The line before. Two NULs are the end of a text.
     pub fn previous(&self, begin: usize) -> Option<usize> {
-        let end = begin.checked_sub(1)?;
-        let torn = self.text.get(end) == Some(&0) && end > 0 && self.text.get(end - 1) == Some(&0);
-        (!torn).then(|| self.begin(end))
+        let last = begin.checked_sub(1)?;
+        let torn = last.checked_sub(1).is_some_and(|before| self.is_torn(before));
+        (!torn).then(|| self.begin(last))
     }
 
     /// The line after.
     pub fn next(&self, begin: usize) -> Option<usize> {
-        let end = self.end(begin);
-        let torn = self.text.get(end) == Some(&0) && self.text.get(end + 1) == Some(&0);
-        (end + 1 < self.text.len() && !torn).then_some(end + 1)
+        let past = self.past(begin);
+        let torn = past.checked_sub(1).is_some_and(|last| self.is_torn(last));
+        (past < self.text.len() && !torn).then_some(past)
     }
 }
 
@@ -75,11 +103,7 @@ pub fn time_at_or_after(text: &[u8], whole: bool, now: i64) -> Option<Stamp> {
         {
             return head.time;
         }
-        at = if stretch.text.get(stretch.end(begin)..).is_some_and(|rest| rest.len() > 1) {
-            Some(stretch.end(begin) + 1)
-        } else {
-            None
-        };
+        at = Some(stretch.past(begin)).filter(|past| *past < text.len());
     }
     None
 }
