@@ -11,7 +11,7 @@ import pytest
 
 from tidegate._core import ScanError, Scanner
 
-LINE = "2025-08-08T12:17:14.610Z Er(163) VVold[2255518]: setContext for VP XXX failed\n"
+LINE = "2025-08-08T12:17:14.610Z Er(163) VVold[2255518]: setContext for VP array-1 failed\n"
 
 
 def plan(**more: object) -> bytes:
@@ -32,7 +32,7 @@ def test_text_is_scanned_however_it_is_cut() -> None:
     scanner = Scanner(plan())
     text = f"{LINE}\n{LINE}".encode()
     whole = scanner.scan_text("text", text)
-    assert told(whole) == [("text", 1, {"provider": "XXX"}), ("text", 3, {"provider": "XXX"})]
+    assert told(whole) == [("text", 1, {"provider": "array-1"}), ("text", 3, {"provider": "array-1"})]
     assert {scanner.scan_text("text", text, cut=cut) for cut in range(len(text) + 1)} == {whole}
 
 
