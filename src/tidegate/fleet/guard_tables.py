@@ -40,7 +40,7 @@ class ErrorRateTable(Table):
     url: str | None = None
     ca: Path | None = None
     verify: bool = True
-    stop_above: float = Field(0.05, gt=0, le=1)
+    stop_above: float = Field(default=0.05, gt=0, le=1)
 
 
 class DatastoreLatencyTable(Table):
@@ -56,7 +56,7 @@ class FailedHostsTable(Table):
     """``kind = "failed-hosts"``."""
 
     kind: Literal["failed-hosts"]
-    at_most: int = Field(0, ge=0)
+    at_most: int = Field(default=0, ge=0)
 
 
 class AlertTable(Table):

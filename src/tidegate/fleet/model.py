@@ -56,9 +56,9 @@ class Endpoint(Table):
     """A server with a login. The password comes from ``$password_env``, else from ``password_file`` (mode 0600)."""
 
     address: str = Field(min_length=1, max_length=253)
-    port: int = Field(443, ge=1, le=65535)
+    port: int = Field(default=443, ge=1, le=65535)
     user: str = Field(min_length=1, max_length=255)
-    password_env: str | None = Field(None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     password_file: Path | None = None
     ca: Path | None = None
     verify: bool = True
@@ -89,8 +89,8 @@ class Targets(Table):
 class Batch(Table):
     """``[batch]``."""
 
-    size: int = Field(5, ge=1, le=HOSTS_MAX)
-    grow_to: int | None = Field(None, ge=1, le=HOSTS_MAX)
+    size: int = Field(default=5, ge=1, le=HOSTS_MAX)
+    grow_to: int | None = Field(default=None, ge=1, le=HOSTS_MAX)
     """Left out: 10, or ``size`` where that is more."""
     pause: Duration = duration("150s")
     """From the last host's step to the next batch."""
@@ -109,8 +109,8 @@ class Batch(Table):
 class Ssh(Table):
     """``[ssh]``: keys come from the agent or from ``identity``."""
 
-    user: str = Field("root", min_length=1, max_length=64)
-    port: int = Field(22, ge=1, le=65535)
+    user: str = Field(default="root", min_length=1, max_length=64)
+    port: int = Field(default=22, ge=1, le=65535)
     known_hosts: Path | None = None
     """Left out: the user's own."""
     identity: Path | None = None
@@ -151,9 +151,9 @@ class InventoryHost(Table):
     """``[[host]]`` of an inventory file."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,252}$")
-    address: str | None = Field(None, pattern=r"^[A-Za-z0-9\[][A-Za-z0-9_.:\[\]%-]{0,252}$")
+    address: str | None = Field(default=None, pattern=r"^[A-Za-z0-9\[][A-Za-z0-9_.:\[\]%-]{0,252}$")
     """Left out: ``name``."""
-    cluster: str = Field("", max_length=255)
+    cluster: str = Field(default="", max_length=255)
     labels: dict[str, str] = Field(default_factory=dict, max_length=32)
 
 
