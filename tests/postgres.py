@@ -41,7 +41,7 @@ class Server:
         initdb = postgres_program("initdb")
         assert initdb is not None
         _run(initdb, "-D", f"{folder}/data", "-U", "tidegate", "-A", "trust", "-E", "UTF8", "--no-locale", "-N")
-        settings = f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nmax_connections = 40\n"
+        settings = f"listen_addresses = ''\nunix_socket_directories = '{folder}'\nmax_connections = 40\nfsync = off\n"
         with (folder / "data" / "postgresql.auto.conf").open("a") as file:
             file.write(settings)
         self.start()

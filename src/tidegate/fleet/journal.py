@@ -7,8 +7,9 @@ A journal holds the events of runs, in order. Only who holds a run's lock writes
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +19,16 @@ from tidegate.errors import FleetError, HostUnreachable, UsageError
 from tidegate.fleet.act import Host
 from tidegate.fleet.events import Event, Planned
 
-__all__ = ["Journal", "JournalLost", "RunRow", "busy_hosts", "default_place", "open_journal", "wrong_format"]
+__all__ = [
+    "Journal",
+    "JournalLost",
+    "RunRow",
+    "busy_hosts",
+    "default_place",
+    "open_journal",
+    "stand_by",
+    "wrong_format",
+]
 
 
 class JournalLost(HostUnreachable):
@@ -118,6 +128,22 @@ def open_journal(place: str | None) -> Journal:
     from tidegate.fleet.journal_postgres import PostgresJournal
 
     return PostgresJournal(place)
+
+
+@contextmanager
+def stand_by(journal: Journal, run: str, sleep: Callable[[float], None] = time.sleep) -> Iterator[None]:
+    """Hold the run's lock as soon as nobody else does."""
+    while True:
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(journal.lock(run))
+            except FleetError as error:
+                if error.slug != "run-taken":
+                    raise
+            else:
+                yield
+                return
+        sleep(2.0)
 
 
 def wrong_format(place: str, found: object) -> FleetError:
