@@ -197,7 +197,8 @@ def test_killed_at_every_boundary(place: str, folder: Path, variant: Variant) ->
     assert kills >= acts + 4 * acts, "there are more boundaries than it was killed at"
 
 
-@pytest.mark.parametrize("lives", [1, 2, 3, 5])
+# Whoever lives for less only ever looks at the hosts of the batch again.
+@pytest.mark.parametrize("lives", [5, 7, 9])
 def test_killed_again_and_again_with_hosts_that_misbehave(place: str, folder: Path, lives: int) -> None:
     fleet = Fleet(place, folder / "fleet", "stop-all", MISBEHAVING)
     kills = 0

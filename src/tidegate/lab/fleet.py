@@ -22,9 +22,14 @@ from tidegate.fleet.events import Policy
 from tidegate.lab.fleet_hosts import FleetHosts, Misbehaviour
 from tidegate.lab.fleet_provider import FleetProvider, Served, p95_ms
 
-__all__ = ["FleetWorld", "LabGuard", "LabProbe", "LabWork", "Variant"]
+__all__ = ["GUARD_S", "JOURNAL", "FleetWorld", "LabGuard", "LabProbe", "LabWork", "Variant"]
 
 Variant = Literal["stop-all", "rolling"]
+
+JOURNAL = "fleet.db"
+"""The journal's name in a world's folder."""
+GUARD_S = 0.6
+"""The provider's 95th percentile at which the guard of a world stops the run."""
 
 
 @dataclass(frozen=True)
