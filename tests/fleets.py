@@ -9,8 +9,9 @@ from tidegate.errors import FleetError
 from tidegate.fleet.act import Evidence, Host, PhaseSpec, Verdict
 from tidegate.fleet.events import Phase, Planned, Policy
 from tidegate.fleet.machine import phases_of
+from tidegate.fleet.model import Plan
 
-__all__ = ["MAINTENANCE", "ROLLING", "STOP_ALL", "FakeWork", "Service", "hosts_named", "planned"]
+__all__ = ["CURRENT", "MAINTENANCE", "ROLLING", "STOP_ALL", "FakeWork", "Service", "hosts_named", "planned", "work"]
 
 STOP_ALL = (
     PhaseSpec("stop all", "stop", batched=False, concurrency=3, approval=True, says="stops all"),
@@ -127,3 +128,14 @@ def planned(
         policy=policy or Policy(size=2, most=4, pause_s=150),
         notes=tuple(notes),
     )
+
+
+CURRENT: list[FakeWork] = []
+"""What :func:`work` gives out: the newest is the one."""
+
+
+def work(plan: Plan) -> FakeWork:
+    """Stand in for a built-in plan's factory: tests name it in the registry."""
+    if plan.options:
+        raise FleetError("this plan has no options", hint="leave [options] out")
+    return CURRENT[-1]

@@ -214,7 +214,7 @@ def test_an_abort_while_controllers_die_starts_what_is_stopped(place: str, folde
         fleet = Fleet(place, folder / f"fleet-{at}", "stop-all", {})
         assert fleet.control(writes=at) == signal.SIGKILL
         fleet.append(e.AbortAsked(at=time.time(), by="test"))
-        while fleet.control(writes=4):
+        while fleet.control(writes=9):
             pass
         hosts = list(fleet.world.hosts.all())
         assert {host.state for host in hosts} == {"running"}

@@ -18,12 +18,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from tidegate.cli.fleet_view import FleetView
+from tidegate.cli.fleet_guards import Watchers, watchers_of
+from tidegate.cli.fleet_view import FleetView, final_table
 from tidegate.cli.printer import Printer
 from tidegate.config.load import read_text
 from tidegate.errors import ConfigError, Exit, FleetError, Problem, UsageError
 from tidegate.fleet import events as e
-from tidegate.fleet.act import Guard, Host, Probe, Work
+from tidegate.fleet.act import Host, Work
 from tidegate.fleet.journal import Journal, open_journal, stand_by
 from tidegate.fleet.load import load_plan, parse_plan
 from tidegate.fleet.model import Plan
@@ -152,19 +153,20 @@ def control(one: Controlled, printer: Printer, *, wait: bool = False) -> str:
 
     Ctrl-C pauses after the hosts that are being worked on; a second one ends at once.
     """
-    guards, probes = _guards(one.plan)
+    watchers = watchers_of(one.plan)
     holds: AbstractContextManager[None] = one.journal.lock(one.name)
     if wait:
         printer.words(f"standing by for the run {one.name}")
         holds = stand_by(one.journal, one.name)
+    # Connections belong to the loop that made them: whoever looked at the hosts before has closed its own.
     with holds, FleetView(printer, one.name) as view:
-        tools = Tools(guards=guards, probes=probes, by=said_by(), watch=view.watch)
+        tools = Tools(guards=watchers.guards, probes=watchers.probes, by=said_by(), watch=view.watch)
         runner = Runner(one.journal, one.name, one.work, tools)
         view.waits = lambda: runner.waits
-        return asyncio.run(_until_signal(runner, printer.words))
+        return asyncio.run(_until_signal(runner, watchers, printer.words))
 
 
-async def _until_signal(runner: Runner, words: Callable[[str], None]) -> str:
+async def _until_signal(runner: Runner, watchers: Watchers, words: Callable[[str], None]) -> str:
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     asked = False
 
@@ -184,17 +186,10 @@ async def _until_signal(runner: Runner, words: Callable[[str], None]) -> str:
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
     finally:
+        await watchers.close()
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(ValueError):
                 loop.remove_signal_handler(number)
-
-
-def _guards(plan: Plan) -> tuple[list[Guard], list[Probe]]:
-    if not plan.guard:
-        return [], []
-    guards: list[Guard] = import_module("tidegate.fleet.guards").guards_of(plan.guard)
-    probes: list[Probe] = import_module("tidegate.fleet.probes").probes_of(plan.guard)
-    return guards, probes
 
 
 def tell(printer: Printer, journal: Journal, name: str, report: Path | None = None) -> dict[str, Any]:
@@ -209,8 +204,6 @@ def tell(printer: Printer, journal: Journal, name: str, report: Path | None = No
         figures["report"] = str(report)
     printer.data(figures)
     if printer.is_text:
-        from tidegate.cli.fleet_view import final_table
-
         printer.text(final_table(figures))
         if report is not None:
             printer.text(f"report: {report}")

@@ -23,6 +23,7 @@ from tidegate.cli.fleet_parts import (
     policy_of,
     said_by,
     tell,
+    work_of,
 )
 from tidegate.cli.printer import Follow, Output, Printer
 from tidegate.errors import Exit, UsageError
@@ -157,12 +158,16 @@ def _carried_out(
                 journal.append(name, e.Approved(at=time.time(), phase=phase, by=said_by()))
             elif one.spec.approval:
                 printer.words(f"{one.spec.name} wants an approval: {one.spec.says}")
-        why = control(Controlled(journal, name, opened.plan, opened.work), printer)
+        plan, work = work_of([planned])
+        why = control(Controlled(journal, name, plan, work), printer)
         return exit_of(printer, tell(printer, journal, name, report), why)
 
 
 async def _planned(opened: Opened, source: tuple[str, str]) -> e.Planned:
-    return await plan_run(opened.work, opened.hosts, policy_of(opened.plan), source, at=time.time())
+    try:
+        return await plan_run(opened.work, opened.hosts, policy_of(opened.plan), source, at=time.time())
+    finally:
+        await opened.work.close()
 
 
 def _dry(printer: Printer, opened: Opened) -> int:

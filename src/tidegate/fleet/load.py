@@ -70,6 +70,8 @@ def _broken(plan: Plan) -> Iterable[Broken]:
         yield Broken(("targets", "vcenter"), "selects no hosts", 'write for example clusters = ["Cluster-A"]')
     if batch.grow_to is not None and batch.grow_to < batch.size:
         yield Broken(("batch", "grow_to"), "is smaller than size", "batches never shrink by growing: leave it out")
+    if batch.until == "steady" and not plan.guard:
+        yield Broken(("batch", "until"), "waits for guards, and there is none", 'write until = "pause", or a guard')
     endpoints: dict[tuple[str, ...], Endpoint | None] = {
         ("targets", "vcenter"): source,
         ("vcenter",): plan.vcenter,
