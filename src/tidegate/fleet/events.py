@@ -16,8 +16,6 @@ from tidegate.errors import FleetError
 from tidegate.fleet.act import Evidence, Host, PhaseSpec
 
 __all__ = [
-    "FOREIGN",
-    "FORMAT",
     "AbortAsked",
     "Acted",
     "Acting",

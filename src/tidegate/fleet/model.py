@@ -23,7 +23,6 @@ from tidegate.fleet.guard_tables import GuardTable
 from tidegate.units import Duration
 
 __all__ = [
-    "HOSTS_MAX",
     "Batch",
     "Endpoint",
     "Inventory",

@@ -22,7 +22,7 @@ from tidegate.fleet.events import Policy
 from tidegate.lab.fleet_hosts import FleetHosts, Misbehaviour
 from tidegate.lab.fleet_provider import FleetProvider, Served, p95_ms
 
-__all__ = ["GUARD_S", "JOURNAL", "FleetWorld", "LabGuard", "LabProbe", "LabWork", "Variant"]
+__all__ = ["FleetWorld", "LabGuard", "LabProbe", "LabWork", "Variant"]
 
 Variant = Literal["stop-all", "rolling"]
 
