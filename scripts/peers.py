@@ -20,12 +20,15 @@ PEERS = {
     "netstat": "net-tools",
     "openssl": "openssl",
     "ss": "iproute2",
+    "postgres": "postgresql",
 }
+# Where Debian keeps programs that are not on everybody's PATH.
+PLACES = "/usr/sbin:/sbin:/usr/lib/postgresql/15/bin"
 
 
 def missing() -> list[str]:
     """Return the programs of PEERS that are not on PATH, sorted."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    path = f"{os.environ.get('PATH', '')}:{PLACES}"
     return sorted(program for program in PEERS if shutil.which(program, path=path) is None)
 
 

@@ -91,7 +91,7 @@ def main() -> int:
         environment = {
             **os.environ,
             "TIDEGATE_LEFT_OUT": str(skipped),
-            "PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin",
+            "PATH": f"{os.environ['PATH']}:{peers.PLACES}",
             "CARGO_TERM_COLOR": os.environ.get("CARGO_TERM_COLOR", "auto"),
         }
         results = [(step, *run(step, environment)) for step in steps() if only in {None, step.group}]

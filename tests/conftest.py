@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+# Where Debian keeps programs that are not on everybody's PATH.
+PLACES = "/usr/sbin:/sbin:/usr/lib/postgresql/15/bin"
+
 # Which examples hypothesis tries must not depend on the day; a deadline would be a timed assertion.
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
@@ -21,7 +24,8 @@ settings.load_profile("house")
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose peers are missing."""
     for marker in item.iter_markers("peer"):
-        absent = [program for program in marker.args if shutil.which(program) is None]
+        path = f"{os.environ.get('PATH', '')}:{PLACES}"
+        absent = [program for program in marker.args if shutil.which(program, path=path) is None]
         if absent:
             pytest.skip(f"{', '.join(absent)} not installed")
 

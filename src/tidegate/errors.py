@@ -9,7 +9,10 @@
     ├── GateUnreachable       no gate answers at the admin socket                             exit 4
     ├── ServerUnreachable     the server that was to be looked at does not answer             exit 4
     ├── TurnedAway            a limiter of this process turned a call away                    exit 4
-    └── LabError              a world of the lab did not start, or broke                      exit 4
+    ├── LabError              a world of the lab did not start, or broke                      exit 4
+    └── FleetError            a run, or a step of one, cannot be done as asked                exit 2
+        ├── Stopped           a guard stopped the run, or it waits for approval               exit 3
+        └── HostUnreachable   a host, its manager or the run's journal does not answer        exit 4
 
 Each error has a stable ``slug`` for programs, one sentence for people, and a ``hint`` that says what to do next.
 """
@@ -24,11 +27,14 @@ from pathlib import Path
 __all__ = [
     "ConfigError",
     "Exit",
+    "FleetError",
     "GateError",
     "GateUnreachable",
+    "HostUnreachable",
     "LabError",
     "Problem",
     "ServerUnreachable",
+    "Stopped",
     "TidegateError",
     "TurnedAway",
     "UsageError",
@@ -158,6 +164,24 @@ class LabError(TidegateError):
     slug = "lab"
 
 
+class FleetError(TidegateError):
+    """A run over hosts, or one step of it, cannot be done as asked."""
+
+    slug = "fleet"
+
+
+class Stopped(FleetError):
+    """A guard stopped the run, or it waits for approval; it can be resumed."""
+
+    slug = "stopped"
+
+
+class HostUnreachable(FleetError):
+    """A host, what manages it, or the run's journal does not answer."""
+
+    slug = "host-unreachable"
+
+
 _EXIT_CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (UsageError, Exit.USAGE),
     (ConfigError, Exit.USAGE),
@@ -166,6 +190,9 @@ _EXIT_CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (ServerUnreachable, Exit.UNREACHABLE),
     (TurnedAway, Exit.UNREACHABLE),
     (LabError, Exit.UNREACHABLE),
+    (Stopped, Exit.STOPPED),
+    (HostUnreachable, Exit.UNREACHABLE),
+    (FleetError, Exit.USAGE),
     (KeyboardInterrupt, Exit.INTERRUPTED),
 )
 

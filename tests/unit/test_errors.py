@@ -8,12 +8,17 @@ from tidegate import errors
 from tidegate.errors import ConfigError, Exit, Problem, TidegateError, exit_code
 
 
+def tree(kind: type[TidegateError] = TidegateError) -> list[type[TidegateError]]:
+    """Return every error under ``kind`` that the tree of errors.py shows."""
+    own = [child for child in kind.__subclasses__() if child.__module__ == errors.__name__]
+    return own + [deeper for child in own for deeper in tree(child)]
+
+
 def test_every_error_of_the_tree_has_an_exit_code_of_its_own_choice() -> None:
-    leaves = [kind for kind in TidegateError.__subclasses__() if not kind.__subclasses__()]
-    assert leaves
-    for kind in leaves:
+    assert tree()
+    for kind in tree():
         error = kind([]) if kind is ConfigError else kind("a sentence")
-        assert exit_code(error) in {Exit.USAGE, Exit.UNREACHABLE}, kind
+        assert exit_code(error) in {Exit.USAGE, Exit.STOPPED, Exit.UNREACHABLE}, kind
 
 
 @pytest.mark.parametrize(
@@ -24,6 +29,9 @@ def test_every_error_of_the_tree_has_an_exit_code_of_its_own_choice() -> None:
         (errors.GateUnreachable("x"), 4),
         (errors.ServerUnreachable("x"), 4),
         (errors.LabError("x"), 4),
+        (errors.FleetError("x"), 2),
+        (errors.Stopped("x"), 3),
+        (errors.HostUnreachable("x"), 4),
         (KeyboardInterrupt(), 130),
         (RuntimeError("x"), 1),
     ],
@@ -33,8 +41,13 @@ def test_exit_codes(error: BaseException, code: int) -> None:
 
 
 def test_slugs_are_stable_and_different() -> None:
-    slugs = {kind.slug for kind in TidegateError.__subclasses__()}
-    assert slugs == {"usage", "config", "gate", "gate-unreachable", "server-unreachable", "lab", "turned-away"}
+    fleet = {"fleet", "stopped", "host-unreachable"}
+    slugs = [kind.slug for kind in tree()]
+    assert len(slugs) == len(set(slugs))
+    assert set(slugs) == {
+        *("usage", "config", "gate", "gate-unreachable", "server-unreachable", "lab", "turned-away"),
+        *fleet,
+    }
 
 
 def test_a_problem_says_where_it_is() -> None:

@@ -42,9 +42,9 @@ app = App(
 )
 # Registered by path: starting one command does not import the others, and --help imports none.
 app.command(
-    "tidegate.cli.demo:demo",
+    "tidegate.cli.demos:demos",
     name="demo",
-    help="""Play a reconnect storm without and with the gate, and compare.
+    help="""Play a reconnect storm without and with the gate, and compare; `demo fleet` plays a phased restart.
 
     A VASA provider restarts and all its hosts reconnect at once: first straight to the provider, which collapses, then
     through the gate. Both runs have the same provider, seed and client policy, in processes of their own on this
@@ -55,6 +55,11 @@ app.command(
     "tidegate.cli.diagnose:diagnose",
     name="diagnose",
     help="Recognise known failures in logs, bundles, crash screens and the output of commands.",
+)
+app.command(
+    "tidegate.cli.fleet:fleet",
+    name="fleet",
+    help="Run phased changes over many hosts: durable, guarded, resumable.",
 )
 app.command("tidegate.cli.gate:gate", name="gate", help="Run a gate, look at it, steer it.")
 app.command(

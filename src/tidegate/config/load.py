@@ -20,7 +20,7 @@ from tidegate.config.problems import dotted, problems_of
 from tidegate.config.rules import Broken, broken_rules
 from tidegate.errors import ConfigError, Problem
 
-__all__ = ["SIZE_MAX", "load_config", "parse_config", "parse_tables", "read_text"]
+__all__ = ["SIZE_MAX", "absolute", "load_config", "parse_config", "parse_tables", "read_text"]
 
 Table = TypeVar("Table", bound=BaseModel)
 
@@ -48,7 +48,7 @@ def parse_config(text: str, file: Path) -> Config:
     ConfigError
         With every problem.
     """
-    return _absolute(parse_tables(text, file, Config, broken_rules), file.parent)
+    return absolute(parse_tables(text, file, Config, broken_rules), file.parent)
 
 
 def read_text(file: Path, *, missing: str = "") -> str:
@@ -126,7 +126,7 @@ def _syntax(file: Path, text: str, message: str) -> Problem:
     )
 
 
-def _absolute(model: Table, folder: Path) -> Table:
+def absolute(model: Table, folder: Path) -> Table:
     """Return ``model`` with every relative path in it made to start at ``folder``."""
     changed: dict[str, object] = {}
     for name in type(model).model_fields:
@@ -134,7 +134,7 @@ def _absolute(model: Table, folder: Path) -> Table:
         if isinstance(value, Path):
             changed[name] = folder.absolute() / value
         elif isinstance(value, BaseModel):
-            changed[name] = _absolute(value, folder)
+            changed[name] = absolute(value, folder)
         elif isinstance(value, dict):
-            changed[name] = {k: _absolute(v, folder) if isinstance(v, BaseModel) else v for k, v in value.items()}
+            changed[name] = {k: absolute(v, folder) if isinstance(v, BaseModel) else v for k, v in value.items()}
     return model.model_copy(update=changed)

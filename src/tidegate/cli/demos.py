@@ -1,0 +1,13 @@
+"""``tidegate demo``: the storm itself, and the other things that can be shown without any estate."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from tidegate.cli import demo, demo_fleet
+
+__all__ = ["demos"]
+
+demos = App(name="demo")
+demos.default(demo.demo)
+demos.command(demo_fleet.fleet)

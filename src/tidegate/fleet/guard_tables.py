@@ -1,0 +1,92 @@
+"""``[guard.NAME]`` of a plan, one table per kind. Pure data; ``guards`` judges by it, ``probes`` reads for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from tidegate.config.fields import Table, duration
+from tidegate.units import Duration
+
+__all__ = [
+    "AlertTable",
+    "DatastoreLatencyTable",
+    "ErrorRateTable",
+    "FailedHostsTable",
+    "GuardTable",
+    "ProviderResponseTable",
+    "WindowTable",
+]
+
+
+class ProviderResponseTable(Table):
+    """``kind = "provider-response"``: a gate's figures (``gate``), or a GET that makes no session (``url``)."""
+
+    kind: Literal["provider-response"]
+    gate: Path | None = None
+    url: str | None = None
+    ca: Path | None = None
+    verify: bool = True
+    stop_above: Duration = duration("2s")
+
+
+class ErrorRateTable(Table):
+    """``kind = "error-rate"``: the share of calls that failed, 0 to 1."""
+
+    kind: Literal["error-rate"]
+    gate: Path | None = None
+    url: str | None = None
+    ca: Path | None = None
+    verify: bool = True
+    stop_above: float = Field(default=0.05, gt=0, le=1)
+
+
+class DatastoreLatencyTable(Table):
+    """``kind = "datastore-latency"``: vCenter's counters, the worst host per datastore."""
+
+    kind: Literal["datastore-latency"]
+    datastores: tuple[str, ...] = ()
+    stop_above: Duration = duration("20ms")
+    halve_above: Duration = duration("25ms")
+
+
+class FailedHostsTable(Table):
+    """``kind = "failed-hosts"``."""
+
+    kind: Literal["failed-hosts"]
+    at_most: int = Field(default=0, ge=0)
+
+
+class AlertTable(Table):
+    """``kind = "alert"``: a file or URL that says ``firing``."""
+
+    kind: Literal["alert"]
+    file: Path | None = None
+    url: str | None = None
+    ca: Path | None = None
+    verify: bool = True
+
+
+class WindowTable(Table):
+    """``kind = "window"``: when the run may work."""
+
+    kind: Literal["window"]
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = (
+        "mon",
+        "tue",
+        "wed",
+        "thu",
+        "fri",
+        "sat",
+        "sun",
+    )
+    opens: str = Field(alias="from")
+    closes: str = Field(alias="to")
+
+
+GuardTable = Annotated[
+    ProviderResponseTable | ErrorRateTable | DatastoreLatencyTable | FailedHostsTable | AlertTable | WindowTable,
+    Field(discriminator="kind"),
+]
