@@ -19,6 +19,7 @@ PEERS = {
     "nginx": "nginx-light",
     "openssl": "openssl",
     "postgres": "postgresql",
+    "sshd": "openssh-server",
 }
 # Where Debian keeps programs that are not on everybody's PATH.
 PLACES = "/usr/sbin:/sbin:/usr/lib/postgresql/15/bin"
