@@ -203,6 +203,8 @@ class Http:
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
+            # A connection whose handshake failed is closed by the loop, in its next turn.
+            await asyncio.sleep(0)
 
     async def _once(self, request: Request) -> Answer:
         client = await self._open()

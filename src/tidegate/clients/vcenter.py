@@ -124,13 +124,13 @@ class Vcenter:
         await self._maintenance(moid, "ExitMaintenanceMode_Task", timeout_s, (timeout_s,))
 
     async def running_tasks(self) -> list[RunningTask]:
-        """Return the tasks that run or wait, newest last; at most 500."""
+        """Return the tasks that run or wait, oldest first; at most 500."""
 
         def read(_: Any, content: Any) -> list[RunningTask]:
             states = [vim.TaskInfo.State.running, vim.TaskInfo.State.queued]
             collector = content.taskManager.CreateCollectorForTasks(vim.TaskFilterSpec(state=states))
             try:
-                collector.ResetCollector()
+                # A new collector stands before its oldest task.
                 infos = collector.ReadNextTasks(_TASKS_MAX) or []
                 return [_task(info) for info in infos if info.state in states]
             finally:

@@ -14,10 +14,22 @@ from tidegate.errors import FleetError
 
 __all__ = ["FoundHost", "all_hosts", "select"]
 
+_DEEP_MAX = 100
+
 
 @dataclass(frozen=True, slots=True)
 class FoundHost:
-    """A host of the inventory. ``folders`` are the names above it, from the datacenter down."""
+    """A host of the inventory.
+
+    Parameters
+    ----------
+    folders
+        The names above its cluster, from the datacenter down.
+    above
+        The ids of everything that it lies in.
+    vvol_machines
+        How many of its machines have a disk on a vVol datastore; ``None`` where no such datastore is known.
+    """
 
     name: str
     moid: str
@@ -25,8 +37,8 @@ class FoundHost:
     cluster_moid: str
     cluster_size: int
     folders: tuple[str, ...]
+    above: tuple[str, ...] = ()
     vvol_machines: int | None = None
-    """How many of its machines have a disk on a vVol datastore; ``None`` where no such datastore is known."""
 
 
 def select(hosts: Iterable[FoundHost], clusters: Sequence[str], folders: Sequence[str]) -> list[FoundHost]:
@@ -90,11 +102,13 @@ def all_hosts(content: Any, page: int) -> list[FoundHost]:
     machines = _vvol_machines(content, page)
     found = []
     for moid, name, parent in rows:
-        folders: list[str] = []
+        path: list[str] = []
         step = above.get(parent, ("", None))[1]
-        while step is not None and step in above and len(folders) < 100:
-            folders.append(above[step][0])
+        while step is not None and step in above and len(path) < _DEEP_MAX:
+            path.append(step)
             step = above[step][1]
+        # The root folder is not among them: it has no name that a person would write.
+        folders = [above[one][0] for one in path]
         in_cluster = parent in clusters
         found.append(
             FoundHost(
@@ -104,6 +118,7 @@ def all_hosts(content: Any, page: int) -> list[FoundHost]:
                 parent if in_cluster else "",
                 sizes[parent],
                 tuple(reversed(folders)),
+                (parent, *path),
                 None if machines is None else machines[moid],
             )
         )

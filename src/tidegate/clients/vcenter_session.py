@@ -119,6 +119,7 @@ class Session:
         async with self._opening:
             if self._login is login:
                 self._login = None
+                login.stub.DropConnections()
         login = await self._open()
         return await self._in_thread(lambda: work(login.stub, login.content), last=True)
 
@@ -149,10 +150,14 @@ class Session:
             sslContext=context,
             httpConnectionTimeout=options.timeout_s,
         )
-        content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
-        if content.sessionManager is None:
-            raise FleetError(f"{options.whose} shows no session manager: is it a vCenter?")
-        content.sessionManager.Login(options.user, password, None)
+        try:
+            content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+            if content.sessionManager is None:
+                raise FleetError(f"{options.whose} shows no session manager: is it a vCenter?")
+            content.sessionManager.Login(options.user, password, None)
+        except BaseException:
+            stub.DropConnections()
+            raise
         return _Login(stub, content)
 
     async def _in_thread(self, work: Callable[[], T], *, last: bool = False) -> T:

@@ -13,10 +13,10 @@ from typing import Protocol
 
 from tidegate.clients.ssh import Ran, Ssh, SshOptions
 from tidegate.clients.vcenter import HostState, Vcenter
-from tidegate.clients.vcenter_session import VcenterOptions
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Evidence, Host
 from tidegate.fleet.model import Plan
+from tidegate.fleet.vcenter_targets import options_of
 
 __all__ = ["Access", "Manager", "access_for", "ssh_options", "vcenter_for"]
 
@@ -161,19 +161,7 @@ def vcenter_for(plan: Plan) -> Vcenter | None:
     endpoint = plan.vcenter or plan.targets.vcenter
     if endpoint is None:
         return None
-    return Vcenter(
-        VcenterOptions(
-            address=endpoint.address,
-            port=endpoint.port,
-            user=endpoint.user,
-            password_env=endpoint.password_env or "TIDEGATE_VCENTER_PASSWORD",
-            password_file=endpoint.password_file,
-            ca=endpoint.ca,
-            thumbprint=endpoint.thumbprint,
-            verify=endpoint.verify,
-            timeout_s=endpoint.timeout.seconds,
-        )
-    )
+    return Vcenter(options_of(endpoint))
 
 
 def access_for(plan: Plan) -> tuple[Access, list[str]]:
