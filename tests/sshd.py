@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,12 +24,12 @@ import asyncssh
 
 from tidegate.clients.ssh import SshOptions
 
-__all__ = ["NOON", "SshHost", "SshSite", "site"]
+__all__ = ["NOON", "SshAppliance", "SshHost", "SshSite", "Sshd", "site"]
 
 NOON = 1_754_650_800
 """What every host's clock says at first: 2025-08-08T11:00:00Z."""
 
-_ESXI = Path(__file__).parent / "esxi"
+_HERE = Path(__file__).parent
 _CONFIG = """HostKey {world}/host_key
 AuthorizedKeysFile {world}/authorized_keys
 ForceCommand {world}/as-host
@@ -45,32 +45,30 @@ LogLevel ERROR
 """
 
 
-class SshHost:
-    """One host; as a context manager it is switched on."""
+class Sshd:
+    """One machine behind an sshd; as a context manager it is switched on.
 
-    def __init__(self, folder: Path, client_key: str) -> None:
+    Parameters
+    ----------
+    scripts
+        Files of its world, by the script of this folder that each is a copy of.
+    """
+
+    def __init__(self, folder: Path, client_key: str, scripts: Mapping[str, Path]) -> None:
         self.folder = folder
         self._sshd = shutil.which("sshd") or "/usr/sbin/sshd"
         self._listener: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._children: list[subprocess.Popen[bytes]] = []
-        for place in ("etc/init.d", "bin", "var/run/vmware", "var/run/log", "proc/sys/kernel/random"):
-            (folder / place).mkdir(parents=True)
-        for place in ("as-host", "bin/date", "bin/esxcli", "bin/ps", "etc/init.d/vvold"):
-            shutil.copy(_ESXI / Path(place).name, folder / place)
+        for place, script in scripts.items():
+            (folder / place).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(script, folder / place)
             (folder / place).chmod(0o755)
         self.new_key()
         self.write("authorized_keys", client_key)
         self.write("sshd_config", _CONFIG.format(world=folder))
-        self.write("clock", str(NOON))
-        self.write("booted", str(NOON - 86400))
-        self.write("proc/sys/kernel/random/boot_id", f"boot-1-{folder.name}")
         self.write("mode", "fine")
-        self.write("starts", "start\n")
-        self.write("process", "2255518\n")
-        self.write("var/run/vmware/vvold.pid", "2255518\n")
-        os.utime(folder / "var/run/vmware/vvold.pid", (NOON - 3600, NOON - 3600))
-        self.write("var/run/log/vvold.log", "")
+        self.write("proc/sys/kernel/random/boot_id", f"boot-1-{folder.name}")
 
     @property
     def port(self) -> int:
@@ -88,16 +86,6 @@ class SshHost:
         """Its line for known_hosts."""
         return f"[127.0.0.1]:{self.port} {(self.folder / 'host_key.pub').read_text()}"
 
-    @property
-    def restarts(self) -> int:
-        """How often vvold was started since the host was made, as the host itself counts."""
-        return len(self.read("starts").splitlines()) - 1
-
-    @property
-    def runs(self) -> bool:
-        """Whether vvold runs."""
-        return (self.folder / "process").exists()
-
     def new_key(self) -> None:
         """Give it another host key."""
         key = asyncssh.generate_private_key("ssh-ed25519")
@@ -108,21 +96,13 @@ class SshHost:
 
     def write(self, name: str, text: str) -> None:
         """Write a file of its world."""
+        (self.folder / name).parent.mkdir(parents=True, exist_ok=True)
         (self.folder / name).write_text(text)
 
     def read(self, name: str) -> str:
         """Read a file of its world; empty when there is none."""
         path = self.folder / name
         return path.read_text() if path.exists() else ""
-
-    def turn_clock(self, seconds: int) -> None:
-        """Let time pass on this host."""
-        self.write("clock", str(int(self.read("clock")) + seconds))
-
-    def reboot(self) -> None:
-        """Another boot; vvold comes up with it."""
-        self.write("proc/sys/kernel/random/boot_id", f"boot-2-{self.folder.name}")
-        self.write("booted", self.read("clock"))
 
     def __enter__(self) -> Self:
         # A port of the system's choice; it stays the same when the host is switched off and on.
@@ -174,22 +154,75 @@ class SshHost:
                 )
 
 
+class SshHost(Sshd):
+    """An ESXi host."""
+
+    def __init__(self, folder: Path, client_key: str) -> None:
+        places = ("as-host", "bin/date", "bin/esxcli", "bin/ps", "etc/init.d/vvold")
+        super().__init__(folder, client_key, {place: _HERE / "esxi" / Path(place).name for place in places})
+        self.write("clock", str(NOON))
+        self.write("booted", str(NOON - 86400))
+        self.write("starts", "start\n")
+        self.write("process", "2255518\n")
+        self.write("var/run/vmware/vvold.pid", "2255518\n")
+        os.utime(folder / "var/run/vmware/vvold.pid", (NOON - 3600, NOON - 3600))
+        self.write("var/run/log/vvold.log", "")
+
+    @property
+    def restarts(self) -> int:
+        """How often vvold was started since the host was made, as the host itself counts."""
+        return len(self.read("starts").splitlines()) - 1
+
+    @property
+    def runs(self) -> bool:
+        """Whether vvold runs."""
+        return (self.folder / "process").exists()
+
+    def turn_clock(self, seconds: int) -> None:
+        """Let time pass on this host."""
+        self.write("clock", str(int(self.read("clock")) + seconds))
+
+    def reboot(self) -> None:
+        """Another boot; vvold comes up with it."""
+        self.write("proc/sys/kernel/random/boot_id", f"boot-2-{self.folder.name}")
+        self.write("booted", self.read("clock"))
+
+
+class SshAppliance(Sshd):
+    """A vCenter appliance."""
+
+    def __init__(self, folder: Path, client_key: str) -> None:
+        places = ("as-host", "bin/service-control", "bin/pgrep", "bin/ps")
+        super().__init__(folder, client_key, {place: _HERE / "vcsa" / Path(place).name for place in places})
+        self.write("last", "4711\n")
+        for number, name in enumerate(("vmware-vpxd", "vmware-envoy-hgw", "vmware-sps", "vmdird")):
+            self.write(f"services/{name}", f"{4700 + number}\n")
+
+    @property
+    def restarts(self) -> list[str]:
+        """What was restarted, in order, as the appliance itself counts."""
+        return self.read("restarts").split()
+
+
 class SshSite:
     """Hosts that are switched on, the key that they let in, and what a client must know of them."""
 
     def __init__(self, folder: Path, count: int) -> None:
+        folder.mkdir(exist_ok=True)
         self.folder = folder
+        self.appliance: SshAppliance | None = None
         key = asyncssh.generate_private_key("ssh-ed25519")
         self.identity = folder / "id_ed25519"
         key.write_private_key(str(self.identity))
         self.identity.chmod(0o600)
-        public = key.export_public_key().decode()
-        self.hosts = [SshHost(folder / f"esx-{number:02}", public) for number in range(count)]
+        self.public = key.export_public_key().decode()
+        self.hosts = [SshHost(folder / f"esx-{number:02}", self.public) for number in range(count)]
 
     def known_hosts(self) -> Path:
         """Write down every host's key as it is now."""
         path = self.folder / "known_hosts"
-        path.write_text("".join(host.known for host in self.hosts))
+        machines: list[Sshd] = [*self.hosts, *([] if self.appliance is None else [self.appliance])]
+        path.write_text("".join(machine.known for machine in machines))
         return path
 
     def options(self, **more: object) -> SshOptions:
@@ -200,8 +233,8 @@ class SshSite:
 
 
 @contextmanager
-def site(folder: Path, count: int) -> Iterator[SshSite]:
-    """Switch on ``count`` hosts."""
+def site(folder: Path, count: int, *, appliance: bool = False) -> Iterator[SshSite]:
+    """Switch on ``count`` hosts, and an appliance where one is wanted."""
     if os.geteuid() == 0:
         # What a service manager makes for Debian's sshd.
         Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
@@ -209,4 +242,6 @@ def site(folder: Path, count: int) -> Iterator[SshSite]:
     with ExitStack() as on:
         for host in made.hosts:
             on.enter_context(host)
+        if appliance:
+            made.appliance = on.enter_context(SshAppliance(folder / "vc", made.public))
         yield made

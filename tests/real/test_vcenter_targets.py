@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tidegate.clients.http import Request
+from tidegate.clients.tagging import tagged
 from tidegate.clients.vcenter import Vcenter
 from tidegate.clients.vcenter_rest import VcenterRest
 from tidegate.errors import FleetError, HostUnreachable
@@ -76,6 +77,19 @@ def test_clusters_folders_and_tags_add_up(own: Vcsim) -> None:
     assert {host.cluster for host in chosen} == {second, ""}
     folder = alone.labels["folder"]
     assert len(targets(own, folders=[folder])) == 5
+
+
+def test_objects_of_several_tags_at_once(own: Vcsim) -> None:
+    tag(own, "wave", "one", ("HostSystem", "host-1"), ("Folder", "group-h4"))
+    tag(own, "rack", "two")
+
+    async def ask() -> dict[str, list[tuple[str, str]]]:
+        rest = VcenterRest(own.options())
+        found = await tagged(rest, ("wave:one", "two"))
+        await rest.close()
+        return {text: sorted(pairs) for text, pairs in found.items()}
+
+    assert asyncio.run(ask()) == {"wave:one": [("Folder", "group-h4"), ("HostSystem", "host-1")], "two": []}
 
 
 def test_a_tag_of_a_folder_is_its_hosts_tag(own: Vcsim) -> None:

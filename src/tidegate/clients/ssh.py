@@ -10,12 +10,12 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import asyncssh
 
@@ -23,6 +23,8 @@ from tidegate.clients.secret import read_secret
 from tidegate.errors import FleetError, HostUnreachable
 
 __all__ = ["Ran", "Ssh", "SshOptions", "split_address"]
+
+T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"(?:\[(?P<v6>[^\]]+)\]|(?P<plain>[^:\[\]]+))(?::(?P<port>\d{1,5}))?")
@@ -139,24 +141,58 @@ class Ssh:
         FleetError
             When the command does not end in time (it may still run on the host).
         """
+        return await self._within(address, command, timeout_s, lambda connection: self._collect(connection, command))
+
+    async def talk(
+        self, address: str, steps: Sequence[tuple[str, str]], what: str, timeout_s: float | None = None
+    ) -> str:
+        """Talk with the host's login shell, where that is no shell that runs commands.
+
+        Parameters
+        ----------
+        steps
+            What is waited for (a regular expression), and what is then sent; sending nothing ends it.
+        what
+            What is being done, for sentences.
+
+        Returns
+        -------
+        str
+            Everything that was said, from the beginning to what was last waited for.
+
+        Raises
+        ------
+        HostUnreachable, FleetError
+            As :meth:`run`; also when the shell ends, or says too much, before the last step.
+        """
+        return await self._within(address, what, timeout_s, lambda connection: self._converse(connection, steps))
+
+    async def _within(
+        self,
+        address: str,
+        what: str,
+        timeout_s: float | None,
+        do: Callable[[asyncssh.SSHClientConnection], Awaitable[T]],
+    ) -> T:
         limit = self._options.command_s if timeout_s is None else timeout_s
         async with self._slots, self._borrow(address) as connection:
             try:
                 async with asyncio.timeout(limit):
-                    return await self._collect(connection, command)
+                    return await do(connection)
             except TimeoutError as error:
                 # What a hanging host does with the rest of this connection cannot be known: the next one is new.
                 await self._forget(address)
                 raise FleetError(
-                    f"{address}: `{_short(command)}` did not end within {limit:g} s",
+                    f"{address}: `{_short(what)}` did not end within {limit:g} s",
                     hint="look at the host: the command may still be running there",
                     slug="command-timeout",
                 ) from error
             except (asyncssh.Error, OSError) as error:
                 await self._forget(address)
                 raise HostUnreachable(
-                    f"{address}: the connection broke while `{_short(command)}` ran ({_words(error)})",
+                    f"{address}: the connection broke while `{_short(what)}` ran ({_words(error)})",
                     hint="whether it has happened is found out by a new look at the host",
+                    slug="connection-broke",
                 ) from error
 
     async def close(self) -> None:
@@ -184,6 +220,26 @@ class Ssh:
                 raise asyncssh.ConnectionLost("no exit status came")
             status = process.returncode if not cut and process.returncode is not None else -1
             return Ran(status, said.decode(errors="replace"), complained.decode(errors="replace"), cut)
+        finally:
+            process.close()
+
+    async def _converse(self, connection: asyncssh.SSHClientConnection, steps: Sequence[tuple[str, str]]) -> str:
+        process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(
+            encoding=None, term_type="dumb", term_size=(400, 50), stderr=asyncssh.STDOUT
+        )
+        try:
+            said, size = "", 0
+            for pattern, answer in steps:
+                begin = len(said)
+                while re.search(pattern, said[begin:]) is None:
+                    piece = await process.stdout.read(65536)
+                    size += len(piece)
+                    if not piece or size > self._options.output_max:
+                        raise asyncssh.ConnectionLost("it hung up" if not piece else "it says too much")
+                    said += piece.decode(errors="replace").replace("\r\n", "\n")
+                if answer:
+                    process.stdin.write(answer.encode())
+            return said
         finally:
             process.close()
 
