@@ -51,6 +51,17 @@ def test_one_connection_per_host_is_used_again(two: SshSite) -> None:
     assert first.out == second.out
 
 
+def test_after_a_close_it_is_used_by_another_loop(two: SshSite) -> None:
+    ssh = Ssh(two.options(at_once=1))
+
+    async def crowd() -> list[str]:
+        ran = await asyncio.gather(*(ssh.run(host.address, "echo fine") for host in two.hosts for _ in range(2)))
+        await ssh.close()
+        return [one.out for one in ran]
+
+    assert asyncio.run(crowd()) == asyncio.run(crowd()) == ["fine\n"] * 4
+
+
 def test_no_more_at_once_than_was_asked_for(two: SshSite) -> None:
     async def crowd() -> None:
         ssh = Ssh(two.options(at_once=2))

@@ -188,6 +188,17 @@ def test_many_questions_at_once(shared: Vcsim) -> None:
     assert ask(shared.options(page=2), crowd) == [7] * 8
 
 
+def test_after_a_close_it_is_used_by_another_loop(shared: Vcsim) -> None:
+    vcenter = Vcenter(shared.options())
+
+    async def crowd() -> list[int]:
+        found = await asyncio.gather(*(vcenter.hosts() for _ in range(3)))
+        await vcenter.close()
+        return [len(hosts) for hosts in found]
+
+    assert asyncio.run(crowd()) == asyncio.run(crowd()) == [7] * 3
+
+
 def test_a_wrong_password(shared: Vcsim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WRONG", "no")
     with pytest.raises(FleetError, match="refuses the login of operator") as caught:

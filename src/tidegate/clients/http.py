@@ -199,8 +199,9 @@ class Http:
         return answer.json()
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Close the connections; a later call opens its own, in its own event loop."""
         client, self._client = self._client, None
+        self._slots, self._opening = asyncio.Semaphore(self.options.at_once), asyncio.Lock()
         if client is not None:
             await client.aclose()
             # A connection whose handshake failed is closed by the loop, in its next turn.

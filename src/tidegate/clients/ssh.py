@@ -196,12 +196,15 @@ class Ssh:
                 ) from error
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; a later command opens its own."""
         for address in list(self._lines):
             await self._forget(address)
         jump, self._jump.connection = self._jump.connection, None
         if jump is not None:
             await _end(jump)
+        # What belongs to this event loop goes with it: the next command may be another loop's.
+        self._lines, self._jump = {}, _Line(asyncio.Lock())
+        self._slots = asyncio.Semaphore(self._options.at_once)
 
     async def _collect(self, connection: asyncssh.SSHClientConnection, command: str) -> Ran:
         process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(

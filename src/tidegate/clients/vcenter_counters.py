@@ -16,7 +16,7 @@ from tidegate.clients.vcenter_read import read_all
 from tidegate.clients.vmomi import id_of, vim, vmodl
 from tidegate.errors import FleetError
 
-__all__ = ["FRESH_S", "Counters", "Latency", "worst"]
+__all__ = ["Counters", "Latency", "worst"]
 
 FRESH_S = 60.0
 """Older samples say nothing of now."""

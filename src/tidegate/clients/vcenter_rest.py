@@ -62,6 +62,7 @@ class VcenterRest:
                 await self._http.call(Request("DELETE", "/api/session"))
             del self._http.headers[_HEADER]
         await self._http.close()
+        self._lock = asyncio.Lock()
 
     async def _log_in(self, ended: str | None) -> None:
         """Log in unless somebody has done so since ``ended`` was the session."""

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 from xml.parsers.expat import ExpatError
@@ -84,7 +84,6 @@ class _Login:
 
     stub: Any
     content: Any
-    reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Session:
@@ -92,7 +91,7 @@ class Session:
 
     def __init__(self, options: VcenterOptions) -> None:
         self.options = options
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="vcenter")
+        self._pool: ThreadPoolExecutor | None = None
         self._opening = asyncio.Lock()
         self._login: _Login | None = None
 
@@ -124,13 +123,17 @@ class Session:
         return await self._in_thread(lambda: work(login.stub, login.content), last=True)
 
     async def close(self) -> None:
-        """Log out and give the threads back; a vCenter that is away is not waited for."""
+        """Log out and give the threads back; a later call logs in anew."""
         login, self._login = self._login, None
         if login is not None:
             with suppress(FleetError, vmodl.MethodFault):
                 await self._in_thread(login.content.sessionManager.Logout)
             login.stub.DropConnections()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.shutdown(wait=False, cancel_futures=True)
+        # What belongs to this event loop goes with it: the next call may be another loop's.
+        self._opening = asyncio.Lock()
 
     async def _open(self) -> _Login:
         async with self._opening:
@@ -164,6 +167,8 @@ class Session:
         whose = self.options.whose
         try:
             async with asyncio.timeout(self.options.timeout_s * _WAITS):
+                if self._pool is None:
+                    self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="vcenter")
                 return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except vim.fault.NotAuthenticated:
             if not last:

@@ -16,7 +16,7 @@ from datetime import datetime
 
 from tidegate.fleet.act import Evidence, Verdict
 
-__all__ = ["LOG", "LOOK", "VERIFY", "Session", "identity_known", "judge", "parse", "same_process", "sessions"]
+__all__ = ["Session", "identity_known", "judge", "parse", "same_process", "sessions"]
 
 LOG = "/var/run/log/vvold.log"
 _LIST = "esxcli storage vvol vasaprovider list"
