@@ -1,6 +1,7 @@
-"""Programs that are not part of tidegate but that its tests talk to, and the Debian packages that bring them.
+"""Programs that are not part of tidegate but that its tests talk to, and what brings them.
 
-As root on Debian, `install` brings what is missing; anywhere else it only reports it.
+As root on Debian, `install` brings the packages that are missing; anywhere else it only reports them. What no package
+has is built from pinned sources, where the tools for it are there.
 """
 
 from __future__ import annotations
@@ -21,15 +22,19 @@ PEERS = {
     "openssl": "openssl",
     "ss": "iproute2",
     "postgres": "postgresql",
+    "sshd": "openssh-server",
 }
-# Where Debian keeps programs that are not on everybody's PATH.
-PLACES = "/usr/sbin:/sbin:/usr/lib/postgresql/15/bin"
+ROOT = Path(__file__).resolve().parent.parent
+# program -> the script that builds it, or finds that it is built already
+BUILT = {"vcsim": ROOT / "scripts" / "vcsim"}
+# Where Debian keeps programs that are not on everybody's PATH, and where we keep what we have built.
+PLACES = f"/usr/sbin:/sbin:/usr/lib/postgresql/15/bin:{ROOT / 'target' / 'vcsim'}"
 
 
 def missing() -> list[str]:
-    """Return the programs of PEERS that are not on PATH, sorted."""
+    """Return the programs of PEERS and BUILT that are nowhere, sorted."""
     path = f"{os.environ.get('PATH', '')}:{PLACES}"
-    return sorted(program for program in PEERS if shutil.which(program, path=path) is None)
+    return sorted(program for program in (*PEERS, *BUILT) if shutil.which(program, path=path) is None)
 
 
 def install() -> list[str]:
@@ -40,9 +45,12 @@ def install() -> list[str]:
     list[str]
         The programs that are still missing, sorted.
     """
-    wanted = missing()
+    for script in BUILT.values():
+        # Its own words say what it lacks; whether it is there is seen below.
+        subprocess.run([str(script)], check=False, stdout=subprocess.DEVNULL)
+    wanted = [program for program in missing() if program in PEERS]
     if not wanted or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
-        return wanted
+        return missing()
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     packages = sorted({PEERS[program] for program in wanted})
     print(f"==> installing peers: {' '.join(packages)}", flush=True)

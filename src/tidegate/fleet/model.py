@@ -60,6 +60,8 @@ class Endpoint(Table):
     password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
     password_file: Path | None = None
     ca: Path | None = None
+    thumbprint: str | None = Field(default=None, pattern=r"^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$")
+    """SHA-256 of its certificate: exactly that one is trusted."""
     verify: bool = True
     """Whether its certificate is verified; ``false`` is said aloud in every run."""
     timeout: Duration = duration("30s")
@@ -112,7 +114,11 @@ class Ssh(Table):
     port: int = Field(default=22, ge=1, le=65535)
     known_hosts: Path | None = None
     """Left out: the user's own."""
+    check_host_key: bool = True
+    """``false`` trusts whoever answers; it is said aloud in every run."""
     identity: Path | None = None
+    password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Name of the environment variable with the password, for hosts that take no key."""
     jump: str | None = None
     """``[USER@]HOST[:PORT]``."""
     open_ssh: bool = False

@@ -1,0 +1,176 @@
+"""How a plan reaches an ESXi host: by SSH, which is opened through vCenter where it is off, and closed again.
+
+vCenter, where the plan names one, also tells what a host is doing (maintenance, lockdown), and is asked first to
+restart a service: few services can be restarted that way, and what cannot is done by SSH. A vCenter that is away stops
+nothing but what only it can do: it may be what is down.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Protocol
+
+from tidegate.clients.ssh import Ran, Ssh, SshOptions
+from tidegate.clients.vcenter import HostState, Vcenter
+from tidegate.errors import FleetError, HostUnreachable
+from tidegate.fleet.act import Evidence, Host
+from tidegate.fleet.model import Plan
+from tidegate.fleet.vcenter_targets import options_of
+
+__all__ = ["Access", "Manager", "access_for", "ssh_options", "vcenter_for"]
+
+_LOG = logging.getLogger(__name__)
+_SSH_SERVICE = "TSM-SSH"
+OPENED = "ssh_opened"
+"""Evidence: SSH was off on this host, and this run opened it."""
+
+
+class Manager(Protocol):
+    """What is needed of vCenter."""
+
+    async def host_state(self, moid: str) -> HostState:
+        """Return what the host is doing."""
+
+    async def services(self, moid: str) -> Mapping[str, bool]:
+        """Return the host's services, and whether they run."""
+
+    async def service(self, moid: str, key: str, verb: str) -> bool:
+        """Start, stop or restart a service; ``False``: the host has no service of that name."""
+
+    async def close(self) -> None:
+        """Log out."""
+
+
+class Access:
+    """The hosts of one run.
+
+    Parameters
+    ----------
+    manager
+        vCenter, or ``None`` where the plan names none.
+    open_ssh
+        Whether SSH may be opened on a host where it is off.
+    """
+
+    def __init__(self, ssh: Ssh, manager: Manager | None, *, open_ssh: bool) -> None:
+        self._ssh, self._manager, self._open_ssh = ssh, manager, open_ssh
+        self._opened: dict[str, Host] = {}
+        self._reached: set[str] = set()
+        self._unknown: set[str] = set()
+        self._away = False
+
+    def managed(self, host: Host) -> Manager | None:
+        """Return vCenter where it knows the host (its label ``moid``), else ``None``."""
+        return self._manager if host.labels.get("moid") else None
+
+    async def state(self, host: Host) -> HostState | None:
+        """Return what vCenter says of the host; ``None`` where there is none to ask."""
+        manager = self.managed(host)
+        if manager is None or self._away:
+            return None
+        try:
+            return await manager.host_state(host.labels["moid"])
+        except HostUnreachable as error:
+            self._is_away(error)
+            return None
+
+    async def run(self, host: Host, command: str, timeout_s: float | None = None) -> Ran:
+        """Run a command on the host; opens SSH first where that is wanted."""
+        await self._ready(host)
+        return await self._ssh.run(host.address, command, timeout_s)
+
+    async def by_manager(self, host: Host, service: str, verb: str) -> bool:
+        """Try it through the API; ``False``: it cannot be done that way."""
+        manager = self.managed(host)
+        if manager is None or self._away or service in self._unknown:
+            return False
+        try:
+            done = await manager.service(host.labels["moid"], service, verb)
+        except HostUnreachable as error:
+            self._is_away(error)
+            return False
+        if not done:
+            self._unknown.add(service)
+        return done
+
+    def opened(self, host: Host) -> bool:
+        """Return whether this run has opened SSH on the host and not closed it yet."""
+        return host.name in self._opened
+
+    def adopt(self, host: Host, evidence: Evidence) -> None:
+        """Remember from recorded evidence that this run opened SSH on the host, before another process took it over."""
+        if evidence.get(OPENED):
+            self._opened.setdefault(host.name, host)
+
+    async def give_back(self, host: Host) -> None:
+        """Close SSH on the host if this run has opened it."""
+        self._reached.discard(host.name)
+        if self._opened.pop(host.name, None) is not None and (manager := self.managed(host)) is not None:
+            await manager.service(host.labels["moid"], _SSH_SERVICE, "stop")
+
+    async def close(self) -> None:
+        """Give everything back; what cannot be is said in the log."""
+        for host in list(self._opened.values()):
+            try:
+                await self.give_back(host)
+            except FleetError as error:
+                _LOG.warning("%s: SSH was opened by this run and could not be closed again: %s", host.name, error)
+        await self._ssh.close()
+        if self._manager is not None:
+            await self._manager.close()
+
+    def _is_away(self, error: HostUnreachable) -> None:
+        self._away = True
+        _LOG.warning("going on without vCenter: maintenance and lockdown are not seen any more (%s)", error)
+
+    async def _ready(self, host: Host) -> None:
+        manager = self.managed(host)
+        if not self._open_ssh or manager is None or host.name in self._reached:
+            return
+        moid = host.labels["moid"]
+        services = await manager.services(moid)
+        if services.get(_SSH_SERVICE) is False:
+            # Remembered first: if the answer is lost, SSH may be open all the same.
+            self._opened[host.name] = host
+            if not await manager.service(moid, _SSH_SERVICE, "start"):
+                del self._opened[host.name]
+                raise HostUnreachable(f"{host.name} has no service {_SSH_SERVICE} that could be started")
+        self._reached.add(host.name)
+
+
+def ssh_options(plan: Plan) -> SshOptions:
+    """Return how the plan reaches hosts."""
+    ssh = plan.ssh
+    return SshOptions(
+        user=ssh.user,
+        port=ssh.port,
+        known_hosts=ssh.known_hosts,
+        check_host_key=ssh.check_host_key,
+        identity=ssh.identity,
+        password_env=ssh.password_env,
+        jump=ssh.jump,
+        connect_s=ssh.connect.seconds,
+        command_s=ssh.command.seconds,
+        at_once=max(plan.batch.most, 10),
+    )
+
+
+def vcenter_for(plan: Plan) -> Vcenter | None:
+    """Return a client of the plan's vCenter, which has not connected yet; ``None`` where it names none."""
+    endpoint = plan.vcenter or plan.targets.vcenter
+    if endpoint is None:
+        return None
+    return Vcenter(options_of(endpoint))
+
+
+def access_for(plan: Plan) -> tuple[Access, list[str]]:
+    """Return the plan's access, and what must be said aloud about it."""
+    ssh, manager = Ssh(ssh_options(plan)), vcenter_for(plan)
+    if plan.ssh.open_ssh and manager is None:
+        raise FleetError(
+            "[ssh] open_ssh needs a vCenter to open it through",
+            hint="add [vcenter] address and user, or open TSM-SSH yourself and leave open_ssh out",
+        )
+    warnings = [*ssh.warnings, *(manager.warnings if manager is not None else [])]
+    return Access(ssh, manager, open_ssh=plan.ssh.open_ssh), warnings

@@ -1,0 +1,80 @@
+"""A vCenter to talk to: vcsim (see ``vcsim``) with a certificate of a test's own authority, and its ``/control``."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fakes import Authority
+from tidegate.clients.vcenter_session import VcenterOptions
+
+__all__ = ["PASSWORD_ENV", "Vcsim", "vcsim"]
+
+PASSWORD_ENV = "VCSIM_PASSWORD"
+PASSWORD = "correct horse"
+_BUILT = Path(__file__).resolve().parent.parent / "target" / "vcsim"
+
+
+class Vcsim:
+    """One that runs."""
+
+    def __init__(self, authority: Authority, process: subprocess.Popen[str], port: int) -> None:
+        self.authority, self.process, self.port = authority, process, port
+        self._context = ssl.create_default_context(cafile=str(authority.ca))
+
+    def options(self, **more: Any) -> VcenterOptions:
+        """Return how a client reaches it."""
+        how: dict[str, Any] = {
+            "address": "127.0.0.1",
+            "port": self.port,
+            "user": "operator",
+            "password_env": PASSWORD_ENV,
+            "ca": self.authority.ca,
+        }
+        return VcenterOptions(**{**how, **more})
+
+    def control(self, what: str, **query: object) -> Any:
+        """Change what it shows."""
+        url = f"https://127.0.0.1:{self.port}/control/{what}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=30, context=self._context) as answer:
+            return json.load(answer)
+
+    def kill(self) -> None:
+        """End it, as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def vcsim(place: Path, patch: pytest.MonkeyPatch, **counts: int) -> Iterator[Vcsim]:
+    """Start one with so many clusters, hosts, machines, datastores and folders; its password is in the environment."""
+    patch.setenv(PASSWORD_ENV, PASSWORD)
+    place.mkdir(exist_ok=True)
+    authority = Authority(place)
+    certificate, key = authority.issue("127.0.0.1")
+    program = shutil.which("vcsim", path=f"{_BUILT}:{os.environ.get('PATH', '')}")
+    assert program is not None
+    command = [program, "-tlscert", str(certificate), "-tlskey", str(key)]
+    for name, count in counts.items():
+        command += [f"-{name.replace('_', '-')}", str(count)]
+    with (place / "vcsim.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+    with process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, (place / "vcsim.log").read_text()
+            yield Vcsim(authority, process, int(json.loads(line)["ready"].rpartition(":")[2]))
+        finally:
+            process.kill()
