@@ -66,6 +66,8 @@ class Request:
     ----------
     body
         Sent as JSON unless it is ``None``.
+    content
+        Sent as it is, instead of ``body``; JSON unless ``headers`` say another type.
     basic
         User and password of HTTP's basic authentication.
     repeat
@@ -75,6 +77,7 @@ class Request:
     method: str
     path: str
     body: Any = None
+    content: bytes | None = field(default=None, repr=False)
     query: Mapping[str, str | int] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     basic: tuple[str, str] | None = field(default=None, repr=False)
@@ -209,6 +212,7 @@ class Http:
 
     async def _once(self, request: Request) -> Answer:
         client = await self._open()
+        typed = {} if request.content is None else {"Content-Type": "application/json"}
         try:
             async with (
                 asyncio.timeout(self.options.timeout_s),
@@ -216,8 +220,9 @@ class Http:
                     request.method,
                     request.path,
                     json=request.body,
+                    content=request.content,
                     params=request.query,
-                    headers={**self.headers, **request.headers},
+                    headers={**typed, **self.headers, **request.headers},
                     auth=None if request.basic is None else httpx.BasicAuth(*request.basic),
                 ) as answer,
             ):
