@@ -1,0 +1,131 @@
+"""NSX and Avi of the lab for tests: real sockets and TLS in one loop, on a clock that passes when somebody waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fakes import Authority
+
+from tidegate.clients.avi import Avi
+from tidegate.clients.http import HttpOptions
+from tidegate.clients.nsx import Nsx
+from tidegate.clients.session import Pace
+from tidegate.clients.tls import Trust
+from tidegate.fleet.act import Evidence, Host
+from tidegate.fleet.plans.nsx_estate import Clock, Estate, MaintenanceState
+from tidegate.lab.avi_server import AviServer
+from tidegate.lab.nsx_server import LabNode, NsxServer
+
+__all__ = ["HostsSay", "Managers", "Vcenter", "host_of"]
+
+
+@dataclass
+class Passing:
+    """A clock that stands still, but for those who wait."""
+
+    now: float = 1000.0
+    waits: list[float] = field(default_factory=list)
+
+    def time(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        until = self.now + seconds
+        await asyncio.sleep(0)
+        self.now = max(self.now, until)
+
+
+class Managers:
+    """What one test needs of both managers."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = Authority(folder)
+        self.clock = Passing()
+        self.tls = self.authority.server_context("127.0.0.1", ask_clients=False)
+
+    @property
+    def pace(self) -> Pace:
+        return Pace(now=self.clock.time, sleep=self.clock.sleep)
+
+    def nsx(self) -> NsxServer:
+        return NsxServer(self.tls, now=self.clock.time)
+
+    def avi(self) -> AviServer:
+        return AviServer(self.tls, now=self.clock.time)
+
+    def options(self, port: int, whose: str, ca: Path | None = None) -> HttpOptions:
+        trust = Trust(ca=ca or self.authority.ca)
+        return HttpOptions("127.0.0.1", whose, port=port, trust=trust, tries=8, patience_s=180, at_once=40)
+
+    def nsx_client(self, server: NsxServer, password: Callable[[], str] | None = None) -> Nsx:
+        options = self.options(server.port, "NSX Manager nsx.example")
+        return Nsx.at(options, server.user, password or (lambda: server.password), pace=self.pace)
+
+    def avi_client(self, server: AviServer) -> Avi:
+        options = self.options(server.port, "Avi Controller avi.example")
+        return Avi.at(options, server.user, lambda: server.password, pace=self.pace)
+
+    def estate(self, server: NsxServer, vcenter: Vcenter | None = None, proof: HostsSay | None = None) -> Estate:
+        clock = Clock(self.clock.time, self.clock.sleep)
+        return Estate(self.nsx_client(server), vcenter, proof, clock)
+
+
+class Vcenter:
+    """Maintenance mode of the lab's hosts; every move is counted."""
+
+    def __init__(self, server: NsxServer) -> None:
+        self._server = server
+        self.moves: list[str] = []
+        self.moving: dict[str, MaintenanceState] = {}
+        self.fails: set[str] = set()
+
+    def node(self, host: Host) -> LabNode:
+        return next(node for node in self._server.nodes.values() if node.name == host.name)
+
+    async def state(self, host: Host) -> MaintenanceState:
+        return self.moving.get(host.name, "in" if self.node(host).maintenance else "out")
+
+    async def enter(self, host: Host) -> None:
+        self.moves.append(f"{host.name} in")
+        self.node(host).maintenance = True
+
+    async def leave(self, host: Host) -> None:
+        self.moves.append(f"{host.name} out")
+        self.node(host).maintenance = False
+
+    async def close(self) -> None:
+        return
+
+
+class HostsSay:
+    """What ``esxcfg-nics -e`` says on the lab's hosts."""
+
+    def __init__(self, vcenter: Vcenter) -> None:
+        self._vcenter = vcenter
+        self.mute: set[str] = set()
+        self.given_back: list[str] = []
+
+    async def ens_driven(self, host: Host) -> bool | None:
+        return None if host.name in self.mute else self._vcenter.node(host).ens_driven
+
+    def note(self, host: Host) -> Evidence:
+        return {"ssh_opened": True} if host.name else {}
+
+    def adopt(self, host: Host, evidence: Evidence) -> None:
+        assert evidence.get("ssh_opened", True)
+        assert host.name
+
+    async def give_back(self, host: Host) -> None:
+        self.given_back.append(host.name)
+
+    async def close(self) -> None:
+        return
+
+
+def host_of(node: LabNode) -> Host:
+    """Return the run's host for a node of the lab."""
+    return Host(node.name, node.name, node.cluster)
