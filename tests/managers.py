@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from fakes import Authority
-
 from tidegate.clients.avi import Avi
 from tidegate.clients.http import HttpOptions
 from tidegate.clients.nsx import Nsx
@@ -45,6 +44,7 @@ class Managers:
     def __init__(self, folder: Path) -> None:
         self.authority = Authority(folder)
         self.clock = Passing()
+        self.clients: list[Nsx | Avi] = []
         self.tls = self.authority.server_context("127.0.0.1", ask_clients=False)
 
     @property
@@ -63,11 +63,20 @@ class Managers:
 
     def nsx_client(self, server: NsxServer, password: Callable[[], str] | None = None) -> Nsx:
         options = self.options(server.port, "NSX Manager nsx.example")
-        return Nsx.at(options, server.user, password or (lambda: server.password), pace=self.pace)
+        client = Nsx.at(options, server.user, password or (lambda: server.password), pace=self.pace)
+        self.clients.append(client)
+        return client
 
     def avi_client(self, server: AviServer) -> Avi:
         options = self.options(server.port, "Avi Controller avi.example")
-        return Avi.at(options, server.user, lambda: server.password, pace=self.pace)
+        client = Avi.at(options, server.user, lambda: server.password, pace=self.pace)
+        self.clients.append(client)
+        return client
+
+    async def close(self) -> None:
+        """Log every client out."""
+        for client in self.clients:
+            await client.close()
 
     def estate(self, server: NsxServer, vcenter: Vcenter | None = None, proof: HostsSay | None = None) -> Estate:
         clock = Clock(self.clock.time, self.clock.sleep)

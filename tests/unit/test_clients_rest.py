@@ -6,9 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
+
 from fakes import Authority
 from managers import Managers
-
 from tidegate.clients.avi import ref_uuid
 from tidegate.clients.http import Request
 from tidegate.clients.nsx import Document, Nsx
@@ -97,9 +97,7 @@ def test_no_more_than_forty_at_once_and_eighty_a_second(managers: Managers) -> N
             server.gate.clear()
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(nsx.version()) for _ in range(200)]
-                while server.in_flight < 40:
-                    await asyncio.sleep(0)
-                for _ in range(200):
+                for _ in range(5000):
                     await asyncio.sleep(0)
                 server.gate.set()
             assert {task.result() for task in tasks} == {server.version}

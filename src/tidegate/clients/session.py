@@ -103,8 +103,9 @@ class Session:
 
     async def close(self) -> None:
         """Log out, as far as that can be done, and close the connections."""
+        made, self._made = self._made, 0
         try:
-            if self._made and self._logout is not None:
+            if made and self._logout is not None:
                 await self.http.call(self._logout)
         except FleetError:
             pass  # the manager ends an idle session itself
