@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tidegate.fleet.plans.nsx_estate import Clock, Estate, MaintenanceState
 from tidegate.lab.avi_server import AviServer
 from tidegate.lab.nsx_server import LabNode, NsxServer
 
-__all__ = ["HostsSay", "Managers", "Vcenter", "host_of"]
+__all__ = ["Cut", "HostsSay", "Managers", "Vcenter", "host_of"]
 
 
 @dataclass
@@ -36,6 +36,35 @@ class Passing:
         until = self.now + seconds
         await asyncio.sleep(0)
         self.now = max(self.now, until)
+
+
+class Cut:
+    """Cuts a task off at the ``at``-th thing that happens to the managers, as a killed process is: in the middle.
+
+    Things are requests before they are looked at, answers before they leave, and both ends of every move in vCenter.
+    """
+
+    def __init__(self, at: int) -> None:
+        self._at = at
+        self._things = 0
+        self._task: asyncio.Task[object] | None = None
+
+    def heard(self, *_: object) -> None:
+        self._things += 1
+        if self._things == self._at and self._task is not None:
+            self._task.cancel()
+
+    async def run(self, coroutine: Coroutine[object, object, object]) -> bool:
+        """Run until it is cut off; return whether it was."""
+        self._things = 0
+        self._task = asyncio.ensure_future(coroutine)
+        try:
+            await self._task
+        except asyncio.CancelledError:
+            return True
+        finally:
+            self._task = None
+        return False
 
 
 class Managers:
@@ -90,7 +119,7 @@ class Vcenter:
         self._server = server
         self.moves: list[str] = []
         self.moving: dict[str, MaintenanceState] = {}
-        self.fails: set[str] = set()
+        self.heard: Callable[..., None] = lambda *_: None
 
     def node(self, host: Host) -> LabNode:
         return next(node for node in self._server.nodes.values() if node.name == host.name)
@@ -99,12 +128,18 @@ class Vcenter:
         return self.moving.get(host.name, "in" if self.node(host).maintenance else "out")
 
     async def enter(self, host: Host) -> None:
-        self.moves.append(f"{host.name} in")
-        self.node(host).maintenance = True
+        await self._move(host, True)
 
     async def leave(self, host: Host) -> None:
-        self.moves.append(f"{host.name} out")
-        self.node(host).maintenance = False
+        await self._move(host, False)
+
+    async def _move(self, host: Host, into: bool) -> None:
+        self.heard()
+        await asyncio.sleep(0)
+        self.moves.append(f"{host.name} {'in' if into else 'out'}")
+        self.node(host).maintenance = into
+        self.heard()
+        await asyncio.sleep(0)
 
     async def close(self) -> None:
         return

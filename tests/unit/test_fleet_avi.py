@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from managers import Managers
+from managers import Cut, Managers
 from tidegate.clients.session import Refused
 from tidegate.errors import FleetError
 from tidegate.fleet.act import Host
@@ -97,6 +97,35 @@ def test_what_was_cut_off_is_not_doubled(managers: Managers) -> None:
         await again.act("attach", VS, before)
         assert len(world.server.profiles) == 2
         assert len(world.server.sent("PUT")) == 1
+
+    play(managers, story)
+
+
+def test_killed_at_any_moment_and_begun_again_there_is_one_clone_and_one_change(managers: Managers) -> None:
+    async def story(world: World) -> None:
+        at = 0
+        while True:
+            at += 1
+            uuid = world.server.add_service(f"vs-cut-{at}", world.shared, clients=5)
+            host, cut = Host(f"vs-cut-{at}", "x"), Cut(at)
+            profiles, puts = len(world.server.profiles), len(world.server.sent("PUT"))
+            first = world.work()
+            before = await first.look("attach", host)
+            world.server.heard = cut.heard
+            killed = await cut.run(first.act("attach", host, before))
+            world.server.heard = None
+            await first.close()
+            second = world.work()
+            if not second.done("attach", before, await second.look("attach", host)):
+                await second.act("attach", host, before)
+            assert (await second.verify("attach", host, before)).ok
+            await second.close()
+            assert len(world.server.profiles) == profiles + 1, at
+            assert len(world.server.sent("PUT")) == puts + 1, at
+            assert world.shared not in world.profile_of(uuid)
+            if not killed:
+                break
+        assert at > 10
 
     play(managers, story)
 

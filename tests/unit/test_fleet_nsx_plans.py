@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from managers import HostsSay, Managers, Vcenter, host_of
+from managers import Cut, HostsSay, Managers, Vcenter, host_of
 from tidegate.errors import FleetError
 from tidegate.fleet.act import Host
 from tidegate.fleet.plans.nsx_change import Goal
@@ -155,6 +155,38 @@ def test_a_step_cut_off_anywhere_is_not_done_twice(managers: Managers) -> None:
         assert len(world.server.sent("PUT")) == 1
         await again.act("mode", host, before)
         assert len(world.server.sent("PUT")) == 1
+
+    play(managers, story)
+
+
+def test_killed_at_any_moment_and_begun_again_each_host_moves_once(managers: Managers) -> None:
+    async def story(world: World) -> None:
+        at = 0
+        while True:
+            at += 1
+            node = world.server.add_node(f"esx-cut-{at}", lag=1)
+            host, cut = host_of(node), Cut(at)
+            revision = json.loads(node.raw)["_revision"]
+            first = world.standard()
+            before = await first.look("mode", host)
+            world.server.heard = world.vcenter.heard = cut.heard
+            killed = await cut.run(first.act("mode", host, before))
+            world.server.heard, world.vcenter.heard = None, lambda *_: None
+            await first.estate.nsx.close()
+            second = world.standard()
+            if not second.done("mode", before, await second.look("mode", host)):
+                await second.act("mode", host, before)
+            verdict = await second.verify("mode", host, before)
+            assert verdict.ok, (at, verdict.says)
+            await second.estate.nsx.close()
+            assert json.loads(node.raw)["_revision"] == revision + 1, at
+            assert [move for move in world.vcenter.moves if move.startswith(f"{host.name} ")] == [
+                f"{host.name} in",
+                f"{host.name} out",
+            ], at
+            if not killed:
+                break
+        assert at > 20
 
     play(managers, story)
 

@@ -90,6 +90,8 @@ class RestServer(ABC):
         """Requests that were answered for what they are."""
         self.turned_away = 0
         """How many got 429 for the rate."""
+        self.heard: Callable[[Request, str], None] | None = None
+        """Is told each request twice: ``before`` it is answered, and ``after``, before the answer leaves."""
         self.in_flight = 0
         self.most_in_flight = 0
         self.gate = asyncio.Event()
@@ -135,7 +137,7 @@ class RestServer(ABC):
                 self.most_in_flight = max(self.most_in_flight, self.in_flight)
                 try:
                     await self.gate.wait()
-                    reply = self._reply(request)
+                    reply = self._told(request)
                 finally:
                     self.in_flight -= 1
                 await _write(writer, reply)
@@ -144,6 +146,14 @@ class RestServer(ABC):
         finally:
             self._open.pop(writer, None)
             writer.close()
+
+    def _told(self, request: Request) -> Reply:
+        if self.heard:
+            self.heard(request, "before")
+        reply = self._reply(request)
+        if self.heard:
+            self.heard(request, "after")
+        return reply
 
     def _reply(self, request: Request) -> Reply:
         if self.faults:
