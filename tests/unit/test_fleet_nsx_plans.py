@@ -303,6 +303,37 @@ def test_who_is_in_maintenance_already_is_refused_and_stays_there(managers: Mana
     play(managers, story)
 
 
+def test_a_host_that_a_killed_controller_sent_into_maintenance_is_waited_for_and_taken_out(managers: Managers) -> None:
+    async def story(world: World) -> None:
+        host, node = world.hosts[0], world.nodes[0]
+        world.vcenter.moving["esx-0"] = "entering"
+        work = world.standard(settle_s=30.0)
+        seen = await work.look("leave", host)
+        assert "skip" not in seen
+        with pytest.raises(FleetError, match="is entering maintenance mode, and was 30 s ago"):
+            await work.act("leave", host, seen)
+
+        def arrive(*_: object) -> None:
+            if managers.clock.now > 1100:
+                world.vcenter.moving.pop("esx-0", None)
+                node.maintenance = world.vcenter.moves == []
+
+        world.server.heard = arrive
+        waiting = world.standard(settle_s=300.0)
+        estate_state = world.vcenter.state
+
+        async def state(one: Host) -> str:
+            arrive()
+            return await estate_state(one)
+
+        world.vcenter.state = state  # type: ignore[assignment, method-assign]
+        await waiting.act("leave", host, seen)
+        assert world.vcenter.moves == ["esx-0 out"]
+        assert not node.maintenance
+
+    play(managers, story)
+
+
 def test_a_protected_host_needs_a_word(managers: Managers) -> None:
     async def story(world: World) -> None:
         node = world.nodes[0]

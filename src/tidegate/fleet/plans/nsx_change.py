@@ -15,7 +15,7 @@ from tidegate.clients.session import Refused
 from tidegate.errors import FleetError
 from tidegate.fleet.act import Evidence, Host
 from tidegate.fleet.plans.nsx_body import ENS_MODES, set_mode
-from tidegate.fleet.plans.nsx_estate import Estate, unpack
+from tidegate.fleet.plans.nsx_estate import Estate, MaintenanceState, unpack
 
 __all__ = ["Change", "Goal", "put_carefully"]
 
@@ -111,7 +111,7 @@ class Change:
                 hint="take it out of maintenance mode, or out of the targets",
             )
         id_ = await estate.id_of(host)
-        if await estate.maintenance.state(host) != "in":
+        if await self._rests(host) != "in":
             await estate.maintenance.enter(host)
         await put_carefully(
             host.name,
@@ -132,9 +132,10 @@ class Change:
         FleetError
             When it must stay there.
         """
-        seen = await self._estate.look(host)
         if host.name in self._not_ours:
             raise FleetError(f"{host.name} stays in maintenance mode, as it was found")
+        await self._rests(host)
+        seen = await self._estate.look(host)
         asked, real = unpack(seen["mode_set"]), unpack(seen["mode_real"])
         unfinished = seen["state"] != "success" or bool(seen["pending"]) or not _agree(asked, real)
         if unfinished:
@@ -145,6 +146,16 @@ class Change:
         if seen.get("maintenance") != "out":
             await self._estate.maintenance.leave(host)
         return await self._estate.look(host)
+
+    async def _rests(self, host: Host) -> MaintenanceState:
+        """Wait until the host neither enters nor leaves maintenance mode: a killed controller may have begun it."""
+        clock = self._estate.clock
+        until = clock.now() + self.settle_s
+        while (state := await self._estate.maintenance.state(host)) in {"entering", "leaving"}:
+            if clock.now() >= until:
+                raise FleetError(f"{host.name} is {state} maintenance mode, and was {self.settle_s:g} s ago")
+            await clock.sleep(self._again_s)
+        return state
 
     async def _realised(self, goal: Goal, host: Host, id_: str) -> None:
         """Wait until the host does what was asked for; what it was asked for is no proof."""

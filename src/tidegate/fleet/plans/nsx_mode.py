@@ -131,6 +131,9 @@ class ModeWork(ABC):
         """Look at a host, and at the profile of its cluster where the step is about it."""
         goal = await self.goal()
         seen = {**await self.estate.look(host), "goal": goal.mode}
+        if step == "leave":
+            # Who must be taken out may still be on the way in: that is waited for, not skipped.
+            seen.pop("skip", None)
         if step in {"profile", "restore"}:
             profile = await self.estate.profile_of(str(seen["cluster"]))
             if profile is None:
