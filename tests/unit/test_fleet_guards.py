@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from tidegate.errors import ConfigError
 from tidegate.fleet.act import Guard, Readings
 from tidegate.fleet.guard_tables import (
     AlertTable,
@@ -34,6 +36,7 @@ from tidegate.fleet.guards import (
     broken_guards,
     guards_of,
 )
+from tidegate.fleet.load import parse_plan
 
 NOW = 1_800_000_000.0
 RESPONSE = Measured("g", "provider-response", 2.0, "the provider's response time", "s")
@@ -201,3 +204,10 @@ def test_a_plan_gives_its_guards_in_order() -> None:
 def test_a_guard_that_cannot_work_is_a_problem(table: dict[str, str], says: str) -> None:
     made: GuardTable = TypeAdapter(GuardTable).validate_python(table)
     assert any(says in broken.message for broken in broken_guards({"g": made}))
+
+
+def test_a_plan_with_such_a_guard_is_refused_with_its_line() -> None:
+    text = '[run]\nplan = "vvold-phased-restart"\n[targets]\ninventory = "hosts.toml"\n[guard.a]\nkind = "alert"\n'
+    with pytest.raises(ConfigError) as caught:
+        parse_plan(text, Path("plan.toml"))
+    assert "plan.toml:5: guard.a: has nothing to read: neither file nor url" in map(str, caught.value.problems)
