@@ -16,3 +16,5 @@ fleet.command(fleet_talk.status)
 fleet.command(fleet_talk.approve)
 fleet.command(fleet_talk.resume)
 fleet.command(fleet_talk.abort)
+# By path: it is seldom wanted, and needs what the others do not.
+fleet.command("tidegate.cli.fleet_pace:pace", name="pace")

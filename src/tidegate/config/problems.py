@@ -135,7 +135,7 @@ def _keys_at(model: object, loc: tuple[str | int, ...]) -> list[str]:
     for key in loc:
         model = _step(model, key)
     tables = [model] if _is_table(model) else [m for m in _members(model) if _is_table(m)]
-    return [name for table in tables for name in table.model_fields]
+    return [field.alias or name for table in tables for name, field in table.model_fields.items()]
 
 
 def _step(model: object, key: str | int) -> object:

@@ -84,6 +84,8 @@ class WindowTable(Table):
     )
     opens: str = Field(alias="from")
     closes: str = Field(alias="to")
+    zone: str | None = None
+    """``Europe/Berlin``; left out: the zone of this machine."""
 
 
 GuardTable = Annotated[

@@ -10,6 +10,7 @@ from tidegate.config.load import absolute, parse_tables, read_text
 from tidegate.config.rules import Broken
 from tidegate.errors import ConfigError, Problem
 from tidegate.fleet.act import Host
+from tidegate.fleet.guards import broken_guards
 from tidegate.fleet.model import HOSTS_MAX, Endpoint, Inventory, Plan
 
 __all__ = ["load_inventory", "load_plan", "parse_plan"]
@@ -72,6 +73,7 @@ def _broken(plan: Plan) -> Iterable[Broken]:
         yield Broken(("batch", "grow_to"), "is smaller than size", "batches never shrink by growing: leave it out")
     if batch.until == "steady" and not plan.guard:
         yield Broken(("batch", "until"), "waits for guards, and there is none", 'write until = "pause", or a guard')
+    yield from broken_guards(plan.guard)
     endpoints: dict[tuple[str, ...], Endpoint | None] = {
         ("targets", "vcenter"): source,
         ("vcenter",): plan.vcenter,

@@ -1,0 +1,94 @@
+"""The virtual machines of a vCenter, and choosing among them by cluster and folder (the latter pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tidegate.clients.vcenter_read import read_all
+from tidegate.clients.vmomi import id_of, vim
+from tidegate.errors import FleetError
+
+__all__ = ["Machine", "all_machines", "select_machines"]
+
+_DEEP_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """One machine. ``folders`` are the names above it, from the datacenter down: ``("DC", "vm", "web")``."""
+
+    name: str
+    cluster: str
+    folders: tuple[str, ...]
+
+
+def select_machines(machines: Iterable[Machine], clusters: Sequence[str], folders: Sequence[str]) -> list[Machine]:
+    """Return the machines in any of these clusters or folders; a folder is a name or a path (``DC/vm/web``).
+
+    Raises
+    ------
+    FleetError
+        When one of them has no machine, or a folder's name stands for several paths.
+    """
+    everything = list(machines)
+    known = {machine.cluster for machine in everything}
+    for cluster in clusters:
+        if cluster not in known or not cluster:
+            raise FleetError(f'vCenter has no cluster "{cluster}" with machines in it')
+    chosen = [_path(folder, everything) for folder in folders]
+    return [
+        machine
+        for machine in everything
+        if machine.cluster in clusters or any(machine.folders[: len(path)] == path for path in chosen)
+    ]
+
+
+def _path(folder: str, machines: Sequence[Machine]) -> tuple[str, ...]:
+    paths = {one.folders[:depth] for one in machines for depth in range(1, len(one.folders) + 1)}
+    wanted = tuple(part for part in folder.split("/") if part)
+    found = sorted(path for path in paths if path[-len(wanted) :] == wanted) if wanted else []
+    if not found:
+        raise FleetError(f'vCenter has no folder "{folder}" with machines in it')
+    if len(found) > 1 and wanted not in found:
+        several = ", ".join("/".join(one) for one in found[:3])
+        raise FleetError(f'"{folder}" is the name of {len(found)} folders: {several}', hint="write the path")
+    return wanted if wanted in found else found[0]
+
+
+def all_machines(content: Any, page: int) -> list[Machine]:
+    """Return every machine that is no template, by name (blocks: runs in a thread of the session)."""
+    above: dict[str, tuple[str, str | None]] = {}
+    for kind in (vim.Folder, vim.Datacenter, vim.VirtualApp):
+        paths = ("name", "parentFolder", "parent") if kind is vim.VirtualApp else ("name", "parent")
+        for thing, seen in read_all(content, kind, paths, page):
+            parent = seen.get("parentFolder") or seen.get("parent")
+            above[id_of(thing)] = (seen.get("name", ""), None if parent is None else id_of(parent))
+    clusters = {
+        id_of(thing): seen.get("name", "")
+        for thing, seen in read_all(content, vim.ClusterComputeResource, ("name",), page)
+    }
+    hosts = {
+        id_of(thing): clusters.get(id_of(seen["parent"]), "")
+        for thing, seen in read_all(content, vim.HostSystem, ("parent",), page)
+        if seen.get("parent") is not None
+    }
+    machines = []
+    wanted = ("name", "parent", "parentVApp", "runtime.host", "config.template")
+    for _, seen in read_all(content, vim.VirtualMachine, wanted, page):
+        if seen.get("config.template") or not seen.get("name"):
+            continue
+        host, parent = seen.get("runtime.host"), seen.get("parent") or seen.get("parentVApp")
+        folders = _folders(None if parent is None else id_of(parent), above)
+        machines.append(Machine(seen["name"], hosts.get(id_of(host), "") if host is not None else "", folders))
+    return sorted(machines, key=lambda machine: (machine.name, machine.folders))
+
+
+def _folders(step: str | None, above: dict[str, tuple[str, str | None]]) -> tuple[str, ...]:
+    """Return the names from the datacenter down. The root has no name: nobody writes it into a path."""
+    names: list[str] = []
+    while step is not None and step in above and len(names) < _DEEP_MAX:
+        name, step = above[step]
+        names.append(name)
+    return tuple(reversed(names))

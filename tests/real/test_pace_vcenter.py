@@ -1,0 +1,142 @@
+"""Paced work at vcsim: machines by cluster and folder, latency of datastores, one session for every command."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from tidegate.cli.app import main
+from tidegate.clients.vcenter import Vcenter
+from tidegate.clients.vcenter_read import read_all
+from tidegate.clients.vmomi import id_of, vim
+from tidegate.errors import FleetError, HostUnreachable
+from tidegate.fleet import model
+from tidegate.fleet.pace_vcenter import connect
+from tidegate.fleet.pace_vsphere import VcenterForPace
+from tidegate.fleet.probes import DatastoreProbe
+from vcenters import PASSWORD_ENV, Vcsim, vcsim
+
+pytestmark = pytest.mark.peer("vcsim")
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Vcsim]:
+    with vcsim(tmp_path / "vcsim", monkeypatch, cluster=2, host=2, standalone_host=0, vm=2) as running:
+        yield running
+
+
+def ask(running: Vcsim, question: Callable[[VcenterForPace], Awaitable[T]]) -> T:
+    async def through() -> T:
+        vcenter = VcenterForPace(Vcenter(running.options()))
+        try:
+            return await question(vcenter)
+        finally:
+            await vcenter.close()
+
+    return asyncio.run(through())
+
+
+def known(running: Vcsim) -> tuple[list[str], dict[str, str]]:
+    """Return the hosts' ids, and the datastores' ids by name."""
+
+    def read(_: Any, content: Any) -> dict[str, str]:
+        return {seen["name"]: id_of(thing) for thing, seen in read_all(content, vim.Datastore, ("name",), 100)}
+
+    async def both() -> tuple[list[str], dict[str, str]]:
+        vcenter = Vcenter(running.options())
+        try:
+            return [host.moid for host in await vcenter.hosts()], await vcenter.session.call(read)
+        finally:
+            await vcenter.close()
+
+    return asyncio.run(both())
+
+
+def test_machines_of_a_cluster_or_a_folder(own: Vcsim) -> None:
+    assert ask(own, lambda vcenter: vcenter.vms(["DC0_C0"], [])) == ["DC0_C0_RP0_VM0", "DC0_C0_RP0_VM1"]
+    assert len(ask(own, lambda vcenter: vcenter.vms([], ["DC0/vm"]))) == 4
+    with pytest.raises(FleetError, match='no cluster "DC0_C7" with machines'):
+        ask(own, lambda vcenter: vcenter.vms(["DC0_C7"], []))
+    with pytest.raises(FleetError, match='no folder "nowhere" with machines'):
+        ask(own, lambda vcenter: vcenter.vms([], ["nowhere"]))
+
+
+def test_the_worst_fresh_sample_of_a_datastore(own: Vcsim) -> None:
+    hosts, ids = known(own)
+    own.control("latency", host=hosts[0], datastore=ids["LocalDS_0"], read=3, write=21, age=5)
+    own.control("latency", host=hosts[1], datastore=ids["LocalDS_1"], read=1, write=1, age=300)
+    found = ask(own, lambda vcenter: vcenter.latencies(()))
+    assert found["LocalDS_0"] == 21.0
+    assert math.isnan(found["LocalDS_1"])
+    probe = ask(own, lambda vcenter: DatastoreProbe("disk", ("LocalDS_0",), vcenter.latencies).sample())
+    assert probe == pytest.approx(0.021)
+    with pytest.raises(FleetError, match="no latency of LocalDS_1"):
+        ask(own, lambda vcenter: DatastoreProbe("disk", (), vcenter.latencies).sample())
+
+
+def test_a_vcenter_that_is_away_or_refuses_is_said(own: Vcsim) -> None:
+    async def login(user: str) -> None:
+        options = model.Vcenter(
+            address="127.0.0.1", port=own.port, user=user, password_env=PASSWORD_ENV, ca=own.authority.ca
+        )
+        await (await connect(options)).close()
+
+    asyncio.run(login("operator"))
+    with pytest.raises(FleetError, match="refuses the login of somebody"):
+        asyncio.run(login("somebody"))
+    own.kill()
+    with pytest.raises(HostUnreachable, match="does not answer"):
+        asyncio.run(login("operator"))
+
+
+# What a command does with the session that it is given: it is at home there, and there is no second one.
+USES = """
+import os, ssl, sys
+import pyVmomi
+stub = pyVmomi.SoapStubAdapter(
+    "127.0.0.1", int(sys.argv[2]), version="vim.version.v7_0", path="/sdk",
+    sslContext=ssl.create_default_context(cafile=sys.argv[3]),
+)
+stub.cookie = f'vmware_soap_session="{os.environ["TIDEGATE_SESSION"]}"'
+manager = vars(pyVmomi)["vim"].ServiceInstance("ServiceInstance", stub).RetrieveContent().sessionManager
+sys.exit(0 if manager.currentSession is not None and len(manager.sessionList) == 1 else 1)
+"""
+
+
+def test_all_commands_share_one_session(own: Vcsim, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hosts, ids = known(own)
+    own.control("latency", host=hosts[0], datastore=ids["LocalDS_0"], read=3, write=4, age=0)
+    plan = tmp_path / "night.toml"
+    plan.write_text(
+        f"""
+        [pace]
+        batch = 2
+        concurrency = 2
+        pause = "0s"
+        [vms]
+        clusters = ["DC0_C0", "DC0_C1"]
+        [vcenter]
+        address = "127.0.0.1"
+        port = {own.port}
+        user = "operator"
+        password_env = "{PASSWORD_ENV}"
+        ca = "{own.authority.ca}"
+        [guard.disk]
+        kind = "datastore-latency"
+        datastores = ["LocalDS_0"]
+        """
+    )
+    command = [sys.executable, "-c", USES, "{vm}", str(own.port), str(own.authority.ca)]
+    code = main(["fleet", "pace", str(plan), "--output", "json", "--", *command])
+    said = capsys.readouterr()
+    assert code == 0, said.err + said.out
+    assert json.loads(said.out)["done"] == 4
