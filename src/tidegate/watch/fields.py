@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, StrictBool, StrictInt, Str
 
 from tidegate.config.fields import refuse
 from tidegate.units import Duration
-from tidegate.watch.versions import Range, Version
+from tidegate.versions import Range, Version
 
 __all__ = ["article", "date", "identifier", "span", "url", "versions"]
 

@@ -31,7 +31,7 @@ from tidegate.watch.fields import (
     Url,
     Versions,
 )
-from tidegate.watch.versions import Fix, Range, Version, VersionFacts
+from tidegate.versions import Fix, Range, Version, VersionFacts
 
 __all__ = [
     "Absence",

@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.watch.redact import harmless
 from tidegate.watch.rule import Rule
-from tidegate.watch.versions import Version, judge
+from tidegate.versions import Version, judge
 
 __all__ = ["version_verdict"]
 

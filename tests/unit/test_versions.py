@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.watch.versions import Fix, Range, Verdict, Version, VersionFacts, judge
+from tidegate.versions import Fix, Range, Verdict, Version, VersionFacts, judge
 
 NSX = VersionFacts(
     product="nsx",
