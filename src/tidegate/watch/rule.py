@@ -14,6 +14,7 @@ from pydantic import Field
 
 from tidegate.config.fields import Table
 from tidegate.config.problems import KnowsLines
+from tidegate.versions import Fix, Range, Version, VersionFacts
 from tidegate.watch.fields import (
     Article,
     Branch,
@@ -31,7 +32,6 @@ from tidegate.watch.fields import (
     Url,
     Versions,
 )
-from tidegate.versions import Fix, Range, Version, VersionFacts
 
 __all__ = [
     "Absence",

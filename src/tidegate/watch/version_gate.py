@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tidegate.versions import Version, judge
 from tidegate.watch.redact import harmless
 from tidegate.watch.rule import Rule
-from tidegate.versions import Version, judge
 
 __all__ = ["version_verdict"]
 
