@@ -51,7 +51,8 @@ class VvoldRestart:
             concurrency=plan.batch.most,
             says="starts vvold in batches",
             deadline_s=plan.verify.deadline.seconds,
-            again_s=_AGAIN_S,
+            # As often as vvold asks its provider for events; a short deadline gets several looks all the same.
+            again_s=min(_AGAIN_S, plan.verify.deadline.seconds / 4),
         )
         self.phases: Sequence[PhaseSpec]
         if variant == "rolling":
