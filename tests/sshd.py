@@ -9,6 +9,7 @@ misbehave by what the file ``mode`` says. The host's clock is the file ``clock``
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -227,8 +228,12 @@ class SshSite:
 
     def options(self, **more: object) -> SshOptions:
         """Return how a client reaches them."""
-        user = os.environ.get("USER") or ("root" if os.geteuid() == 0 else "nobody")
-        how = {"user": user, "identity": self.identity, "known_hosts": self.known_hosts(), "connect_s": 30.0}
+        how = {
+            "user": pwd.getpwuid(os.geteuid()).pw_name,
+            "identity": self.identity,
+            "known_hosts": self.known_hosts(),
+            "connect_s": 30.0,
+        }
         return SshOptions(**{**how, **more})  # type: ignore[arg-type]
 
 

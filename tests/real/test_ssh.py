@@ -11,7 +11,8 @@ import asyncssh
 import pytest
 
 from sshd import SshSite, site
-from tidegate.clients.ssh import Ran, Ssh, SshOptions, split_address
+from tidegate.clients.ssh import Ssh, SshOptions, split_address
+from tidegate.clients.ssh_process import Ran
 from tidegate.errors import FleetError, HostUnreachable
 
 pytestmark = pytest.mark.peer("sshd")
@@ -147,6 +148,19 @@ def test_a_command_that_says_too_much_is_ended(two: SshSite) -> None:
     ran, after = run(two.options(output_max=10_000), two.hosts[0].address, "yes", "echo fine")
     assert (ran.cut, ran.status, len(ran.out)) == (True, -1, 10_000)
     assert after.out == "fine\n"
+
+
+def test_a_daemon_that_holds_the_output_open_keeps_nobody(two: SshSite) -> None:
+    """An init script's daemon inherits the script's output; the script has ended, and so has the command."""
+    host = two.hosts[0]
+    (ran,) = run(two.options(), host.address, f"sleep 100000 & echo $! > {host.folder}/hung; echo begun; exit 5")
+    assert ran.status == 5
+    assert "begun" in ran.out
+
+
+def test_a_command_that_is_killed(two: SshSite) -> None:
+    (ran,) = run(two.options(), two.hosts[0].address, "kill -9 $$")
+    assert ran.status != 0
 
 
 def test_a_connection_that_breaks_under_a_command(two: SshSite) -> None:

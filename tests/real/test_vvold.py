@@ -12,6 +12,7 @@ import pytest
 from sshd import NOON, SshHost, SshSite, site
 from tidegate.clients.ssh import Ssh
 from tidegate.clients.vcenter import HostState
+from tidegate.clients.vcenter_inventory import FoundHost
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Host, Verdict
 from tidegate.fleet.model import Plan
@@ -31,6 +32,10 @@ class FakeManager:
         self.running = {"TSM-SSH": False, "vpxa": True}
         self.calls: list[str] = []
         self.away = False
+
+    async def hosts(self) -> list[FoundHost]:
+        self.calls.append("hosts")
+        return [FoundHost("ESX-00", "host-17", "c", "domain-c1", 1, ("DC", "host"))]
 
     async def host_state(self, moid: str) -> HostState:  # noqa: ARG002
         if self.away:
@@ -286,6 +291,42 @@ def test_ssh_that_another_process_opened_is_closed_by_the_one_that_goes_on(one: 
     assert manager.running["TSM-SSH"] is False
 
 
+def test_a_vcenter_that_is_away_when_ssh_is_to_be_closed_fails_no_host(one: SshSite) -> None:
+    manager, world = FakeManager(), one.hosts[0]
+    work = make(one, manager, open_ssh=True)
+    host = target(world, moid="host-17")
+
+    async def whole() -> Verdict:
+        before = await work.look("start", host)
+        await work.act("stop", host, before)
+        await work.act("start", host, before)
+        world.turn_clock(200)
+        manager.away = True
+        verdict = await work.verify("start", host, before)
+        manager.away = False
+        return verdict
+
+    verdict = ends(work, whole())
+    assert (verdict.ok, verdict.sure) == (True, True)
+    assert "its SSH is still open" in verdict.says
+    # What could not be closed then was closed at the end.
+    assert manager.running["TSM-SSH"] is False
+
+
+def test_a_host_without_a_label_is_found_by_its_name(one: SshSite) -> None:
+    manager, world = FakeManager(), one.hosts[0]
+    work = make(one, manager, open_ssh=True)
+
+    async def both() -> None:
+        assert (await work.look("stop", target(world)))["ssh_opened"] is True
+        with pytest.raises(HostUnreachable, match="vCenter knows no host esx-99") as caught:
+            await work.look("stop", Host("esx-99", world.address))
+        assert "moid" in caught.value.hint
+
+    ends(work, both())
+    assert manager.calls == ["hosts", "start TSM-SSH", "stop TSM-SSH", "logout"]
+
+
 def test_ssh_that_was_open_stays_open(one: SshSite) -> None:
     manager = FakeManager()
     manager.running["TSM-SSH"] = True
@@ -317,6 +358,9 @@ def test_a_host_in_transition_is_skipped_but_never_left_stopped(one: SshSite) ->
     async def whole() -> None:
         assert await work.look("stop", host) == {"skip": "enters maintenance mode"}
         assert (await work.look("start", host))["state"] == "running"
+        manager.state = HostState(True, False, "normal")
+        assert (await work.look("stop", host))["lockdown"] == "normal"
+        manager.state = HostState(True, False, "normal", "enters maintenance mode")
         said = await work.prepare([host])
         assert any("normal lockdown" in line for line in said)
         assert any("will be skipped" in line for line in said)

@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 import asyncssh
 
 from tidegate.clients.secret import read_secret
+from tidegate.clients.ssh_process import Ran, collect, converse
 from tidegate.errors import FleetError, HostUnreachable
 
 __all__ = ["Ran", "Ssh", "SshOptions", "split_address"]
@@ -67,22 +68,6 @@ class SshOptions:
     at_once: int = 10
     kept: int = 100
     output_max: int = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """What a command said. ``cut``: it said more than is kept, and was ended (its status is then unknown: -1)."""
-
-    status: int
-    out: str
-    err: str
-    cut: bool = False
-
-    @property
-    def says(self) -> str:
-        """The last line of its errors, else of its output."""
-        lines = [line.strip() for line in (self.err.strip() or self.out.strip()).splitlines()]
-        return lines[-1][:300] if lines else "(it said nothing)"
 
 
 @dataclass(eq=False, slots=True)
@@ -141,7 +126,9 @@ class Ssh:
         FleetError
             When the command does not end in time (it may still run on the host).
         """
-        return await self._within(address, command, timeout_s, lambda connection: self._collect(connection, command))
+        return await self._within(
+            address, command, timeout_s, lambda line: collect(line, command, self._options.output_max)
+        )
 
     async def talk(
         self, address: str, steps: Sequence[tuple[str, str]], what: str, timeout_s: float | None = None
@@ -165,7 +152,9 @@ class Ssh:
         HostUnreachable, FleetError
             As :meth:`run`; also when the shell ends, or says too much, before the last step.
         """
-        return await self._within(address, what, timeout_s, lambda connection: self._converse(connection, steps))
+        return await self._within(
+            address, what, timeout_s, lambda line: converse(line, steps, self._options.output_max)
+        )
 
     async def _within(
         self,
@@ -205,46 +194,6 @@ class Ssh:
         # What belongs to this event loop goes with it: the next command may be another loop's.
         self._lines, self._jump = {}, _Line(asyncio.Lock())
         self._slots = asyncio.Semaphore(self._options.at_once)
-
-    async def _collect(self, connection: asyncssh.SSHClientConnection, command: str) -> Ran:
-        process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(
-            command, encoding=None, stdin=asyncssh.DEVNULL
-        )
-        try:
-            most = self._options.output_max
-            # Whichever says too much ends the command, and with it what the other one waits for.
-            (said, more), (complained, still) = await asyncio.gather(
-                _read(process.stdout, most, process.close), _read(process.stderr, most, process.close)
-            )
-            cut = more or still
-            if not cut:
-                await process.wait_closed()
-            if not cut and process.exit_status is None:
-                raise asyncssh.ConnectionLost("no exit status came")
-            status = process.returncode if not cut and process.returncode is not None else -1
-            return Ran(status, said.decode(errors="replace"), complained.decode(errors="replace"), cut)
-        finally:
-            process.close()
-
-    async def _converse(self, connection: asyncssh.SSHClientConnection, steps: Sequence[tuple[str, str]]) -> str:
-        process: asyncssh.SSHClientProcess[bytes] = await connection.create_process(
-            encoding=None, term_type="dumb", term_size=(400, 50), stderr=asyncssh.STDOUT
-        )
-        try:
-            said, size = "", 0
-            for pattern, answer in steps:
-                begin = len(said)
-                while re.search(pattern, said[begin:]) is None:
-                    piece = await process.stdout.read(65536)
-                    size += len(piece)
-                    if not piece or size > self._options.output_max:
-                        raise asyncssh.ConnectionLost("it hung up" if not piece else "it says too much")
-                    said += piece.decode(errors="replace").replace("\r\n", "\n")
-                if answer:
-                    process.stdin.write(answer.encode())
-            return said
-        finally:
-            process.close()
 
     @asynccontextmanager
     async def _borrow(self, address: str) -> AsyncIterator[asyncssh.SSHClientConnection]:
@@ -347,18 +296,6 @@ class Ssh:
             f"{address} cannot be reached by SSH ({_words(error)})",
             hint="is SSH on? On ESXi the service TSM-SSH is off by default: [ssh] open_ssh = true",
         )
-
-
-async def _read(stream: asyncssh.SSHReader[bytes], most: int, end: Callable[[], None]) -> tuple[bytes, bool]:
-    """Return up to ``most`` bytes, and whether there was more (then it was ended)."""
-    pieces, size = [], 0
-    while piece := await stream.read(65536):
-        pieces.append(piece[: most - size])
-        size += len(piece)
-        if size > most:
-            end()
-            return b"".join(pieces), True
-    return b"".join(pieces), False
 
 
 async def _end(connection: asyncssh.SSHClientConnection) -> None:

@@ -7,12 +7,14 @@ nothing but what only it can do: it may be what is down.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from tidegate.clients.ssh import Ran, Ssh, SshOptions
 from tidegate.clients.vcenter import HostState, Vcenter
+from tidegate.clients.vcenter_inventory import FoundHost
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Evidence, Host
 from tidegate.fleet.model import Plan
@@ -28,6 +30,9 @@ OPENED = "ssh_opened"
 
 class Manager(Protocol):
     """What is needed of vCenter."""
+
+    async def hosts(self) -> Sequence[FoundHost]:
+        """Return every host."""
 
     async def host_state(self, moid: str) -> HostState:
         """Return what the host is doing."""
@@ -58,19 +63,32 @@ class Access:
         self._opened: dict[str, Host] = {}
         self._reached: set[str] = set()
         self._unknown: set[str] = set()
+        self._moids: dict[str, str] | None = None
+        self._asking = asyncio.Lock()
         self._away = False
 
-    def managed(self, host: Host) -> Manager | None:
-        """Return vCenter where it knows the host (its label ``moid``), else ``None``."""
-        return self._manager if host.labels.get("moid") else None
+    async def moid(self, host: Host) -> str | None:
+        """Return vCenter's id of the host: its label, else found by its name or address; ``None``: it is not known."""
+        if (label := host.labels.get("moid")) is not None or self._manager is None:
+            return label
+        async with self._asking:
+            if self._moids is None and not self._away:
+                try:
+                    found = await self._manager.hosts()
+                except HostUnreachable as error:
+                    self._is_away(error)
+                    return None
+                self._moids = {one.name.lower(): one.moid for one in found}
+        known = self._moids or {}
+        return known.get(host.name.lower()) or known.get(host.address.lower())
 
     async def state(self, host: Host) -> HostState | None:
         """Return what vCenter says of the host; ``None`` where there is none to ask."""
-        manager = self.managed(host)
-        if manager is None or self._away:
+        moid = await self.moid(host)
+        if self._manager is None or moid is None or self._away:
             return None
         try:
-            return await manager.host_state(host.labels["moid"])
+            return await self._manager.host_state(moid)
         except HostUnreachable as error:
             self._is_away(error)
             return None
@@ -82,11 +100,11 @@ class Access:
 
     async def by_manager(self, host: Host, service: str, verb: str) -> bool:
         """Try it through the API; ``False``: it cannot be done that way."""
-        manager = self.managed(host)
-        if manager is None or self._away or service in self._unknown:
+        moid = await self.moid(host)
+        if self._manager is None or moid is None or self._away or service in self._unknown:
             return False
         try:
-            done = await manager.service(host.labels["moid"], service, verb)
+            done = await self._manager.service(moid, service, verb)
         except HostUnreachable as error:
             self._is_away(error)
             return False
@@ -106,8 +124,9 @@ class Access:
     async def give_back(self, host: Host) -> None:
         """Close SSH on the host if this run has opened it."""
         self._reached.discard(host.name)
-        if self._opened.pop(host.name, None) is not None and (manager := self.managed(host)) is not None:
-            await manager.service(host.labels["moid"], _SSH_SERVICE, "stop")
+        if host.name in self._opened and self._manager is not None and (moid := await self.moid(host)) is not None:
+            await self._manager.service(moid, _SSH_SERVICE, "stop")
+            del self._opened[host.name]
 
     async def close(self) -> None:
         """Give everything back; what cannot be is said in the log."""
@@ -117,6 +136,7 @@ class Access:
             except FleetError as error:
                 _LOG.warning("%s: SSH was opened by this run and could not be closed again: %s", host.name, error)
         await self._ssh.close()
+        self._asking, self._moids, self._away = asyncio.Lock(), None, False
         if self._manager is not None:
             await self._manager.close()
 
@@ -125,11 +145,23 @@ class Access:
         _LOG.warning("going on without vCenter: maintenance and lockdown are not seen any more (%s)", error)
 
     async def _ready(self, host: Host) -> None:
-        manager = self.managed(host)
+        manager = self._manager
         if not self._open_ssh or manager is None or host.name in self._reached:
             return
-        moid = host.labels["moid"]
-        services = await manager.services(moid)
+        if self._away:
+            # SSH may be open all the same; the host itself will say.
+            return
+        moid = await self.moid(host)
+        if moid is None:
+            raise HostUnreachable(
+                f"vCenter knows no host {host.name}, so its SSH cannot be opened",
+                hint='write its label moid = "host-…" into the inventory, or its name as vCenter has it',
+            )
+        try:
+            services = await manager.services(moid)
+        except HostUnreachable as error:
+            self._is_away(error)
+            return
         if services.get(_SSH_SERVICE) is False:
             # Remembered first: if the answer is lost, SSH may be open all the same.
             self._opened[host.name] = host

@@ -51,7 +51,8 @@ class VvoldRestart:
             concurrency=plan.batch.most,
             says="starts vvold in batches",
             deadline_s=plan.verify.deadline.seconds,
-            again_s=_AGAIN_S,
+            # As often as vvold asks its provider for events; a short deadline gets several looks all the same.
+            again_s=min(_AGAIN_S, plan.verify.deadline.seconds / 4),
         )
         self.phases: Sequence[PhaseSpec]
         if variant == "rolling":
@@ -70,15 +71,11 @@ class VvoldRestart:
     async def prepare(self, hosts: Sequence[Host]) -> list[str]:
         """Say what is loud about the way to the hosts, and which of them vCenter sees in lockdown or maintenance."""
         said = list(self._warnings)
-        unknown = [host.name for host in hosts if self._access.managed(host) is None]
-        if unknown:
-            said.append(
-                f"{len(unknown)} of {len(hosts)} hosts have no vCenter to ask (no [vcenter], or no label moid): "
-                "their lockdown mode and maintenance are not seen"
-            )
+        unseen = 0
         for host in hosts:
             state = await self._access.state(host)
             if state is None:
+                unseen += 1
                 continue
             if state.lockdown:
                 said.append(f"{host.name} is in {state.lockdown} lockdown: SSH lets only its exception users in")
@@ -86,6 +83,11 @@ class VvoldRestart:
                 said.append(f"{host.name} {state.moving}: it will be skipped if it still does when its turn comes")
             elif not state.connected:
                 said.append(f"{host.name} is not connected to vCenter")
+        if unseen:
+            said.append(
+                f"{unseen} of {len(hosts)} hosts have no vCenter to ask (no [vcenter], it is away, or it does not know "
+                "them): their lockdown mode and maintenance are not seen"
+            )
         return said
 
     async def look(self, step: str, host: Host) -> Evidence:
@@ -102,7 +104,7 @@ class VvoldRestart:
                 f"{host.name}: neither a pid file nor ps shows which vvold runs, so a restart could not be proved",
                 hint='use variant = "stop-all", which needs no proof by pid',
             )
-        return seen
+        return seen if state is None or not state.lockdown else {**seen, "lockdown": state.lockdown}
 
     def done(self, step: str, before: Evidence, now: Evidence) -> bool:
         """Return whether it is stopped, runs, or runs as another process than before."""
@@ -134,7 +136,11 @@ class VvoldRestart:
         ran = await self._access.run(host, VERIFY)
         verdict = judge(ran.out, before, self._verify.quiet.seconds, self._verify.positive)
         if verdict.ok and verdict.sure:
-            await self._access.give_back(host)
+            try:
+                await self._access.give_back(host)
+            except FleetError as error:
+                # The host is fine; close() tries once more, and says so in the log.
+                return replace(verdict, says=f"{verdict.says}; its SSH is still open: {error.message}")
         return verdict
 
     def commands(self, step: str, host: Host) -> list[str]:
