@@ -7,22 +7,20 @@ in the end no host was restarted twice, and none was forgotten. On SQLite and on
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import psycopg
 import pytest
 
+from mortals import begun, control, cut_off, in_a_process
 from postgres import Server, postgres
 from tidegate.fleet import events as e
-from tidegate.fleet.act import Evidence, Host
-from tidegate.fleet.journal import Journal, JournalLost, open_journal, stand_by
-from tidegate.fleet.runner import Pace, Runner, Tools, plan_run
+from tidegate.fleet.act import Host
+from tidegate.fleet.journal import open_journal
+from tidegate.fleet.runner import plan_run
 from tidegate.fleet.state import Run, fold
 from tidegate.lab.fleet import FleetWorld, LabWork, Variant
 from tidegate.lab.fleet_hosts import Misbehaviour
@@ -60,72 +58,6 @@ def place(request: pytest.FixtureRequest, folder: Path) -> str:
     return url
 
 
-class Fatal:
-    """Kills this process, with the signal that nobody can catch, when it has counted down."""
-
-    def __init__(self, after: int) -> None:
-        self.left = after
-
-    def count(self) -> None:
-        self.left -= 1
-        if self.left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-class FatalJournal:
-    """A journal whose controller dies after a write."""
-
-    def __init__(self, journal: Journal, fatal: Fatal) -> None:
-        self._journal, self._fatal = journal, fatal
-
-    def append(self, run: str, event: e.Event) -> int:
-        number = self._journal.append(run, event)
-        self._fatal.count()
-        return number
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._journal, name)
-
-
-class FatalWork(LabWork):
-    """Work whose controller dies after an act, before anybody has written that it happened."""
-
-    fatal: Fatal
-
-    async def act(self, step: str, host: Host, before: Evidence) -> Evidence:
-        after = await super().act(step, host, before)
-        self.fatal.count()
-        return after
-
-
-def control(place: str, run: str, folder: Path, writes: int = 0, acts: int = 0) -> str:
-    """Be a controller in this process until there is nothing more to do, or until death."""
-    work = FatalWork(FleetWorld.read(folder))
-    work.fatal = Fatal(acts)
-    opened = open_journal(place)
-    journal: Any = FatalJournal(opened, Fatal(writes))
-    tools = Tools(by=str(os.getpid()), pace=Pace(tick_s=0.05))
-    with stand_by(opened, run, sleep=lambda _: time.sleep(0.005)):
-        why = asyncio.run(Runner(journal, run, work, tools).drive())
-    opened.close()
-    return why
-
-
-def in_a_process(what: Callable[[], object]) -> int:
-    """Do it in a process of its own; return the signal that it died of, else 0."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            what()
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0, "the controller failed"
-    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-
-
 class Fleet:
     """A planned run over a world, with its journal."""
 
@@ -148,7 +80,7 @@ class Fleet:
 
     def control(self, writes: int = 0, acts: int = 0) -> int:
         """Let one controller work on it."""
-        return in_a_process(lambda: control(self.place, self.run, self.folder, writes, acts))
+        return in_a_process(control, self.place, self.run, self.folder, writes, acts)
 
     def append(self, event: e.Event) -> None:
         journal = open_journal(self.place)
@@ -226,13 +158,10 @@ def test_an_abort_while_controllers_die_starts_what_is_stopped(place: str, folde
 @pytest.mark.peer("postgres")
 def test_a_second_controller_takes_over_when_the_first_dies(server: Server, folder: Path) -> None:
     fleet = Fleet(server.url, folder / "fleet", "rolling", {})
-    first = os.fork()
-    if first == 0:
-        control(server.url, fleet.run, fleet.folder, acts=2)
-        os._exit(0)
+    first = begun(control, server.url, fleet.run, fleet.folder, 0, 2)
     assert fleet.control() == 0  # it stands by until the first is dead
-    _, status = os.waitpid(first, 0)
-    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    first.join()
+    assert first.exitcode in {0, -signal.SIGKILL}
     fleet.look({})
 
 
@@ -240,21 +169,7 @@ def test_a_second_controller_takes_over_when_the_first_dies(server: Server, fold
 def test_a_controller_that_loses_its_database_begins_nothing_more(server: Server, folder: Path) -> None:
     fleet = Fleet(server.url, folder / "fleet", "rolling", {})
 
-    class Cut(LabWork):
-        async def act(self, step: str, host: Host, before: Evidence) -> Evidence:
-            after = await super().act(step, host, before)
-            with psycopg.connect(server.url, autocommit=True) as base:
-                base.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name <> ''")
-            return after
-
-    def controller() -> None:
-        journal = open_journal(server.url)
-        runner = Runner(journal, fleet.run, Cut(fleet.world), Tools(pace=Pace(tick_s=0.05)))
-        with pytest.raises(JournalLost, match="does not answer") as caught:
-            asyncio.run(runner.drive())
-        assert "what became of esx" in caught.value.hint
-
-    assert in_a_process(controller) == 0
+    assert in_a_process(cut_off, server.url, fleet.run, fleet.folder) == 0
     assert sum(host.starts for host in fleet.world.hosts.all()) <= 2
     assert fleet.control() == 0
     fleet.look({})

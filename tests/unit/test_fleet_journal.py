@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sqlite3
 import stat
@@ -13,6 +12,7 @@ import psycopg
 import pytest
 
 from fleets import ROLLING, FakeWork, hosts_named, planned
+from mortals import begun, event, hold_lock
 from postgres import Server, postgres
 from tidegate.errors import FleetError, UsageError, exit_code
 from tidegate.fleet import events as e
@@ -115,28 +115,25 @@ def test_one_controller_at_a_time(opened: Open) -> None:
 
 
 def test_the_lock_ends_with_the_process_that_holds_it(opened: Open) -> None:
-    opened().plan("r1", first())
-    ready, wake = os.pipe()
-    child = os.fork()
-    if child == 0:
-        journal = opened()
-        with journal.lock("r1"):
-            os.write(wake, b"x")
-            signal.pause()
-        os._exit(0)
-    assert os.read(ready, 1) == b"x"
     two = opened()
+    two.plan("r1", first())
+    ready = event()
+    holder = begun(hold_lock, where(two), "r1", ready)
+    ready.wait()
     assert two.held("r1")
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    holder.kill()
+    holder.join()
     for _ in range(1000):  # a server sees that a session is gone when it looks
         if not two.held("r1"):
             break
         signal.sigtimedwait([], 0.01)
     with two.lock("r1"):
         pass
-    os.close(ready)
-    os.close(wake)
+
+
+def where(journal: Journal) -> str:
+    """Return what opens the journal again."""
+    return journal._url if isinstance(journal, PostgresJournal) else journal.place
 
 
 def test_a_run_that_is_not_there(opened: Open) -> None:

@@ -251,7 +251,7 @@ def look_at_the_end(one: Controller) -> None:
         assert one.run.ended == "aborted"
     else:
         assert one.run.counts()["waiting"] == 0
-        assert (one.run.ended == "finished") == (not one.run.failures() and not left)
+        assert (one.run.ended == "finished") == (not one.run.failed and not left)
     assert fold(decode(encode(event)) for event in one.journal) == one.run
 
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from tidegate.fleet import events as e
 from tidegate.fleet.act import PhaseSpec, Trip, Work
@@ -137,32 +138,41 @@ def _within(run: Run, now: float, seen: Seen) -> Iterator[Action]:
     batch = run.batch
     assert batch is not None  # noqa: S101 (decide has looked)
     spec, steps = run.plan.phases[batch.phase].spec, run.steps[batch.phase]
-    unbegun = [name for name in batch.hosts if steps[name].state in {"planned", "looked"} and name not in seen.busy]
-    if (
-        unbegun
-        and not (batch.mending or run.stop or run.aborting or run.paused)
-        and (trip := _tripped(run, spec, seen))
-    ):
-        yield Record(e.Tripped(at=now, guard=trip.guard, why=trip.why, halve=trip.halve))
-        return
+    if not (batch.mending or run.stop or run.aborting or run.paused) and _unbegun(run, seen):
+        trip = _tripped(run, spec, seen)
+        if trip is not None:
+            yield Record(e.Tripped(at=now, guard=trip.guard, why=trip.why, halve=trip.halve))
+            return
     holding = run.paused or ((run.stop is not None or run.aborting) and not batch.mending)
-    room = spec.concurrency - sum(steps[name].under_way or name in seen.busy for name in batch.hosts)
     idle = True
-    for name in batch.hosts:
-        state = steps[name].state
+    for name in batch.going:
         if name in seen.busy:
             idle = False
             continue
-        what = {"planned": "look", "unsure": "look", "looked": "act", "acted": "verify"}.get(state)
-        if what is None or (holding and state in {"planned", "looked"}):
+        what = {"unsure": "look", "looked": "act", "acted": "verify"}.get(steps[name].state)
+        if what is None or (holding and what == "act"):
             continue
         idle = False
-        if state == "planned":
-            if room <= 0:
-                continue
-            room -= 1
         yield Do(what, batch.phase, name)
+    looked_at = sum(name in batch.todo for name in seen.busy)
+    idle = idle and not looked_at
+    if not holding:
+        room = max(0, spec.concurrency - len(batch.going) - looked_at)
+        fresh = list(islice((name for name in batch.todo if name not in seen.busy), room))
+        yield from (Do("look", batch.phase, name) for name in fresh)
+        idle = idle and not fresh and not batch.todo
     yield Record(e.Closed(at=now, phase=batch.phase)) if idle else Wait(None)
+
+
+def _unbegun(run: Run, seen: Seen) -> bool:
+    """Return whether a host of the batch is still to be acted on."""
+    batch = run.batch
+    if batch is None:
+        return False
+    steps = run.steps[batch.phase]
+    return any(name not in seen.busy for name in batch.todo) or any(
+        steps[name].state == "looked" and name not in seen.busy for name in batch.going
+    )
 
 
 def _between(run: Run, now: float, seen: Seen) -> Action:
@@ -189,7 +199,7 @@ def _over(run: Run, now: float) -> Action:
     """End, or leave, when nobody is left to be taken through any phase."""
     if run.stop and not run.aborting:
         return Leave("stopped")
-    how = "aborted" if run.aborting else "failed" if run.failures() or run.left() else "finished"
+    how = "aborted" if run.aborting else "failed" if run.failed or run.left() else "finished"
     return Record(e.Ended(at=now, how=how))
 
 

@@ -213,7 +213,7 @@ class Runner:
     def _look_around(self) -> Seen:
         """Ask every guard."""
         now = self._clock()
-        self._readings.add("hosts-failed", now, self.run.failures())
+        self._readings.add("hosts-failed", now, len(self.run.failed))
         asked = [(guard.kind, guard.judge(self._readings, now)) for guard in self._tools.guards]
         trips = [(kind, trip) for kind, trip in asked if trip is not None]
         if trips:

@@ -37,15 +37,14 @@ class Step:
     happened_at: float = 0.0
     tries: int = 0
 
-    @property
-    def under_way(self) -> bool:
-        """Whether somebody is at work on it, or was when the controller died."""
-        return self.state in {"looked", "unsure", "acting", "acted"}
-
 
 @dataclass(slots=True)
 class Batch:
-    """The batch in flight."""
+    """The batch in flight.
+
+    ``todo`` has not begun, ``going`` is under way, each in the order of the batch: a batch may have thousands of hosts,
+    and is looked at after every event.
+    """
 
     phase: int
     hosts: tuple[str, ...]
@@ -53,6 +52,8 @@ class Batch:
     at: float
     loud: bool = False
     """Whether a guard tripped or a host failed since it was opened."""
+    todo: dict[str, None] = field(default_factory=dict)
+    going: dict[str, None] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -84,6 +85,10 @@ class Run:
     at: float = 0.0
     hosts: dict[str, Host] = field(init=False)
     sizes: dict[str, int] = field(init=False)
+    failed: set[str] = field(default_factory=set)
+    """Hosts that failed in some phase."""
+    _waiting: dict[tuple[int, bool], list[Host]] = field(default_factory=dict, compare=False, repr=False)
+    """What :meth:`waiting` has found out since the last event: it is asked every second of a pause."""
 
     def __post_init__(self) -> None:
         self.steps = [{} for _ in self.plan.phases]
@@ -111,6 +116,12 @@ class Run:
 
         ``mending``: only those for whom it undoes something.
         """
+        found = self._waiting.get((phase, mending))
+        if found is None:
+            found = self._waiting[phase, mending] = self._find_waiting(phase, mending)
+        return found
+
+    def _find_waiting(self, phase: int, mending: bool) -> list[Host]:
         one = self.plan.phases[phase]
         first, again = [], []
         for name, host in self.hosts.items():
@@ -161,10 +172,6 @@ class Run:
             counts[self.outcome(host)] += 1
         return counts
 
-    def failures(self) -> int:
-        """Return how many hosts failed."""
-        return sum(any(s.get(host, _NONE).state == "failed" for s in self.steps) for host in self.hosts)
-
     def _out(self, phase: int, host: str) -> bool:
         """Return whether the host takes no part in ``phase``, because of what came before."""
         return any(
@@ -179,6 +186,7 @@ class Run:
     def apply(self, event: e.Event) -> None:
         """Let one event happen."""
         self.at = event.at
+        self._waiting.clear()
         match event:
             case e.Approved():
                 self.approved.add(event.phase)
@@ -214,12 +222,17 @@ class Run:
                     step.state = "unsure"
 
     def _opened(self, event: e.Opened) -> None:
-        self.batch = Batch(event.phase, event.hosts, event.mending, event.at, loud=self.warned)
+        todo = dict.fromkeys(event.hosts)
+        self.batch = Batch(event.phase, event.hosts, event.mending, event.at, loud=self.warned, todo=todo)
         self.batches.append((event.phase, len(event.hosts)))
         for name in event.hosts:
             step = self.steps[event.phase].setdefault(name, Step(since=event.at))
             step.tries += 1
             step.state = "planned"
+            if name in self.failed and not any(
+                self.step(phase, name).state == "failed" for phase in range(len(self.steps))
+            ):
+                self.failed.discard(name)
 
     def _closed(self, event: e.Closed) -> None:
         batch, policy = self.batch, self.plan.policy
@@ -253,19 +266,34 @@ class Run:
             case e.Verified():
                 step.state = "verified"
             case e.Failed() | e.Skipped():
-                step.state = "failed" if isinstance(event, e.Failed) else "skipped"
+                step.state = "skipped"
                 step.why = step.why or event.why
-                if self.batch and isinstance(event, e.Failed):
-                    self.batch.loud = True
+                if isinstance(event, e.Failed):
+                    step.state = "failed"
+                    self._has_failed(event.host)
+        self._moved(event.phase, event.host, step.state)
+
+    def _has_failed(self, host: str) -> None:
+        self.failed.add(host)
+        if self.batch:
+            self.batch.loud = True
+
+    def _moved(self, phase: int, host: str, state: str) -> None:
+        """Keep the batch's own lists."""
+        batch = self.batch
+        if batch is None or batch.phase != phase:
+            return
+        batch.todo.pop(host, None)
+        if state in {"verified", "failed", "skipped"}:
+            batch.going.pop(host, None)
+        else:
+            batch.going[host] = None
 
     def _undone_anew(self, event: e.Acting) -> None:
         """Forget what undid an earlier try of this step: it is due again."""
         for phase, one in enumerate(self.plan.phases):
             if event.phase in one.mends:
                 self.steps[phase].pop(event.host, None)
-
-
-_NONE = Step()
 
 
 def fold(events: Iterable[e.Event]) -> Run:
