@@ -87,3 +87,10 @@ fn it_stops_when_the_caller_alone_says_so() {
     let go_on = |_, _| std::thread::current().id() != caller || asked.fetch_add(1, Relaxed) < 4;
     assert!(read(&[Input::Path(path)], &Limits::default(), 2, &Nothing(Mutex::default()), &go_on).is_err());
 }
+
+#[test]
+fn a_file_that_says_it_is_empty_and_has_no_end_is_left() {
+    let (desk, path) = (Nothing(Mutex::default()), "/proc/self/pagemap".into());
+    read(&[Input::Path(path)], &Limits::default(), 2, &desk, &|_, _| true).unwrap();
+    assert_eq!(desk.0.into_inner().unwrap(), ["budget"]);
+}
