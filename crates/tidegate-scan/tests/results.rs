@@ -177,6 +177,23 @@ fn plans_are_refused_with_a_sentence() {
     }
 }
 
+#[test]
+fn counts_of_a_copy_are_not_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let later = TEXT.replace("T12:", "T13:");
+    let paths: Vec<_> = [("a", TEXT), ("b", TEXT), ("c", &later), ("d", TEXT)]
+        .map(|(name, text)| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        })
+        .into();
+    let scanner = Scanner::new(plan().to_string().as_bytes()).unwrap();
+    let result: Value = serde_json::from_str(&scanner.scan(&paths, false, 2, &|_, _| true).unwrap()).unwrap();
+    let totals: Vec<_> = result["tallies"].as_array().unwrap().iter().map(|tally| tally["total"].as_u64()).collect();
+    assert_eq!(totals, [Some(2), Some(4)]);
+}
+
 /// Pieces of logs, whole and torn.
 fn pieces() -> impl Strategy<Value = Vec<u8>> {
     let known: Vec<Vec<u8>> = TEXT
