@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use tidegate_scan::Scanner;
 
 const MINUTE: i64 = 60_000_000_000;
@@ -175,6 +176,23 @@ fn plans_are_refused_with_a_sentence() {
         assert!(error.message.contains(expected) && !error.hint.is_empty(), "{error} ({expected})");
         assert!(!error.message.contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn a_tally_may_count_every_match_in_a_record() {
+    let session = |number: usize| format!("--> /Session/Id='{number}'/Username='root'\n");
+    let text: String = (0..1000).map(session).collect();
+    let text = format!("2025-08-08T12:00:00.000Z info vpxd-profiler[1] [a]\n{text}");
+    let tally = |every: bool| {
+        let tally = json!({"id": "t", "literals": ["/Session/Id="], "regex": r"/Session/Id='(?P<id>\d+)'", "key": ["id"], "every": every});
+        let plan = json!({"format": 1, "tallies": [tally]});
+        let whole = scan_with(&plan, text.as_bytes(), None);
+        assert_eq!(scan_with(&plan, text.as_bytes(), Some(5000)), whole);
+        let found = whole["tallies"].as_array().unwrap();
+        found.iter().map(|each| each["key"]["id"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(tally(true), (0..1000).map(|number| number.to_string()).collect());
+    assert!(tally(false).len() < 100);
 }
 
 #[test]
