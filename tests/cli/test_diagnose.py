@@ -95,6 +95,17 @@ def test_the_article_s_sample_is_an_article(run: Run, tmp_path: Path) -> None:
     assert (value["verdict"], [found["kind"] for found in value["findings"]]) == ("article", ["article"])
 
 
+@pytest.mark.parametrize(
+    "line", ["{0}", "{1}:{0}", "kb/page.txt:{1}:{0}", "kb/page.txt-{1}-{0}", "> {0}", "<p>{0}</p>"]
+)
+def test_an_article_s_text_stays_one_when_it_is_copied(run: Run, tmp_path: Path, line: str) -> None:
+    sample = (LOGS / "esx-07" / "var" / "core" / "vmkernel-log.1").read_text().splitlines()
+    text = ["A host crashes", "", "Updated On:", "", "Issue/Introduction", *sample, "Additional Information"]
+    copied = (line.format(each, number) for number, each in enumerate(text, 1))
+    (tmp_path / "page").write_text("\n".join(copied))
+    assert run("diagnose", tmp_path, "--output", "json").json()["verdict"] == "article"
+
+
 @pytest.mark.parametrize("dump", sorted(PORTS.iterdir()), ids=lambda path: path.name)
 def test_every_dump_names_its_exhausted_bucket(run: Run, dump: Path) -> None:
     value = run("diagnose", dump, "--output", "json").json()
