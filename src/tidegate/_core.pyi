@@ -4,7 +4,7 @@ Everything crosses the boundary as JSON with ``"format": 1`` or as plain numbers
 the GIL. Nothing here calls back into Python, but for the progress of a simulation or a scan.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from typing import final
 
@@ -158,7 +158,7 @@ class Scanner:
 
     def scan(
         self,
-        paths: list[str],
+        paths: Sequence[str | PathLike[str]],
         *,
         stdin: bool = False,
         threads: int = 2,

@@ -55,7 +55,15 @@ def html_table(heads: Iterable[str], rows: Mapping[str, Iterable[str]]) -> str:
 
 
 def write_page(file: Path, page: str) -> None:
-    """Write the page whole, or not at all."""
+    """Write the page whole, or not at all; into a device or a pipe as it stands, and to where a link leads."""
+    if file.exists() and not file.is_file():
+        file.write_text(page, encoding="utf-8")
+        return
+    file = file.resolve()
     temporary = file.with_name(file.name + ".part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(file)
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(file)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -92,6 +95,17 @@ def test_the_article_s_sample_is_an_article(run: Run, tmp_path: Path) -> None:
     assert (value["verdict"], [found["kind"] for found in value["findings"]]) == ("article", ["article"])
 
 
+@pytest.mark.parametrize(
+    "line", ["{0}", "{1}:{0}", "kb/page.txt:{1}:{0}", "kb/page.txt-{1}-{0}", "> {0}", "<p>{0}</p>"]
+)
+def test_an_article_s_text_stays_one_when_it_is_copied(run: Run, tmp_path: Path, line: str) -> None:
+    sample = (LOGS / "esx-07" / "var" / "core" / "vmkernel-log.1").read_text().splitlines()
+    text = ["A host crashes", "", "Updated On:", "", "Issue/Introduction", *sample, "Additional Information"]
+    copied = (line.format(each, number) for number, each in enumerate(text, 1))
+    (tmp_path / "page").write_text("\n".join(copied))
+    assert run("diagnose", tmp_path, "--output", "json").json()["verdict"] == "article"
+
+
 @pytest.mark.parametrize("dump", sorted(PORTS.iterdir()), ids=lambda path: path.name)
 def test_every_dump_names_its_exhausted_bucket(run: Run, dump: Path) -> None:
     value = run("diagnose", dump, "--output", "json").json()
@@ -134,6 +148,104 @@ def test_a_pasted_line(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert (found["article"], found["severity"], found["hits"]) == ("412434", "notice", 1)
 
 
+def transport_fault() -> str:
+    text = (LOGS / "esx-01" / "var" / "run" / "log" / "vvold.log").read_text()
+    return next(line for line in text.splitlines() if "TRANSPORT_FAULT" in line) + "\n"
+
+
+def command(*arguments: object, **more: Any) -> subprocess.Popen[bytes]:
+    """Start the command in a process of its own."""
+    line = [sys.executable, "-m", "tidegate", *map(str, arguments)]
+    return subprocess.Popen(line, **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **more})
+
+
+def test_a_line_from_stdin() -> None:
+    process = command("diagnose", "-", "--output", "json", stdin=subprocess.PIPE)
+    out, err = process.communicate(transport_fault().encode())
+    assert (process.returncode, err) == (1, b"")
+    assert b'"article": "412434"' in out
+
+
+def test_ctrl_c_while_stdin_is_silent() -> None:
+    with command("diagnose", "-", stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        # More than a pipe holds: when it is gone, the command is reading.
+        process.stdin.write(b"all is well\n" * 100_000)
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
+
+
+def test_stdin_that_is_empty_is_unknown() -> None:
+    process = command("diagnose", "-", "--output", "json", stdin=subprocess.DEVNULL)
+    out, _ = process.communicate()
+    assert process.returncode == 0
+    assert b'"verdict": "unknown"' in out
+
+
+@pytest.mark.parametrize("kind", ["binary", "utf-16"])
+def test_what_is_no_text_is_unknown(run: Run, tmp_path: Path, kind: str) -> None:
+    content = bytes(range(256)) * 64 if kind == "binary" else transport_fault().encode("utf-16")
+    (tmp_path / "x.log").write_bytes(content)
+    assert run("diagnose", tmp_path, "--output", "json").json()["verdict"] == "unknown"
+
+
+def test_a_terminal_that_knows_ascii_only(tmp_path: Path) -> None:
+    (tmp_path / "✓.log").write_text(transport_fault())
+    process = command("diagnose", tmp_path, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    out, err = process.communicate()
+    assert (process.returncode, err) == (1, b"")
+    assert b"\\u2713.log" in out
+
+
+def test_output_that_cannot_be_written() -> None:
+    with Path("/dev/full").open("wb") as full:
+        process = command("diagnose", LOGS / "esx-01", stdout=full)
+        _, err = process.communicate()
+    assert process.returncode == 2
+    assert err == b"error: the output cannot be written: No space left on device\n"
+
+
+def test_output_that_is_closed() -> None:
+    script = f"'{sys.executable}' -m tidegate diagnose '{LOGS / 'esx-01'}' >&-"
+    process = subprocess.run(["sh", "-c", script], stderr=subprocess.PIPE, check=False)
+    assert (process.returncode, process.stderr) == (1, b"")
+
+
+def test_a_report_that_cannot_be_written_does_not_cost_the_findings(run: Run) -> None:
+    ran = run("diagnose", LOGS / "esx-01", "--report", "no/such/folder/page.html")
+    assert ran.code == 2
+    assert "An incident was found." in ran.out
+    assert "cannot be written" in ran.err
+
+
+def test_a_name_in_no_encoding(tmp_path: Path) -> None:
+    file = os.fsencode(tmp_path) + b"/\xff\x1b[31m.log"
+    Path(os.fsdecode(file)).write_text(transport_fault())
+    line: list[str | bytes] = [sys.executable, "-m", "tidegate", "diagnose", file]
+    ran = subprocess.run(line, capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, b"")
+    assert b"\x1b" not in ran.stdout
+    gone = subprocess.run([*line[:-1], file + b"-gone"], capture_output=True, check=False)
+    assert gone.returncode == 2
+    assert b"does not exist" in gone.stderr
+    assert b"\x1b" not in gone.stderr
+
+
+def test_copies_of_a_log_are_no_storm(run: Run, tmp_path: Path) -> None:
+    login = (
+        "2026-03-04T01:{at:02d}:55.110Z info vpxd[40] [Originator@6876 sub=MoEvent] Event [1] [1-1] [] "
+        "[vim.event.UserLoginSessionEvent] [info] [LAB\\x] [] [1] [User LAB\\x@10.9.8.7 logged in as curl/8]\n"
+    )
+    text = "".join(login.format(at=at) for at in range(6))
+    for name in "abcdefgh":
+        (tmp_path / name).write_text(text + f"the line that makes {name} another file\n")
+    value = run("diagnose", tmp_path, "--output", "json").json()
+    assert (value["findings"], value["callers"]["totals"]["logins"]) == ([], 6)
+
+
 def test_nothing_known_and_nothing_missing(run: Run, tmp_path: Path) -> None:
     (tmp_path / "calm.log").write_text("2026-03-04T03:11:02.433Z In(14) hostd[1]: all is well\n")
     ran = run("diagnose", tmp_path)
@@ -153,6 +265,9 @@ def test_a_gap_is_unknown_and_not_healthy(run: Run, tmp_path: Path) -> None:
     ("arguments", "says"),
     [
         ([], "there is nothing to read"),
+        ([""], "the name of a file is empty"),
+        (["--outptu", "json"], "Unknown option: --outptu"),
+        (["n" * 300], "cannot be read: File name too long"),
         (["no-such-file"], "no-such-file does not exist"),
         ([LOGS, "--rules", "no-such-rule.yaml"], "no-such-rule.yaml"),
         ([LOGS, "--report", "no/such/folder/page.html"], "cannot be written"),

@@ -143,3 +143,11 @@ def test_the_worked_example_of_the_docs(run: Run, tmp_path: Path) -> None:
     assert run("rules", "lint", file).out == "1 rule: no problem\n"
     assert run("rules", "test", file).out == f"{said}\n"
     assert all(f"`{transform.id}`" in page for transform in TRANSFORMS)
+
+
+def test_what_a_rule_holds_does_not_steer_the_terminal(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text('"\\e[31m": 1\n')
+    ran = run("rules", "lint", tmp_path)
+    assert ran.code == 2
+    assert "\x1b" not in ran.err
+    assert "\\x1b[31m" in ran.err

@@ -77,3 +77,11 @@ def test_from_text_to_answer() -> None:
     assert found["totals"]["calls_from"] == "access"
     assert found["stands_out"]["user"] == USERS[0][0]
     assert (found["from"], found["to"]) == ("2026-11-25T02:00:00Z", "2026-11-25T02:01:59Z")
+
+
+def test_every_session_of_one_record_is_known() -> None:
+    line = "--> /SessionStats/SessionPool/Session/Id='{id}'/Username='u{id}'/ClientIP='10.0.0.1'/x/total 3"
+    text = "\n".join(
+        ["2026-11-25T02:00:00.000Z info vpxd-profiler[1] [a]", *(line.format(id=each) for each in range(1000))]
+    )
+    assert len([tally for tally in scanned(text + "\n") if tally["tally"] == "caller/session"]) == 1000

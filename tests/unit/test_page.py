@@ -1,6 +1,7 @@
 """A page is one file: shared parts and data are inside, and nothing in the data can break out."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -45,6 +46,22 @@ def test_a_table_escapes_its_cells() -> None:
 def test_a_page_is_written_whole(tmp_path: Path) -> None:
     write_page(tmp_path / "a.html", "x")
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.html", "x")]
+
+
+def test_a_page_goes_where_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("a.html")
+    write_page(tmp_path / "link", "x")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "a.html").read_text() == "x"
+
+
+def test_a_page_does_not_take_the_place_of_a_pipe(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with os.fdopen(os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)) as reader:
+        write_page(pipe, "x")
+        assert reader.read() == "x"
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
 
 
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ def member(path: str = "a.log", **more: Any) -> dict[str, Any]:
         "last": None,
         "ended": "whole",
         "why": "",
+        "text": True,
     }
     return {**whole, **more}
 
@@ -38,12 +39,14 @@ def test_whole() -> None:
     "gap",
     [
         result(),
+        result(member(bytes=0)),
+        result(member(text=False)),
         result(member(ended="truncated", why="the gzip stream stops in the middle")),
         result(member(), troubles=[{"path": "x", "what": "missing-fragment", "detail": "part 1 is missing"}]),
         result(member(), cut={"hits": 3, "keys": 0}),
         result(member("hostd.log"), member("hostd.0.gz"), member("hostd.2.gz")),
     ],
-    ids=["nothing", "truncated", "trouble", "cut", "rotation"],
+    ids=["nothing", "empty", "no-text", "truncated", "trouble", "cut", "rotation"],
 )
 def test_a_gap(gap: dict[str, Any]) -> None:
     told = coverage(gap, {})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,13 @@ def test_every_file_is_looked_at(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_rules([tmp_path], shipped=False)
     assert {problem.file.name for problem in caught.value.problems} == {NAME, "x.yaml"}
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "lab.pump.stuck.yaml")
+    with pytest.raises(ConfigError) as refused:
+        load_rules([tmp_path])
+    assert "is a pipe" in refused.value.problems[0].message
 
 
 def test_files_that_are_not_there(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -44,7 +45,7 @@ impl Scanner {
     fn scan(
         &self,
         py: Python<'_>,
-        paths: Vec<String>,
+        paths: Vec<PathBuf>,
         stdin: bool,
         threads: usize,
         progress: Option<Py<PyAny>>,

@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// Matches of one mark that are kept.
 pub const MARKS: usize = 1_000;
+/// Matches of one tally that are counted in a record: as many as it has lines.
+const EVERY: usize = 400;
 /// Records that a literal may still belong to.
 const OPEN: usize = 4;
 /// So much of a record is shown as evidence, in bytes.
@@ -222,17 +224,15 @@ impl Findings {
 
     fn tally(&mut self, number: usize) {
         let (Some(open), Some(tally)) = (self.open.get(self.current), self.plan.tallies.get(number)) else { return };
-        let mut fields = BTreeMap::new();
-        if !tally.pattern.fields(&open.record.body, &mut fields) {
-            return;
-        }
-        let Tally { key, by, .. } = tally;
-        let key: Vec<String> = key.iter().map(|name| fields.get(name).cloned().unwrap_or_default()).collect();
-        let by = by.as_ref().and_then(|name| fields.remove(name));
-        if let Some(tallied) = self.tallies.get_mut(number)
-            && !tallied.count(key, by, open.time, self.plan.keep.keys)
-        {
-            self.cut.keys += 1;
+        let Tally { pattern, key, by, every, .. } = tally;
+        for mut fields in pattern.every(&open.record.body, if *every { EVERY } else { 1 }) {
+            let key: Vec<String> = key.iter().map(|name| fields.get(name).cloned().unwrap_or_default()).collect();
+            let by = by.as_ref().and_then(|name| fields.remove(name));
+            if let Some(tallied) = self.tallies.get_mut(number)
+                && !tallied.count(key, by, open.time, self.plan.keep.keys)
+            {
+                self.cut.keys += 1;
+            }
         }
     }
 

@@ -50,13 +50,13 @@ impl Scanner {
     /// [`Stopped`] when `progress` has ended the scan.
     pub fn scan(
         &self,
-        paths: &[String],
+        paths: &[PathBuf],
         stdin: bool,
         threads: usize,
         progress: Progress<'_>,
     ) -> Result<String, Stopped> {
         let collector = Collector::new(Arc::clone(&self.plan));
-        let files = paths.iter().map(|path| Input::Path(PathBuf::from(path)));
+        let files = paths.iter().cloned().map(Input::Path);
         let inputs: Vec<Input> = files.chain(stdin.then_some(Input::Stdin)).collect();
         source::read(&inputs, &Limits::default(), threads.clamp(1, THREADS), &collector, progress)?;
         Ok(collector.json())

@@ -1,13 +1,15 @@
 //! Counts: per key, per minute, and per value of one group.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 const MINUTE: i64 = 60_000_000_000;
 /// Values of the group that is counted by, in all keys together.
 const VALUES: usize = 20_000;
 /// Minutes, in all keys together: a fortnight of ten busy users.
 const MINUTES: usize = 200_000;
+/// Counts of members that are remembered, to know a copy.
+const PARTS: usize = 100_000;
 
 /// The counts of one key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,7 +33,11 @@ pub struct Tallied {
     pub keys: BTreeMap<Vec<String>, Count>,
     /// Values and minutes that there are.
     used: (usize, usize),
+    /// Of every member's counts: the key, the first and the last time, and how many.
+    parts: BTreeSet<Part>,
 }
+
+type Part = (Vec<String>, i64, i64, u64);
 
 /// Counts where there is room, or where the key is known; `used` grows with every new one.
 fn add<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, more: u64, used: &mut usize, most: usize) -> bool {
@@ -66,10 +72,20 @@ impl Tallied {
         value && minute
     }
 
-    /// Adds the counts of a later member; returns how many records could not be kept.
+    /// Whether another member has the same counts, from the first time to the last: it is a copy.
+    fn copied(&mut self, key: &[String], count: &Count) -> bool {
+        let (Some(first), Some(last)) = (count.first, count.last) else { return false };
+        let part = (key.to_vec(), first, last, count.total);
+        self.parts.contains(&part) || (self.parts.len() < PARTS && !self.parts.insert(part))
+    }
+
+    /// Adds the counts of a later member, unless it is a copy of one before; returns how many records could not be kept.
     pub fn merge(&mut self, other: Tallied, most: usize) -> u64 {
         let mut cut = 0;
         for (key, more) in other.keys {
+            if self.copied(&key, &more) {
+                continue;
+            }
             if self.keys.len() >= most && !self.keys.contains_key(&key) {
                 cut += more.total;
                 continue;

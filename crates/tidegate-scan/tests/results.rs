@@ -3,6 +3,7 @@
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use tidegate_scan::Scanner;
 
 const MINUTE: i64 = 60_000_000_000;
@@ -175,6 +176,40 @@ fn plans_are_refused_with_a_sentence() {
         assert!(error.message.contains(expected) && !error.hint.is_empty(), "{error} ({expected})");
         assert!(!error.message.contains('\n'), "{error}");
     }
+}
+
+#[test]
+fn a_tally_may_count_every_match_in_a_record() {
+    let session = |number: usize| format!("--> /Session/Id='{number}'/Username='root'\n");
+    let text: String = (0..1000).map(session).collect();
+    let text = format!("2025-08-08T12:00:00.000Z info vpxd-profiler[1] [a]\n{text}");
+    let tally = |every: bool| {
+        let tally = json!({"id": "t", "literals": ["/Session/Id="], "regex": r"/Session/Id='(?P<id>\d+)'", "key": ["id"], "every": every});
+        let plan = json!({"format": 1, "tallies": [tally]});
+        let whole = scan_with(&plan, text.as_bytes(), None);
+        assert_eq!(scan_with(&plan, text.as_bytes(), Some(5000)), whole);
+        let found = whole["tallies"].as_array().unwrap();
+        found.iter().map(|each| each["key"]["id"].as_str().unwrap().to_owned()).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(tally(true), (0..1000).map(|number| number.to_string()).collect());
+    assert!(tally(false).len() < 100);
+}
+
+#[test]
+fn counts_of_a_copy_are_not_added() {
+    let folder = tempfile::tempdir().unwrap();
+    let later = TEXT.replace("T12:", "T13:");
+    let paths: Vec<_> = [("a", TEXT), ("b", TEXT), ("c", &later), ("d", TEXT)]
+        .map(|(name, text)| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        })
+        .into();
+    let scanner = Scanner::new(plan().to_string().as_bytes()).unwrap();
+    let result: Value = serde_json::from_str(&scanner.scan(&paths, false, 2, &|_, _| true).unwrap()).unwrap();
+    let totals: Vec<_> = result["tallies"].as_array().unwrap().iter().map(|tally| tally["total"].as_u64()).collect();
+    assert_eq!(totals, [Some(2), Some(4)]);
 }
 
 /// Pieces of logs, whole and torn.

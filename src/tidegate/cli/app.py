@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from cyclopts import App, CycloptsError
 
@@ -74,6 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code, one of :class:`~tidegate.errors.Exit`."""
     from tidegate.cli.printer import Printer
 
+    _make_safe()
     try:
         # Cyclopts would end the process itself; here its errors get the same form as ours.
         result = app(
@@ -91,8 +95,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Who read our output has seen enough (`… | head`); Python must not complain about it at exit.
         sys.stdout = None
         return Exit.FINE
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        # It was about a stream that is open already: the output.
+        sys.stdout = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
+        Printer().words(f"error: the output cannot be written: {error.strerror}")
+        return Exit.USAGE
     except (TidegateError, KeyboardInterrupt) as error:
         if isinstance(error, TidegateError):
             Printer().error(error)
         return exit_code(error)
     return result if isinstance(result, int) else Exit.FINE
+
+
+def _make_safe() -> None:
+    """Let output be written whatever the locale is, and nowhere when its stream was closed before the start."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+        elif isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -14,15 +14,16 @@ from tidegate.errors import Exit, UsageError
 from tidegate.page import write_page
 from tidegate.watch.diagnose import diagnose as look
 from tidegate.watch.load import load_rules
+from tidegate.watch.redact import harmless
 from tidegate.watch.report import diagnosis_page
 
 __all__ = ["diagnose"]
 
-_STDIN = Path("-")
+_STDIN = "-"
 
 
 def diagnose(
-    *paths: Path,
+    *paths: Annotated[str, Parameter(allow_leading_hyphen=True)],
     rules: Annotated[list[Path] | None, Parameter(help="Files or folders with rules of your own, beside ours.")] = None,
     report: Annotated[Path | None, Parameter(help="Where to write a page about it.")] = None,
     output: Output = "text",
@@ -48,20 +49,40 @@ def diagnose(
     if not paths:
         raise UsageError("there is nothing to read", hint="name files, folders or bundles, or - to paste into stdin")
     known = load_rules(rules)
-    files = [path for path in paths if path != _STDIN]
-    for path in files:
-        if not path.exists():
-            raise UsageError(f"{path} does not exist")
+    files = [_file(path) for path in paths if path != _STDIN]
     with progress_on(printer.errors) as tell:
         found = look(known, files, now=time.time_ns(), stdin=_STDIN in paths, progress=tell)
-    if report is not None:
-        try:
-            write_page(report, diagnosis_page(found))
-        except OSError as error:
-            raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
+    refused = _written(report, found) if report is not None else None
     printer.data(found)
     for part in shown(found):
         printer.text(part)
+    if refused is not None:
+        raise refused
     if report is not None:
         printer.words(f"report: {report}")
     return Exit.BAD if found["verdict"] == "incident" else Exit.FINE
+
+
+def _file(path: str) -> Path:
+    """Return what was named, if it can be looked at."""
+    name = harmless(path)
+    if path.startswith("-"):
+        raise UsageError(f"Unknown option: {name}", hint=f"add --help to see what may stand here; a file is ./{name}")
+    if not path:
+        raise UsageError("the name of a file is empty", hint="the folder that you are in is .")
+    try:
+        Path(path).stat()
+    except FileNotFoundError:
+        raise UsageError(f"{name} does not exist") from None
+    except OSError as error:
+        raise UsageError(f"{name} cannot be read: {error.strerror}") from None
+    return Path(path)
+
+
+def _written(report: Path, found: dict[str, Any]) -> UsageError | None:
+    """Write the page; return what kept it from being written, as what was found is shown all the same."""
+    try:
+        write_page(report, diagnosis_page(found))
+    except OSError as error:
+        return UsageError(f"the report {report} cannot be written: {error.strerror}")
+    return None

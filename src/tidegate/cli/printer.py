@@ -13,6 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console, RenderableType
 
 from tidegate.errors import ConfigError, TidegateError
+from tidegate.watch.redact import harmless
 
 __all__ = ["Follow", "Output", "Printer"]
 
@@ -66,8 +67,8 @@ class Printer:
             self.console.print(what, markup=False)
 
     def words(self, sentence: str) -> None:
-        """Print a sentence to stderr."""
-        self.errors.print(sentence, markup=False)
+        """Print a sentence to stderr, which may quote what is in a file."""
+        self.errors.print(harmless(sentence), markup=False)
 
     def error(self, error: TidegateError) -> None:
         """Print an error to stderr: the sentence, then the hint; for a file every problem in it."""
@@ -75,9 +76,9 @@ class Printer:
             for problem in error.problems:
                 self.words(str(problem))
                 self._hint(problem.hint)
-        self.errors.print(f"error: {error.message}", markup=False, style="red")
+        self.errors.print(harmless(f"error: {error.message}"), markup=False, style="red")
         self._hint(error.hint)
 
     def _hint(self, hint: str) -> None:
         if hint:
-            self.errors.print(f"  hint: {hint}", markup=False, style="cyan")
+            self.errors.print(harmless(f"  hint: {hint}"), markup=False, style="cyan")

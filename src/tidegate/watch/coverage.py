@@ -1,7 +1,7 @@
 """What was read, over which time, and what was not: without it "no hit" means nothing.
 
-Complete is a reading without gaps: every member to its end, no budget used up, no fragment or rotation missing. Only
-then may a report say *clear*; with a gap and no hit it is *unknown*. Some troubles are told and leave no gap.
+Complete is a reading without gaps: some text, every member to its end, no budget used up, no fragment or rotation
+missing. Only then may a report say *clear*; with a gap and no hit it is *unknown*. Some troubles leave no gap.
 """
 
 from __future__ import annotations
@@ -55,6 +55,8 @@ def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> di
         f"{member['path']}: {member['why'] or member['ended']}" for member in members if member["ended"] != "whole"
     ]
     missing = [harmless(sentence) for sentence in cut_short + missing_rotations(paths)]
+    if members and not any(member["text"] and member["bytes"] for member in members):
+        missing.append("There was no text in what was read.")
     left_out = {what: count for what, count in result["cut"].items() if count}
     troubles = sorted(
         ({key: harmless(each[key]) for key in ("path", "what", "detail")} for each in result["troubles"]),

@@ -135,6 +135,8 @@ def _parsed(data: bytes, file: Path, *, compiled: bool) -> tuple[Rule, NodeLines
 
 def _read(file: Path) -> bytes:
     try:
+        if file.is_fifo():  # opening one waits for somebody who writes into it
+            raise ConfigError([Problem(file, 0, "", "is a pipe, which is not read")])
         with file.open("rb") as stream:
             return stream.read(SIZE_MAX + 1)
     except OSError as error:

@@ -27,6 +27,9 @@ class Mark:
 
 _SECTION = r"version=(?P<version>\d+(?:\.\d+){1,4}),\s+build=(?:build-)?(?P<build>\d+)"
 
+# A heading stands alone on its line, beside what copying leaves there: `grep -n`, a mail's quotes, tags of a page.
+_FROM, _TO = r"(?m)^(?:\S*?\d[:-])?(?:[\s>]|<[^<>\n]*>)*", r"(?:\s|<[^<>\n]*>)*$"
+
 MARKS = (
     # First line of every rotated hostd, vpxa and vvold file, and of vpxd's.
     Mark("version/esxi", ("Section for VMware ESX",), rf"Section for VMware ESX(?:i)?,.*?\b{_SECTION}"),
@@ -72,9 +75,9 @@ MARKS = (
         r"""(?:"?(?:node|product)_version"?\s*[:=]\s*"?|NSX Manager (?:version )?)(?P<version>\d+(?:\.\d+){2,5})""",
     ),
     Mark("article/id", ("Article ID: ",), r"Article ID:\s+(?P<article>\d{4,9})\b"),
-    Mark("article/updated", ("Updated On:",), r"(?m)^Updated On:"),
-    Mark("article/calendar", ("calendar_today",), r"(?m)^calendar_today\s*$"),
-    Mark("article/introduction", ("Issue/Introduction",), r"(?m)^\s*Issue/Introduction\s*$"),
-    Mark("article/more", ("Additional Information",), r"(?m)^\s*Additional Information\s*$"),
+    Mark("article/updated", ("Updated On:",), _FROM + r"Updated On:"),
+    Mark("article/calendar", ("calendar_today",), _FROM + "calendar_today" + _TO),
+    Mark("article/introduction", ("Issue/Introduction",), _FROM + "Issue/Introduction" + _TO),
+    Mark("article/more", ("Additional Information",), _FROM + "Additional Information" + _TO),
 )
 """Every mark."""

@@ -192,5 +192,5 @@ fn tally(spec: TallySpec, user: User, literals: &mut Literals) -> Result<Tally, 
             return Err(ScanError::new(message, format!("write (?P<{name}>…) where its value stands")));
         }
     }
-    Ok(Tally { id: spec.id, pattern, key: spec.key, by: spec.by })
+    Ok(Tally { id: spec.id, pattern, key: spec.key, by: spec.by, every: spec.every })
 }

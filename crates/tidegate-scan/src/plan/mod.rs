@@ -45,6 +45,9 @@ pub struct Tally {
     pub key: Vec<String>,
     /// The group whose values are counted inside each key.
     pub by: Option<String>,
+    /// Whether every match in a record counts, and not the first alone. A long text without headers makes records that
+    /// overlap, where matches count twice: for keys that are joined, and never summed.
+    pub every: bool,
 }
 
 /// Something to note wherever it is met: a version, a heading.

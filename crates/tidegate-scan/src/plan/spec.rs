@@ -52,6 +52,8 @@ pub struct TallySpec {
     pub key: Vec<String>,
     #[serde(default)]
     pub by: Option<String>,
+    #[serde(default)]
+    pub every: bool,
 }
 
 #[derive(Deserialize)]

@@ -7,7 +7,7 @@ use super::Member;
 use super::gzip::{Gzip, Packed};
 use super::kind::{Kind, LOOK, kind};
 use super::run::Run;
-use super::stream::{Feed, FromFile, FromMemory, Looked, Meter, Stream};
+use super::stream::{Feed, FromFile, FromMemory, Looked, Meter, Stream, UNSIZED};
 use super::tar::Tar;
 use super::text::{Job, tell};
 use super::zip::{Directory, Forward};
@@ -74,7 +74,7 @@ impl<'r> Descent<'r> {
                 Err(same) => file = same,
             }
         }
-        let stream = FromFile::new(self.run, place.meter.clone(), file, place.size);
+        let stream = FromFile::new(self.run, place.meter.clone(), file, place.size).at_most(UNSIZED);
         self.stream(place, Feed::Own(Box::new(stream)));
     }
 
@@ -96,7 +96,7 @@ impl<'r> Descent<'r> {
         let deeper = match kind {
             Kind::Tar => !place.unpacked,
             Kind::Gzip | Kind::Zip => true,
-            Kind::Text | Kind::Foreign(_) => false,
+            Kind::Text | Kind::Utf16 | Kind::Foreign(_) => false,
         };
         if deeper && place.depth >= self.run.limits.depth {
             let detail = format!("It is an archive inside {} others, and was left out.", place.depth);
@@ -104,6 +104,12 @@ impl<'r> Descent<'r> {
         }
         match kind {
             Kind::Text => self.text(place, feed),
+            Kind::Utf16 => {
+                let detail =
+                    "It is text in UTF-16, which is not read: turn it into UTF-8 (`iconv -f UTF-16 -t UTF-8`).";
+                self.run.trouble(&place.path, "utf-16", detail);
+                self.text(place, feed);
+            }
             Kind::Foreign(how) => {
                 let detail = format!("It is packed with {how}, which is not read: unpack it, and read what comes out.");
                 self.run.trouble(&place.path, "packed", detail);

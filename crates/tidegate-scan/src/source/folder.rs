@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::order;
 use super::run::Run;
-use super::stream::{Fault, FromFile, Meter, Stream};
+use super::stream::{Fault, FromFile, Meter, Stream, UNSIZED};
 use super::walk::{Entry, Pack, Sort};
 
 /// Folders in folders.
@@ -133,7 +133,7 @@ pub(super) fn known(size: u64) -> Option<u64> {
 impl Stream for Folder<'_> {
     fn fill(&mut self) -> Result<&[u8], Fault> {
         if let Some((file, size)) = self.file.take() {
-            self.stream = Some(FromFile::new(self.run, self.meter.clone(), file, known(size)));
+            self.stream = Some(FromFile::new(self.run, self.meter.clone(), file, known(size)).at_most(UNSIZED));
         }
         self.stream.as_mut().map_or(Ok(&[]), FromFile::fill)
     }

@@ -10,6 +10,8 @@ pub(super) const LOOK: usize = 512;
 pub(super) enum Kind {
     /// Text, or bytes that may hold some.
     Text,
+    /// As Windows writes it: no literal is found in it.
+    Utf16,
     Gzip,
     Tar,
     Zip,
@@ -28,6 +30,7 @@ pub(super) fn kind(head: &[u8]) -> Kind {
         [0x28, 0xb5, 0x2f, 0xfd, ..] => Kind::Foreign("zstd"),
         [0x04, 0x22, 0x4d, 0x18, ..] => Kind::Foreign("lz4"),
         [b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c, ..] => Kind::Foreign("7-Zip"),
+        [0xff, 0xfe, 1..=0xff, 0, ..] | [0xfe, 0xff, 0, 1..=0xff, ..] => Kind::Utf16,
         _ if is_header(head) => Kind::Tar,
         _ => Kind::Text,
     }

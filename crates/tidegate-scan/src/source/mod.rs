@@ -21,6 +21,7 @@ mod names;
 mod order;
 mod read;
 mod run;
+mod stdin;
 mod stream;
 mod tar;
 mod text;
@@ -61,7 +62,7 @@ pub struct Trouble {
     pub path: String,
     /// A word for programs. Something is missing: `unreadable`, `truncated`, `broken`, `missing-fragment`,
     /// `fragment-order`, `budget`, `too-deep`. It is not read: `link`, `device`, `sparse`, `encrypted`, `packed` (in a way
-    /// that is not read), `zdump`. It is worth knowing: `escape` (a name that leads outside), `trailing` (bytes after an
+    /// that is not read), `utf-16`, `zdump`. It is worth knowing: `escape` (a name that leads outside), `trailing` (bytes after an
     /// end), `same` (a file that was named twice), `bundle` (what kind of support bundle it is).
     pub what: &'static str,
     /// One sentence for people.

@@ -2,19 +2,24 @@
 
 use std::io::Cursor;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use super::descend::{Descent, Place};
 use super::folder::{Folder, Search};
 use super::run::{Progress, Run};
+use super::stdin::Stdin;
 use super::stream::{Feed, FromFile};
 use super::text::Job;
 use super::{Desk, Limits};
 
 /// Each holds a block and more; one thread finds the members, and keeps no more than this many busy.
 const THREADS: usize = 64;
+/// Who waits for the others tells the progress this often.
+const TELL: Duration = Duration::from_millis(20);
 
 /// Something to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +45,7 @@ pub struct Stopped;
 /// Reads everything below the inputs, in order, and tells it to the desk; whatever is wrong is told to it as well.
 ///
 /// `threads` is how many read at a time, this one included; more than 64 are 64. `progress` is told how many bytes of the inputs were read, and
-/// how many there are (0: not known), with every block; it may come from any thread. False stops the run: members that are
+/// how many there are (0: not known), with every block; it comes from any thread, and from the caller's at least every 20 ms. False stops the run: members that are
 /// open end there, and no more are opened.
 ///
 /// # Errors
@@ -59,11 +64,14 @@ pub fn read(
     let run = Run::new(desk, limits, progress, bytes.unwrap_or(0));
     let (jobs, queue) = sync_channel::<Job<'_>>(threads.saturating_add(1));
     let queue = Mutex::new(queue);
+    let (caller, ended) = (thread::current(), AtomicUsize::new(0));
     let help = || {
         let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
         while let Ok(job) = next() {
             job.run(&run);
         }
+        ended.fetch_add(1, SeqCst);
+        caller.unpark();
     };
     thread::scope(|scope| {
         for _ in 1..threads {
@@ -76,6 +84,11 @@ pub fn read(
         // Without this, nobody would know that there are no more jobs.
         drop(descent);
         help();
+        // The caller may be the only one whom a signal comes to: it goes on to ask whether there is to be more.
+        while ended.load(SeqCst) < threads.max(1) {
+            let _ = run.go_on();
+            thread::park_timeout(TELL);
+        }
     });
     run.close();
     if run.stopped() { Err(Stopped) } else { Ok(()) }
@@ -124,7 +137,7 @@ fn one<'r>(descent: &mut Descent<'r>, run: &'r Run<'r>, group: Group<'r>) {
         }
         Group::Stdin => {
             let place = Place::top("stdin");
-            let stream = FromFile::new(run, place.meter.clone(), std::io::stdin(), None);
+            let stream = FromFile::new(run, place.meter.clone(), Stdin::new(run), None);
             descent.stream(&place, Feed::Own(Box::new(stream)));
         }
     }

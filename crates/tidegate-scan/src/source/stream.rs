@@ -13,6 +13,8 @@ use super::run::Run;
 
 /// Bytes per block that is unpacked: enough to make calls cheap, little enough to stay in a cache.
 pub(super) const BLOCK: usize = 256 << 10;
+/// A file that says that it is empty is read no further than this: some of `/proc` have no end.
+pub(super) const UNSIZED: u64 = 1 << 30;
 /// Bytes per block of a file: every block is a system call.
 const FILE_BLOCK: usize = 1 << 20;
 
@@ -104,6 +106,8 @@ pub(super) struct FromFile<'r, R> {
     file: R,
     /// Bytes that it still has of those when it was opened: what a log gains meanwhile belongs to the next run.
     left: Option<u64>,
+    /// Bytes that it may have when it did not say how many it has.
+    room: u64,
     block: Box<[u8]>,
     from: usize,
     to: usize,
@@ -113,7 +117,22 @@ pub(super) struct FromFile<'r, R> {
 impl<'r, R: Read + Send> FromFile<'r, R> {
     pub(super) fn new(run: &'r Run<'r>, meter: Meter, file: R, size: Option<u64>) -> Self {
         let room = size.and_then(|size| usize::try_from(size).ok()).unwrap_or(FILE_BLOCK).clamp(1, FILE_BLOCK);
-        Self { run, meter, file, left: size, block: vec![0; room].into_boxed_slice(), from: 0, to: 0, fault: None }
+        Self {
+            run,
+            meter,
+            file,
+            left: size,
+            room: u64::MAX,
+            block: vec![0; room].into_boxed_slice(),
+            from: 0,
+            to: 0,
+            fault: None,
+        }
+    }
+
+    /// A file that is read to its end may be so long.
+    pub(super) fn at_most(self, room: u64) -> Self {
+        Self { room, ..self }
     }
 
     /// The file, for whoever goes to another place in it; `restart` follows.
@@ -151,6 +170,10 @@ impl<'r, R: Read + Send> FromFile<'r, R> {
                 return Err(Fault::Truncated(why));
             }
             *left -= count as u64;
+        } else if count as u64 > self.room {
+            return Err(Fault::Budget("It says that it is empty, and there is no end of it.".to_owned()));
+        } else {
+            self.room -= count as u64;
         }
         (self.from, self.to) = (0, count);
         self.run.came_in(count)

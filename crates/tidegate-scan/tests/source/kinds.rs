@@ -49,6 +49,15 @@ fn a_bundle() {
 }
 
 #[test]
+fn text_as_windows_writes_it_is_told() {
+    let utf_16 = |bytes: fn(u16) -> [u8; 2]| "\u{feff}one\n".encode_utf16().flat_map(bytes).collect::<Vec<_>>();
+    for content in [utf_16(u16::to_le_bytes), utf_16(u16::to_be_bytes)] {
+        assert_eq!(read_bytes("x", &content).troubles(), [("utf-16", "x")]);
+    }
+    assert_eq!(read_bytes("x", "\u{feff}one\n".as_bytes()).troubles(), []);
+}
+
+#[test]
 fn kinds_are_found_by_content() {
     let text = log(10);
     for (name, content) in [("bundle.txt", tgz(&[("a.gz", &text)])), ("bundle.log", tar(&[("a.gz", &text)]))] {

@@ -1,8 +1,9 @@
 //! Whatever the number of threads: the same members in the same order, and every byte.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-use tidegate_scan::source::{Ended, Input, Limits};
+use tidegate_scan::source::{Desk, Ended, Input, Limits, Member, Reader, Trouble, read};
 
 use super::desk::{bytes, run, run_until, run_while};
 use super::make::{gz, log, tar, tgz};
@@ -55,4 +56,41 @@ fn the_progress_comes_to_the_end() {
     let steps = steps.into_inner().unwrap();
     assert!(steps.is_sorted() && steps.iter().all(|(_, total)| *total == whole));
     assert_eq!(steps.last(), Some(&(whole, whole)));
+}
+
+/// Reads everything and keeps the words of troubles only.
+struct Nothing(Mutex<Vec<&'static str>>);
+
+struct Unread;
+
+impl Reader for Unread {
+    fn data(&mut self, _block: &[u8]) {}
+    fn end(self: Box<Self>, _ended: Ended) {}
+}
+
+impl Desk for Nothing {
+    fn open(&self, _member: Member) -> Option<Box<dyn Reader>> {
+        Some(Box::new(Unread))
+    }
+    fn trouble(&self, trouble: Trouble) {
+        self.0.lock().unwrap().push(trouble.what);
+    }
+}
+
+#[test]
+fn it_stops_when_the_caller_alone_says_so() {
+    // As with Ctrl-C in Python: the thread that reads a long file is another one, to which signals do not come.
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.log");
+    std::fs::File::create(&path).unwrap().set_len(8 << 30).unwrap();
+    let (caller, asked) = (std::thread::current().id(), AtomicU64::new(0));
+    let go_on = |_, _| std::thread::current().id() != caller || asked.fetch_add(1, Relaxed) < 4;
+    assert!(read(&[Input::Path(path)], &Limits::default(), 2, &Nothing(Mutex::default()), &go_on).is_err());
+}
+
+#[test]
+fn a_file_that_says_it_is_empty_and_has_no_end_is_left() {
+    let (desk, path) = (Nothing(Mutex::default()), "/proc/self/pagemap".into());
+    read(&[Input::Path(path)], &Limits::default(), 2, &desk, &|_, _| true).unwrap();
+    assert_eq!(desk.0.into_inner().unwrap(), ["budget"]);
 }
