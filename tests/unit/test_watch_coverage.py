@@ -53,6 +53,10 @@ def test_a_gap(gap: dict[str, Any]) -> None:
     assert not told["complete"]
 
 
+def test_records_in_a_dump_are_text() -> None:
+    assert coverage(result(member(text=False), hits=[{}]), {})["missing"] == []
+
+
 def test_what_is_told_and_is_no_gap() -> None:
     link = {"path": "b.tgz!a/link", "what": "link", "detail": "a link to ../x: its target is read where it lies"}
     told = coverage(result(member(), troubles=[link]), {})

@@ -55,7 +55,7 @@ def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> di
         f"{member['path']}: {member['why'] or member['ended']}" for member in members if member["ended"] != "whole"
     ]
     missing = [harmless(sentence) for sentence in cut_short + missing_rotations(paths)]
-    if members and not any(member["text"] and member["bytes"] for member in members):
+    if members and not (result.get("hits") or any(member["text"] and member["bytes"] for member in members)):
         missing.append("There was no text in what was read.")
     left_out = {what: count for what, count in result["cut"].items() if count}
     troubles = sorted(
