@@ -81,6 +81,8 @@ pub fn storm(provider: Value, mut storm: Value) -> (Value, Value) {
     storm["target"] = server.address().into();
     let mut hosts = Lab::start("storm", &storm);
     server.tell(r#"{"cmd": "go"}"#);
+    // Its first sample comes once it is up: a host that is quicker than that would be refused.
+    server.wait_for(|line| line["kind"] == "sample");
     hosts.tell(r#"{"cmd": "go"}"#);
     let hosts = hosts.last_words();
     (server.stop(), hosts)
