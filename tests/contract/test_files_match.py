@@ -26,6 +26,7 @@ THROUGH = {
     "tidegate.cli.gate_init": "cli/test_gate_init.py",
     "tidegate.cli.gate_record": "storm/test_record.py",
     "tidegate.cli.gate_talk": "cli/test_gate_talk.py",
+    "tidegate.cli.other_files": "cli/test_gate_check.py",
     "tidegate.cli.printer": "cli/test_app.py",
     "tidegate.cli.rules": "cli/test_rules.py",
     "tidegate.cli.rules_check": "cli/test_rules.py",

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from tidegate.cli.other_files import reader_of
 from tidegate.errors import ConfigError, Problem
-from tidegate.sim.load import is_scenario, load_scenario, parse_scenario
+from tidegate.sim.load import load_scenario, parse_scenario
 from tidegate.sim.rules import HOSTS_MAX, POINTS_MAX, broken_rules
 
 FILE = Path("storm.toml")
@@ -126,11 +127,11 @@ def test_too_many_hosts_together() -> None:
 def test_only_a_scenario_is_one(tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text(MINIMAL.replace("[scenario]", "  [ scenario ] # it"))
-    assert is_scenario(file)
+    assert reader_of(file) is not None
     assert load_scenario(file).host_count == 300
     file.write_text('[service.scenario]\nlisten = "[scenario]"\n')
-    assert not is_scenario(file)
-    assert not is_scenario(tmp_path / "none.toml")
+    assert reader_of(file) is None
+    assert reader_of(tmp_path / "none.toml") is None
 
 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:

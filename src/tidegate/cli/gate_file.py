@@ -8,14 +8,13 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from tidegate.cli.other_files import reader_of
 from tidegate.cli.printer import Follow, Output, Printer
 from tidegate.config.check import Checked, check_machine
 from tidegate.config.load import load_config
 from tidegate.config.model import Config
 from tidegate.errors import ConfigError, Exit, GateError, GateUnreachable, Problem
 from tidegate.gate.admin import AdminClient
-from tidegate.sim.load import is_scenario, load_scenario
-from tidegate.sim.scenario import Scenario
 
 __all__ = ["check", "examine", "run"]
 
@@ -25,7 +24,7 @@ def check(*files: Path, output: Output = "text") -> int:
 
     Looks at keys and values, at how they fit together, and at this machine: certificates, addresses in use, file
     descriptors. An address that the gate itself has (it is running with this file) is no problem. A file that
-    describes a storm to rehearse is checked as such.
+    describes a storm to rehearse, or a run over a fleet, is checked as such.
 
     Examples
     --------
@@ -51,8 +50,8 @@ def check(*files: Path, output: Output = "text") -> int:
 def _report(printer: Printer, file: Path) -> dict[str, Any]:
     summary, found = "", Checked((), ())
     try:
-        if is_scenario(file):
-            summary = _storm(load_scenario(file))
+        if read := reader_of(file):
+            summary = read(file)
         else:
             config = load_config(file)
             summary = _summary(config)
@@ -76,10 +75,6 @@ def _report(printer: Printer, file: Path) -> dict[str, Any]:
 def _plain(problem: Problem) -> dict[str, Any]:
     plain = asdict(problem)
     return {"line": plain["line"], "key": plain["where"], "message": plain["message"], "hint": plain["hint"]}
-
-
-def _storm(scenario: Scenario) -> str:
-    return f"a scenario, {scenario.host_count} hosts: {scenario.scenario.title}"
 
 
 def _summary(config: Config) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from tidegate.config.load import parse_tables, read_text
-from tidegate.errors import ConfigError
 from tidegate.sim.rules import broken_rules
 from tidegate.sim.scenario import Scenario
 
-__all__ = ["is_scenario", "load_scenario", "parse_scenario"]
-
-_HEADER = re.compile(r"^\s*\[\s*scenario\s*\]", re.MULTILINE)
+__all__ = ["load_scenario", "parse_scenario"]
 
 
 def load_scenario(file: Path) -> Scenario:
@@ -35,11 +31,3 @@ def parse_scenario(text: str, file: Path) -> Scenario:
         With every problem.
     """
     return parse_tables(text, file, Scenario, broken_rules)
-
-
-def is_scenario(file: Path) -> bool:
-    """Return whether ``file`` means to be a scenario, right or wrong: only a scenario has the table ``[scenario]``."""
-    try:
-        return _HEADER.search(read_text(file)) is not None
-    except ConfigError:
-        return False
