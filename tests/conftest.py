@@ -13,8 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-# Where Debian keeps programs that are not on everybody's PATH, and where scripts/vcsim puts what it has built.
-PLACES = f"/usr/sbin:/sbin:/usr/lib/postgresql/15/bin:{Path(__file__).resolve().parent.parent / 'target' / 'vcsim'}"
+from peers import PLACES
 
 # Which examples hypothesis tries must not depend on the day; a deadline would be a timed assertion.
 settings.register_profile("house", derandomize=True, deadline=None)

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from diagnoses import finding, hostile, storm, unknown
+from tidegate.harmless import visible
 from tidegate.watch.report import diagnosis_page
 from tidegate.watch.report_finding import finding_card, moment, step_of, strip
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
-from tidegate.watch.shown import escaped, visible
+from tidegate.watch.shown import escaped
 
 
 def verdict(report: dict[str, Any]) -> str:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.watch.redact import harmless, redacted
+from tidegate.harmless import harmless
+from tidegate.watch.redact import redacted
 
 
 @pytest.mark.parametrize(

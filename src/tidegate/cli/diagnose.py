@@ -11,10 +11,10 @@ from cyclopts import Parameter
 from tidegate.cli.diagnose_view import progress_on, shown
 from tidegate.cli.printer import Output, Printer
 from tidegate.errors import Exit, UsageError
+from tidegate.harmless import harmless
 from tidegate.page import write_page
 from tidegate.watch.diagnose import diagnose as look
 from tidegate.watch.load import load_rules
-from tidegate.watch.redact import harmless
 from tidegate.watch.report import diagnosis_page
 
 __all__ = ["diagnose"]

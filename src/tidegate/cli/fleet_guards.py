@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any
 
 from tidegate.errors import FleetError
 from tidegate.fleet.act import Guard, Probe
@@ -38,8 +36,10 @@ def watchers_of(plan: Plan) -> Watchers:
     if not plan.guard:
         return Watchers([], [])
     # Late: most runs are looked at, not carried out.
-    guards: list[Guard] = import_module("tidegate.fleet.guards").guards_of(plan.guard)
-    probes_of: Any = import_module("tidegate.fleet.probes").probes_of
+    from tidegate.fleet.guards import guards_of
+    from tidegate.fleet.probes import probes_of
+
+    guards = guards_of(plan.guard)
     if not any(table.kind == "datastore-latency" for table in plan.guard.values()):
         return Watchers(guards, probes_of(plan.guard))
     endpoint = plan.vcenter or plan.targets.vcenter
@@ -47,7 +47,9 @@ def watchers_of(plan: Plan) -> Watchers:
         raise FleetError(
             "a guard goes by datastore latency, and the plan names no vCenter", hint="write a table [vcenter]"
         )
-    options = import_module("tidegate.fleet.vcenter_targets").options_of(endpoint)
-    vcenter: Any = import_module("tidegate.clients.vcenter").Vcenter(options)
-    counters: Any = import_module("tidegate.clients.vcenter_counters").Counters(vcenter)
-    return Watchers(guards, probes_of(plan.guard, counters.latencies), vcenter.close)
+    from tidegate.clients.vcenter import Vcenter
+    from tidegate.clients.vcenter_counters import Counters
+    from tidegate.fleet.vcenter_targets import options_of
+
+    vcenter = Vcenter(options_of(endpoint))
+    return Watchers(guards, probes_of(plan.guard, Counters(vcenter).latencies), vcenter.close)

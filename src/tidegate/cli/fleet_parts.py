@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -105,7 +104,9 @@ def open_plan(file: Path) -> Opened:
     work = _work(plan, file)
     ask = None
     if plan.targets.vcenter is not None:
-        ask = import_module("tidegate.fleet.vcenter_targets").ask_vcenter
+        from tidegate.fleet.vcenter_targets import ask_vcenter
+
+        ask = ask_vcenter
     hosts = asyncio.run(hosts_of(plan, ask))
     return Opened(file, read_text(file), plan, hosts, work)
 

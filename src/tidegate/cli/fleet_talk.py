@@ -91,8 +91,7 @@ def approve(run: str, *, state: State = None, output: Output = "text") -> int:
     """
     printer = Printer(output)
     with journal_at(state) as journal:
-        now = fold(event for _, event in journal.events(run))
-        _refuse_ended(run, now.ended)
+        now = fold(_unended(journal, run))
         waiting = [
             phase
             for phase, one in enumerate(now.plan.phases)
@@ -131,8 +130,7 @@ def resume(
     """
     printer = Printer(output)
     with journal_at(state) as journal:
-        events = [event for _, event in journal.events(run)]
-        _refuse_ended(run, fold(events).ended)
+        events = _unended(journal, run)
         plan, work = work_of(events)
         why = control(Controlled(journal, run, plan, work), printer, wait=stand_by)
         return exit_of(printer, tell(printer, journal, run, report), why)
@@ -150,8 +148,7 @@ def abort(run: str, *, state: State = None, report: Report = None, output: Follo
     """
     printer = Printer(output)
     with journal_at(state) as journal:
-        events = [event for _, event in journal.events(run)]
-        _refuse_ended(run, fold(events).ended)
+        events = _unended(journal, run)
         journal.append(run, e.AbortAsked(at=time.time(), by=said_by()))
         if journal.held(run):
             tell(printer, journal, run, report)
@@ -164,6 +161,9 @@ def abort(run: str, *, state: State = None, report: Report = None, output: Follo
         return Exit.FINE if why == "aborted" and not figures["stopped"] else code
 
 
-def _refuse_ended(run: str, ended: str) -> None:
-    if ended:
+def _unended(journal: Journal, run: str) -> list[e.Event]:
+    """Return the events of a run that is not over."""
+    events = [event for _, event in journal.events(run)]
+    if ended := fold(events).ended:
         raise FleetError(f"the run {run} is over: {ended}", hint=f"`tidegate fleet status {run}` shows it")
+    return events

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from rich.console import Console, RenderableType
 
 from tidegate.errors import ConfigError, TidegateError
-from tidegate.watch.redact import harmless
+from tidegate.harmless import harmless
 
 __all__ = ["Follow", "Output", "Printer"]
 

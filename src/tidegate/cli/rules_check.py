@@ -12,9 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from tidegate.cli.printer import Output, Printer
 from tidegate.errors import Exit
+from tidegate.harmless import harmless
 from tidegate.watch.lint import lint as look_at
 from tidegate.watch.load import load_rules, rule_files
-from tidegate.watch.redact import harmless
 from tidegate.watch.rule import RuleSet
 from tidegate.watch.selftest import Tell, run_tests
 

@@ -9,10 +9,10 @@ from typing import Literal
 from tidegate.cli.printer import Output, Printer
 from tidegate.cli.rules_show import OwnRules, rule_named
 from tidegate.errors import Exit
+from tidegate.harmless import harmless
 from tidegate.watch.export import aria, loki, prometheus
 from tidegate.watch.export.text import as_text
 from tidegate.watch.load import load_rules
-from tidegate.watch.redact import harmless
 
 __all__ = ["export"]
 

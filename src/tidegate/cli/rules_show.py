@@ -13,8 +13,8 @@ from rich.table import Table
 
 from tidegate.cli.printer import Output, Printer
 from tidegate.errors import Exit, UsageError
+from tidegate.harmless import harmless
 from tidegate.watch.load import load_rules
-from tidegate.watch.redact import harmless
 from tidegate.watch.rule import Absence, AnyWindow, Counted, Distinct, Rule, RuleSet
 
 __all__ = ["OwnRules", "list_", "rule_named", "show"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from tidegate.clients.vcenter_read import read_all
 from tidegate.clients.vmomi import id_of, vim
 from tidegate.errors import FleetError
 
-__all__ = ["FoundHost", "all_hosts", "select"]
+__all__ = ["FoundHost", "all_hosts", "folder_path", "select"]
 
 _DEEP_MAX = 100
 
@@ -55,23 +55,32 @@ def select(hosts: Iterable[FoundHost], clusters: Sequence[str], folders: Sequenc
     for cluster in clusters:
         if cluster not in known:
             raise _unknown("cluster", cluster, known)
-    chosen: list[tuple[str, ...]] = []
-    for folder in folders:
-        wanted = tuple(part for part in folder.split("/") if part)
-        found = sorted(path for path in paths if path[-len(wanted) :] == wanted) if wanted else []
-        if not found:
-            raise _unknown("folder", folder, {path[-1] for path in paths})
-        if len(found) > 1 and wanted not in found:
-            raise FleetError(
-                f'"{folder}" is the name of {len(found)} folders: {", ".join("/".join(one) for one in found[:3])}',
-                hint="write the path",
-            )
-        chosen.append(wanted if wanted in found else found[0])
+    chosen = [
+        folder_path(folder, paths, lambda name: _unknown("folder", name, {p[-1] for p in paths})) for folder in folders
+    ]
     return [
         host
         for host in everything
         if host.cluster in clusters or any(host.folders[: len(path)] == path for path in chosen)
     ]
+
+
+def folder_path(folder: str, paths: set[tuple[str, ...]], unknown: Callable[[str], FleetError]) -> tuple[str, ...]:
+    """Return the path that a folder's name or path means, among ``paths``.
+
+    Raises
+    ------
+    FleetError
+        ``unknown(folder)`` when it is none of them; or when a name stands for several.
+    """
+    wanted = tuple(part for part in folder.split("/") if part)
+    found = sorted(path for path in paths if path[-len(wanted) :] == wanted) if wanted else []
+    if not found:
+        raise unknown(folder)
+    if len(found) > 1 and wanted not in found:
+        several = ", ".join("/".join(one) for one in found[:3])
+        raise FleetError(f'"{folder}" is the name of {len(found)} folders: {several}', hint="write the path")
+    return wanted if wanted in found else found[0]
 
 
 def _unknown(kind: str, name: str, known: set[str]) -> FleetError:

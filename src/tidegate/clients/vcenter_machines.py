@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.clients.vcenter_inventory import folder_path
 from tidegate.clients.vcenter_read import read_all
 from tidegate.clients.vmomi import id_of, vim
 from tidegate.errors import FleetError
@@ -47,14 +48,7 @@ def select_machines(machines: Iterable[Machine], clusters: Sequence[str], folder
 
 def _path(folder: str, machines: Sequence[Machine]) -> tuple[str, ...]:
     paths = {one.folders[:depth] for one in machines for depth in range(1, len(one.folders) + 1)}
-    wanted = tuple(part for part in folder.split("/") if part)
-    found = sorted(path for path in paths if path[-len(wanted) :] == wanted) if wanted else []
-    if not found:
-        raise FleetError(f'vCenter has no folder "{folder}" with machines in it')
-    if len(found) > 1 and wanted not in found:
-        several = ", ".join("/".join(one) for one in found[:3])
-        raise FleetError(f'"{folder}" is the name of {len(found)} folders: {several}', hint="write the path")
-    return wanted if wanted in found else found[0]
+    return folder_path(folder, paths, lambda name: FleetError(f'vCenter has no folder "{name}" with machines in it'))
 
 
 def all_machines(content: Any, page: int) -> list[Machine]:

@@ -27,6 +27,7 @@ __all__ = [
     "default_place",
     "open_journal",
     "stand_by",
+    "unknown_run",
     "wrong_format",
 ]
 
@@ -144,6 +145,11 @@ def stand_by(journal: Journal, run: str, sleep: Callable[[float], None] = time.s
                 yield
                 return
         sleep(2.0)
+
+
+def unknown_run(run: str) -> FleetError:
+    """Return the error of a run that no journal entry names."""
+    return FleetError(f'there is no run "{run}"', hint="`tidegate fleet status` lists them", slug="no-such-run")
 
 
 def wrong_format(place: str, found: object) -> FleetError:

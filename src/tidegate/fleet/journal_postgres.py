@@ -16,7 +16,7 @@ import psycopg
 
 from tidegate.errors import FleetError
 from tidegate.fleet.events import FORMAT, Ended, Event, Planned, decode, encode
-from tidegate.fleet.journal import JournalLost, RunRow, busy_hosts, wrong_format
+from tidegate.fleet.journal import JournalLost, RunRow, busy_hosts, unknown_run, wrong_format
 
 __all__ = ["PostgresJournal"]
 
@@ -78,7 +78,7 @@ class PostgresJournal:
         with self._writing() as at:
             # One writer after the other: numbers become visible in their order.
             if not at.execute("SELECT 1 FROM tidegate_fleet_runs WHERE run = %s FOR UPDATE", (run,)).fetchone():
-                raise _unknown(run)
+                raise unknown_run(run)
             query = (
                 "INSERT INTO tidegate_fleet_events SELECT %s, max(seq) + 1, %s FROM tidegate_fleet_events "
                 "WHERE run = %s RETURNING seq"
@@ -96,7 +96,7 @@ class PostgresJournal:
             query = "SELECT seq, body FROM tidegate_fleet_events WHERE run = %s AND seq > %s ORDER BY seq"
             rows = self._base.execute(query, (run, after)).fetchall()
         if not rows and after == 0:
-            raise _unknown(run)
+            raise unknown_run(run)
         return [(seq, decode(body)) for seq, body in rows]
 
     @contextmanager
@@ -175,7 +175,3 @@ def _numbers(run: str) -> tuple[int, int]:
     """Return the two numbers of a run's advisory lock, each of 32 bits with a sign."""
     number = zlib.crc32(run.encode())
     return _SPACE, number - 2**32 if number >= 2**31 else number
-
-
-def _unknown(run: str) -> FleetError:
-    return FleetError(f'there is no run "{run}"', hint="`tidegate fleet status` lists them", slug="no-such-run")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tidegate.errors import FleetError
 from tidegate.fleet.events import FORMAT, Ended, Event, Planned, decode, encode
-from tidegate.fleet.journal import JournalLost, RunRow, busy_hosts, wrong_format
+from tidegate.fleet.journal import JournalLost, RunRow, busy_hosts, unknown_run, wrong_format
 
 __all__ = ["SqliteJournal"]
 
@@ -65,7 +65,7 @@ class SqliteJournal:
         with self._writing():
             (last,) = self._base.execute("SELECT max(seq) FROM events WHERE run = ?", (run,)).fetchone()
             if last is None:
-                raise _unknown(run)
+                raise unknown_run(run)
             self._base.execute("INSERT INTO events VALUES (?, ?, ?)", (run, last + 1, encode(event)))
             if isinstance(event, Ended):
                 self._base.execute("UPDATE runs SET ended = ? WHERE run = ?", (event.how, run))
@@ -78,7 +78,7 @@ class SqliteJournal:
             query = "SELECT seq, body FROM events WHERE run = ? AND seq > ? ORDER BY seq"
             rows = self._base.execute(query, (run, after)).fetchall()
         if not rows and after == 0:
-            raise _unknown(run)
+            raise unknown_run(run)
         return [(seq, decode(body)) for seq, body in rows]
 
     @contextmanager
@@ -139,7 +139,7 @@ class SqliteJournal:
 
     def _open_lock(self, run: str) -> int:
         if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", run):
-            raise _unknown(run)
+            raise unknown_run(run)
         return os.open(self._file.with_name(f"{self._file.name}.{run}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
 
     @contextmanager
@@ -161,7 +161,3 @@ class SqliteJournal:
         except (sqlite3.Error, OSError) as error:
             words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise JournalLost(f"the journal {self._file} cannot be used: {words}") from None
-
-
-def _unknown(run: str) -> FleetError:
-    return FleetError(f'there is no run "{run}"', hint="`tidegate fleet status` lists them", slug="no-such-run")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.watch.redact import harmless
+from tidegate.harmless import harmless
 
 __all__ = ["CALLER_RULE", "caller_finding"]
 

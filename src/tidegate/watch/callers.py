@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.watch.caller_join import Caller, Counted, gather
 from tidegate.watch.caller_lines import LOGIN_OPERATIONS, TALLIES
+from tidegate.watch.coverage import iso
 
 __all__ = ["TALLIES", "callers"]
 
@@ -82,8 +82,8 @@ def callers(tallies: Sequence[Mapping[str, Any]], span: tuple[int, int] | None =
     step = max(1, -(-int(minutes) // POINTS))
     ended = {how: counted.total for how, counted in _by_key(ours, "caller/ended", "how").items()}
     return {
-        "from": _iso(first),
-        "to": _iso(last),
+        "from": iso(first, "seconds"),
+        "to": iso(last, "seconds"),
         "minutes": round(minutes, 1),
         "totals": numbers.totals()
         | {
@@ -184,8 +184,8 @@ class _Numbers:
             "share_of_logins": _share(one.logins.total, self.logins.total),
             "share_of_calls": _share(calls.total, self.calls.total),
             "operations": _operations(calls.by, OPERATIONS),
-            "first": _iso(one.first),
-            "last": _iso(one.last),
+            "first": iso(one.first, "seconds"),
+            "last": iso(one.last, "seconds"),
         }
 
     def stands_out(self) -> Json | None:
@@ -314,12 +314,3 @@ def _by_key(tallies: Iterable[Mapping[str, Any]], tally_id: str, part: str) -> d
 def _own_span(tallies: Iterable[Mapping[str, Any]]) -> tuple[int | None, int | None]:
     times = [int(tally[end]) for tally in tallies for end in ("first", "last") if tally.get(end) is not None]
     return (min(times), max(times)) if times else (None, None)
-
-
-def _iso(ns: int | None) -> str | None:
-    if ns is None:
-        return None
-    try:
-        return datetime.fromtimestamp(ns // 10**9, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    except (ValueError, OverflowError, OSError):
-        return None

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, Literal
 
+from tidegate.harmless import harmless
 from tidegate.watch.places import missing_rotations
-from tidegate.watch.redact import harmless
 
 __all__ = ["coverage", "iso"]
 
@@ -22,15 +22,15 @@ _TOLD_ONLY = frozenset({"bundle", "same", "escape", "trailing", "link", "dump"})
 link whose target is read where it lies, a table that is no dump of connections after all."""
 
 
-def iso(time: int | None) -> str | None:
-    """Return a time in nanoseconds since 1970 as ISO 8601 in UTC, to the millisecond; None stays None."""
+def iso(time: int | None, timespec: Literal["seconds", "milliseconds"] = "milliseconds") -> str | None:
+    """Return a time in nanoseconds since 1970 as ISO 8601 in UTC; None, or what no calendar has, is None."""
     if time is None:
         return None
     try:
         moment = datetime.fromtimestamp(time // 10**6 / 1000, UTC)
     except (OverflowError, ValueError, OSError):
         return None
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return moment.isoformat(timespec=timespec).replace("+00:00", "Z")
 
 
 def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> dict[str, Any]:

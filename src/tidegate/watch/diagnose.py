@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import UsageError
+from tidegate.harmless import harmless
 from tidegate.watch.caller_finding import caller_finding
 from tidegate.watch.callers import TALLIES, callers
 from tidegate.watch.coverage import coverage
@@ -26,7 +27,6 @@ from tidegate.watch.findings import SEVERITIES, findings
 from tidegate.watch.plan import to_plan
 from tidegate.watch.ports import KINDS, PortReading, as_json, read_dump
 from tidegate.watch.probes import probe_findings
-from tidegate.watch.redact import harmless
 from tidegate.watch.rule import RuleSet
 from tidegate.watch.scan import Json, Scanner
 

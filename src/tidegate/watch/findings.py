@@ -15,10 +15,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from tidegate.harmless import harmless
 from tidegate.watch.coverage import iso
 from tidegate.watch.places import host_of_path
 from tidegate.watch.plan import to_window
-from tidegate.watch.redact import harmless, redacted
+from tidegate.watch.redact import redacted
 from tidegate.watch.rule import Distinct, Rule, RuleSet
 from tidegate.watch.version_gate import version_verdict
 from tidegate.watch.windows import Episode, Event, episodes

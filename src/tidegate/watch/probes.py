@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from tidegate.harmless import harmless
 from tidegate.watch.findings import rule_part
 from tidegate.watch.ports import Measured, PortReading, measure
-from tidegate.watch.redact import harmless
 from tidegate.watch.rule import Rule, RuleSet
 
 __all__ = ["probe_findings"]

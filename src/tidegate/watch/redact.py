@@ -1,4 +1,4 @@
-"""What may be shown of a record: secrets are masked, and what would steer a terminal is made harmless.
+"""What may be shown of a record: secrets are masked.
 
 Bundles hold session ids, cookies and passwords (reference/logs.md §5). Names of users and addresses stay: an operator
 needs them to find who storms, and the report never leaves the machine by itself.
@@ -7,9 +7,8 @@ needs them to find who storms, and the report never leaves the machine by itself
 from __future__ import annotations
 
 import re
-import unicodedata
 
-__all__ = ["harmless", "redacted"]
+__all__ = ["redacted"]
 
 _SECRETS = re.compile(
     r"""(?P<name>
@@ -31,19 +30,3 @@ def redacted(text: str) -> str:
     text = _HEADERS.sub(lambda match: match["name"] + _MASK, text)
     text = _SECRETS.sub(lambda match: match["name"] + _MASK, text)
     return _SESSION_KEY.sub(rf"\1-{_MASK}", text)
-
-
-def harmless(text: str) -> str:
-    r"""Return ``text`` without anything that a terminal or a reader could be led astray with.
-
-    Control characters (C0, C1, escape sequences), marks of direction and what is invisible become ``\xNN`` or
-    ``\uNNNN``; line feeds and tabs stay.
-    """
-    return "".join(_shown(char) for char in text)
-
-
-def _shown(char: str) -> str:
-    if char in "\n\t" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}:
-        return char
-    code = ord(char)
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"

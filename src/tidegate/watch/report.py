@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from tidegate.harmless import visible
 from tidegate.page import filled
 from tidegate.watch.report_finding import chip, finding_card, moment, step_of
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
-from tidegate.watch.shown import escaped, visible
+from tidegate.watch.shown import escaped
 
 __all__ = ["diagnosis_page"]
 

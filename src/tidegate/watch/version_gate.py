@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tidegate.harmless import harmless
 from tidegate.versions import Version, judge
-from tidegate.watch.redact import harmless
 from tidegate.watch.rule import Rule
 
 __all__ = ["version_verdict"]
