@@ -22,11 +22,25 @@ from tidegate.fleet.act import Evidence, Host
 from tidegate.fleet.journal import Journal, JournalLost, open_journal, stand_by
 from tidegate.fleet.runner import Pace, Runner, Tools
 from tidegate.lab.fleet import FleetWorld, LabWork
+from tidegate.lab.fleet_calls import Reconnect
 
-__all__ = ["begun", "control", "cut_off", "event", "hold_lock", "in_a_process"]
+__all__ = ["AtOnce", "begun", "control", "cut_off", "event", "hold_lock", "in_a_process"]
 
 _PROCESSES = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload(["mortals"])
+
+
+class AtOnce:
+    """Hosts without a provider: whoever is started is connected at once, but one that never reconnects is not."""
+
+    def __init__(self, world: FleetWorld) -> None:
+        self._hosts = world.hosts
+
+    def last(self, host: str, start: int) -> Reconnect | None:
+        now = self._hosts.read(host)
+        if now.misbehaves == "never" or now.starts != start:
+            return None
+        return Reconnect(host, start, now.start_time, now.start_time, connected=True)
 
 
 class Fatal:
@@ -69,7 +83,8 @@ class FatalWork(LabWork):
 
 def control(place: str, run: str, folder: Path, writes: int = 0, acts: int = 0) -> None:
     """Be a controller until there is nothing more to do, or until death."""
-    work = FatalWork(FleetWorld.read(folder))
+    world = FleetWorld.read(folder)
+    work = FatalWork(world, AtOnce(world))
     work.fatal = Fatal(acts)
     opened = open_journal(place)
     journal: Any = FatalJournal(opened, Fatal(writes))
@@ -89,7 +104,8 @@ def cut_off(url: str, run: str, folder: Path) -> None:
                 base.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name <> ''")
             return after
 
-    runner = Runner(open_journal(url), run, Cut(FleetWorld.read(folder)), Tools(pace=Pace(tick_s=0.05)))
+    world = FleetWorld.read(folder)
+    runner = Runner(open_journal(url), run, Cut(world, AtOnce(world)), Tools(pace=Pace(tick_s=0.05)))
     try:
         asyncio.run(runner.drive())
     except JournalLost as error:

@@ -49,6 +49,7 @@ THROUGH = {
     "tidegate.gate.look": "cli/test_gate_init.py",
     "tidegate.gate.process": "storm/test_gate_process.py",
     "tidegate.gate.template": "cli/test_gate_init.py",
+    "tidegate.lab.fleet_host_process": "storm/test_fleet_demo.py",
     "tidegate.watch.caller_finding": "cli/test_diagnose.py",
     "tidegate.watch.probes": "cli/test_diagnose.py",
     "tidegate.watch.version_gate": "unit/test_watch_findings.py",

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from mortals import begun, control, cut_off, in_a_process
+from mortals import AtOnce, begun, control, cut_off, in_a_process
 from postgres import Server, postgres
 from tidegate.fleet import events as e
 from tidegate.fleet.act import Host
@@ -70,7 +70,7 @@ class Fleet:
         # Addresses are unique in the database: unfinished runs of other examples may be in it.
         hosts = [Host(host.name, f"{host.name}.{self.run}", host.cluster, host.labels) for host in hosts]
         policy = e.Policy(size=2, most=3, pause_s=0.01)
-        event = asyncio.run(plan_run(LabWork(self.world), hosts, policy, at=time.time()))
+        event = asyncio.run(plan_run(LabWork(self.world, AtOnce(self.world)), hosts, policy, at=time.time()))
         journal = open_journal(place)
         journal.plan(self.run, event)
         for phase, one in enumerate(event.phases):

@@ -28,8 +28,9 @@ _ROWS = {
     "max_batch": "hosts in the largest batch",
     "guard_stops": "stops by a guard",
     "kills": "controllers killed (SIGKILL)",
+    "provider_sessions": "sessions that the provider has opened",
     "provider_p95_ms_max": "the provider's worst 95th percentile (ms)",
-    "storm_p95_ms": "the same, had all hosts come back at once (ms)",
+    "storm_p95_ms": "the same, all hosts at once, in the first 4 s (ms)",
     "seconds": "seconds",
 }
 
@@ -50,8 +51,8 @@ def fleet(
 ) -> int:
     """Restart a service on many hosts as KB 412434 says: stop everywhere, start in batches, look at the provider.
 
-    The controller is a process of its own with a journal; hosts are files that count their restarts themselves; the
-    provider is arithmetic over the times at which they were started. Pauses are scaled down.
+    The controller is a process of its own with a journal; hosts outlive it, count their restarts themselves, and
+    reconnect by sockets to the lab's provider. Pauses are scaled down.
     """
     for name, value, least, most in (("hosts", hosts, 1, 1000), ("seed", seed, 0, 2**63 - 1)):
         if not least <= value <= most:

@@ -1,7 +1,8 @@
-"""A fleet to rehearse on: hosts that are files, a provider that they reconnect to, and the restart of their service.
+"""A fleet to rehearse on: hosts that are files, and the restart of their service.
 
 The work is that of ``vvold-phased-restart`` with the transports left out. Every duration of a plan is divided by
-``speed``; the provider's response times are wall time.
+``speed``. Whether a host has reconnected, and how long the provider took, is what the hosts have measured
+(``fleet_calls``), in wall time.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -19,8 +20,8 @@ from typing import Any, Literal
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Evidence, Host, PhaseSpec, Readings, Trip, Verdict
 from tidegate.fleet.events import Policy
+from tidegate.lab.fleet_calls import Calls, Reconnects, p95_ms
 from tidegate.lab.fleet_hosts import FleetHosts, Misbehaviour
-from tidegate.lab.fleet_provider import FleetProvider, Served, p95_ms
 
 __all__ = ["FleetWorld", "LabGuard", "LabProbe", "LabWork", "Variant"]
 
@@ -41,7 +42,6 @@ class FleetWorld:
     speed: float = 50.0
     seed: int = 1
     hang_s: float = 60.0
-    provider: FleetProvider = field(default_factory=FleetProvider)
 
     def make(self, count: int, misbehaving: dict[int, Misbehaviour] | None = None) -> list[Host]:
         """Make the hosts, and write down what the world is."""
@@ -54,37 +54,32 @@ class FleetWorld:
     def read(cls, folder: Path) -> FleetWorld:
         """Return the world that is in ``folder``."""
         world: dict[str, Any] = json.loads((folder / "world.txt").read_text(encoding="utf-8"))
-        return cls(**{**world, "folder": folder, "provider": FleetProvider(**world["provider"])})
+        return cls(**{**world, "folder": folder})
 
     @cached_property
     def hosts(self) -> FleetHosts:
         """Its hosts."""
-        return FleetHosts(self.folder / "hosts")
+        return FleetHosts.of(self.folder)
 
     @property
     def policy(self) -> Policy:
         """The article's batches and pauses, faster."""
         return Policy(size=5, most=10, pause_s=150 / self.speed, patience_s=900 / self.speed)
 
-    def served(self, now: float) -> list[Served]:
-        """Return what the provider has done until ``now``."""
-        calls = [(host.name, host.start_time) for host in self.hosts.all() if host.starts]
-        return self.provider.serve(calls, now)
-
-    def p95_ms_max(self, now: float) -> float:
-        """Return the worst 95th percentile that any moment of the run has seen."""
-        served = self.served(now)
-        moments = [call.answered for call in served if call.answered is not None]
-        return max((p95_ms(served, moment) for moment in moments), default=0.0)
-
 
 class LabWork:
-    """``vvold-phased-restart`` on the hosts of a world."""
+    """``vvold-phased-restart`` on the hosts of a world.
+
+    Parameters
+    ----------
+    reconnects
+        Who says whether a host has reconnected.
+    """
 
     name = "lab-phased-restart"
 
-    def __init__(self, world: FleetWorld, clock: Callable[[], float] = time.time) -> None:
-        self._world, self._hosts, self._clock = world, world.hosts, clock
+    def __init__(self, world: FleetWorld, reconnects: Reconnects, clock: Callable[[], float] = time.time) -> None:
+        self._world, self._hosts, self._reconnects, self._clock = world, world.hosts, reconnects, clock
         again, deadline = max(0.01, 5 / world.speed), 120 / world.speed + 2.0
         start = {"deadline_s": deadline, "again_s": again}
         if world.variant == "rolling":
@@ -135,18 +130,20 @@ class LabWork:
         return now.evidence()
 
     async def verify(self, step: str, host: Host, before: Evidence) -> Verdict:
-        """Look whether the provider has answered the host."""
+        """Look whether the host is connected to the provider."""
         del before
         now = self._hosts.read(host.name)
         if step == "stop":
             return Verdict(ok=now.state == "stopped", sure=True, says=now.state, evidence=now.evidence())
         if now.state == "stopped":
             return Verdict(ok=False, sure=True, says="its service is stopped", evidence=now.evidence())
-        mine = [call for call in self._world.served(self._clock()) if call.host == host.name]
-        answered = not now.starts or (mine[0].answered if mine else None)
-        if now.misbehaves == "never" or not answered:
-            return Verdict(ok=False, sure=False, says="has not reconnected", evidence=now.evidence())
-        says = f"connected after {(mine[0].answered or 0) - mine[0].came:.2f} s" if mine else "connected"
+        if not now.starts:
+            return Verdict(ok=True, sure=True, says="was never stopped", evidence=now.evidence())
+        last = self._reconnects.last(host.name, now.starts)
+        if last is None or last.answered is None or not last.connected:
+            why = f": {last.why}" if last is not None and last.why else ""
+            return Verdict(ok=False, sure=False, says=f"has not reconnected{why}", evidence=now.evidence())
+        says = f"connected, after {last.answered - last.came:.2f} s"
         return Verdict(ok=True, sure=True, says=says, evidence=now.evidence())
 
     def commands(self, step: str, host: Host) -> list[str]:
@@ -163,17 +160,16 @@ class LabWork:
 
 
 class LabProbe:
-    """Reads the provider's 95th percentile, in seconds."""
+    """Reads the provider's 95th percentile in seconds, as its hosts have measured it."""
 
     name = "provider"
 
-    def __init__(self, world: FleetWorld, clock: Callable[[], float] = time.time) -> None:
-        self._world, self._clock = world, clock
+    def __init__(self, calls: Calls, clock: Callable[[], float] = time.time) -> None:
+        self._calls, self._clock = calls, clock
 
     async def sample(self) -> float:
         """Read it."""
-        now = self._clock()
-        return p95_ms(self._world.served(now), now) / 1000
+        return p95_ms(self._calls.read(), self._clock()) / 1000
 
 
 @dataclass(frozen=True, slots=True)

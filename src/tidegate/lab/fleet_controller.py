@@ -16,6 +16,8 @@ from pathlib import Path
 from tidegate.fleet.journal_sqlite import SqliteJournal
 from tidegate.fleet.runner import Pace, Runner, Tools
 from tidegate.lab.fleet import GUARD_S, JOURNAL, FleetWorld, LabGuard, LabProbe, LabWork
+from tidegate.lab.fleet_calls import Calls
+from tidegate.lab.world import die_with_parent
 
 __all__ = ["main"]
 
@@ -23,25 +25,19 @@ __all__ = ["main"]
 def main(arguments: list[str]) -> int:
     """Be the controller of run ``arguments[1]`` in the world at ``arguments[0]``."""
     folder, run = Path(arguments[0]), arguments[1]
-    world, journal = FleetWorld.read(folder), SqliteJournal(folder / JOURNAL)
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    world, journal, calls = FleetWorld.read(folder), SqliteJournal(folder / JOURNAL), Calls(folder)
+    threading.Thread(target=die_with_parent, daemon=True).start()
     tools = Tools(
         guards=[LabGuard(GUARD_S)],
-        probes=[LabProbe(world)],
+        probes=[LabProbe(calls)],
         by=f"lab:{os.getpid()}",
         pace=Pace(tick_s=0.2, sample_s=0.1, keep_s=0.1),
     )
     with journal.lock(run):
         print(json.dumps({"kind": "ready"}), flush=True)
-        why = asyncio.run(Runner(journal, run, LabWork(world), tools).drive())
+        why = asyncio.run(Runner(journal, run, LabWork(world, calls), tools).drive())
     print(json.dumps({"kind": "left", "why": why}), flush=True)
     return 0
-
-
-def _die_with_parent() -> None:
-    while os.read(sys.stdin.fileno(), 4096):
-        pass
-    os._exit(1)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import random
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,9 @@ from tidegate.fleet.act import Evidence, Host
 __all__ = ["FleetHosts", "LabHost", "Misbehaviour"]
 
 Misbehaviour = Literal["", "hangs", "fails", "slow", "never"]
+
+_GRAIN_NS = 100_000_000
+"""Longer than the grain of any file system's times, in nanoseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,13 @@ class FleetHosts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._looked = 0
         self._seen: dict[str, tuple[tuple[int, int], LabHost]] = {}
+
+    @classmethod
+    def of(cls, world: Path) -> FleetHosts:
+        """Return the hosts of the world in ``world``."""
+        return cls(world / "hosts")
 
     def make(self, count: int, seed: int, misbehaving: Mapping[int, Misbehaviour] | None = None) -> list[Host]:
         """Make ``count`` hosts in clusters of 8; return the inventory.
@@ -79,6 +89,15 @@ class FleetHosts:
             labels = {"bound_vvols": str(rng.choice([0, 0, 3, 12]))}
             hosts.append(Host(name, name, f"cluster-{n // 8 + 1}", labels))
         return hosts
+
+    def changed(self) -> bool:
+        """Return whether a host may have changed since the last call: every change is one in the folder.
+
+        A folder's time has a grain, so one that changed just now may change again without another time.
+        """
+        changed, now = self._folder.stat().st_mtime_ns, time.time_ns()
+        old, self._looked = self._looked, changed
+        return changed != old or now - changed < _GRAIN_NS
 
     def read(self, name: str) -> LabHost:
         """Return the host as it is now."""

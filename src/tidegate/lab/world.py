@@ -24,7 +24,7 @@ from typing import IO, Any, Self
 
 from tidegate.errors import LabError
 
-__all__ = ["Child", "World", "lab_binary"]
+__all__ = ["Child", "Message", "World", "die_with_parent", "lab_binary"]
 
 Message = dict[str, Any]
 
@@ -51,6 +51,13 @@ def lab_binary() -> Path:
         if place.is_file():
             return place
     raise LabError("the program tidegate-lab is missing", hint="`make build` builds it; wheels bring it along")
+
+
+def die_with_parent() -> None:
+    """End this process when its stdin ends; for a thread of a child that is written in Python."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os._exit(1)
 
 
 class Child:
