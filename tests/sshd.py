@@ -4,16 +4,21 @@ sshd runs as from inetd: a thread accepts on a port that the system has chosen a
 its own, so nothing is waited for and a host is powered off by closing its listener. Its ForceCommand maps the paths of
 an ESXi host into the folder, where ``/etc/init.d/vvold``, ``esxcli``, ``ps`` and ``date`` (see ``esxi``) behave, and
 misbehave by what the file ``mode`` says. The host's clock is the file ``clock``: a test turns it, nobody sleeps.
+
+Where its world has a file ``provider`` (``register``), a started vvold really reconnects to that address, and tries
+again at every look while it has failed to; its log says what really happened. Without the file it says so anyway.
 """
 
 from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -168,6 +173,24 @@ class SshHost(Sshd):
         self.write("var/run/vmware/vvold.pid", "2255518\n")
         os.utime(folder / "var/run/vmware/vvold.pid", (NOON - 3600, NOON - 3600))
         self.write("var/run/log/vvold.log", "")
+        command = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m tidegate.lab.vasa_host "$@"\n'
+        self.write("bin/reconnect", command)
+        (folder / "bin/reconnect").chmod(0o755)
+
+    def register(self, provider: str, number: int) -> None:
+        """Have its vvold reconnect to the provider at ``provider``, as host ``number``."""
+        self.write("provider", f"{provider} {number}\n")
+
+    @property
+    def reconnects(self) -> list[str]:
+        """What came of its attempts to reconnect, in order, the first word of each."""
+        return [line.split()[0] for line in self.read("reconnects").splitlines()]
+
+    @property
+    def sessions(self) -> list[str]:
+        """The sessions that its provider gave it, in order."""
+        lines = [line.split() for line in self.read("reconnects").splitlines()]
+        return [words[1] for words in lines if words[0] == "connected"]
 
     @property
     def restarts(self) -> int:
