@@ -19,6 +19,8 @@ import pytest
 
 from tidegate.fleet.journal_sqlite import SqliteJournal
 from tidegate.fleet.runner import plan_run
+from tidegate.fleet.state import Run, fold
+from tidegate.fleet.summary import summary
 from tidegate.lab import fleet_controller, vasa_host
 from tidegate.lab.fleet import JOURNAL, FleetWorld, LabProbe, LabWork
 from tidegate.lab.fleet_calls import Calls, Reconnect
@@ -61,8 +63,10 @@ def test_controllers_are_killed_at_random(variant: str, tmp_path: Path) -> None:
 class Fleet:
     """A world that runs."""
 
-    def __init__(self, processes: World, count: int, misbehaving: dict[int, Misbehaviour] | None = None) -> None:
-        self.world, self.processes = FleetWorld(processes.folder, "rolling", 500.0), processes
+    def __init__(
+        self, processes: World, count: int, misbehaving: dict[int, Misbehaviour] | None = None, unit_s: float = 0.06
+    ) -> None:
+        self.world, self.processes = FleetWorld(processes.folder, "rolling", 500.0, unit_s=unit_s), processes
         self.inventory = self.world.make(count, misbehaving)
         self.provider, self.calls = begin_fleet(processes, self.world), Calls(processes.folder)
 
@@ -80,6 +84,16 @@ class Fleet:
             for who, message in self.processes.hear(0.01):
                 assert message["kind"] != "ended", who
         return last
+
+    def control(self) -> Run:
+        """Let a controller work in this process; return what became of the run."""
+        journal = SqliteJournal(self.world.folder / JOURNAL)
+        work = LabWork(self.world, self.calls)
+        journal.plan("demo", asyncio.run(plan_run(work, self.inventory, self.world.policy, at=1.0)))
+        assert fleet_controller.main([str(self.world.folder), "demo"]) == 0
+        events = [event for _, event in journal.events("demo")]
+        journal.close()
+        return fold(events)
 
     def counted(self) -> Any:
         """End the provider and return its own counts."""
@@ -175,11 +189,19 @@ def test_what_a_controller_says(monkeypatch: pytest.MonkeyPatch, capfd: pytest.C
     monkeypatch.setattr(fleet_controller, "die_with_parent", lambda: None)
     with World() as processes:
         fleet = Fleet(processes, 3)
-        journal = SqliteJournal(processes.folder / JOURNAL)
-        work = LabWork(fleet.world, fleet.calls)
-        journal.plan("demo", asyncio.run(plan_run(work, fleet.inventory, fleet.world.policy, at=1.0)))
-        assert fleet_controller.main([str(processes.folder), "demo"]) == 0
+        assert fleet.control().ended == "finished"
         assert [json.loads(line)["kind"] for line in capfd.readouterr().out.splitlines()] == ["ready", "left"]
-        assert [row.ended for row in journal.runs()] == ["finished"]
-        journal.close()
         assert fleet.counted()["sessions_made"] == 3
+
+
+def test_a_provider_that_is_slow_stops_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fleet_controller, "die_with_parent", lambda: None)
+    with World() as processes:
+        fleet = Fleet(processes, 12, unit_s=1.0)
+        run = fleet.control()
+        figures = summary("demo", run)
+        assert not run.ended
+        assert (figures["guard_stops"], figures["batches"]) == (1, 1)
+        # The first batch asked for its sessions, and nobody else did.
+        starts = [host.starts for host in fleet.world.hosts.all()]
+        assert 0 < len(fleet.calls.read()) == sum(starts) <= 5

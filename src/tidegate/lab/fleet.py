@@ -35,13 +35,22 @@ GUARD_S = 0.6
 
 @dataclass(frozen=True)
 class FleetWorld:
-    """One world: its folder, and how fast time passes in it. It is kept in the folder too."""
+    """One world: its folder, and how fast time passes in it. It is kept in the folder too.
+
+    Parameters
+    ----------
+    hang_s
+        How long a host that hangs does so, in seconds of a plan.
+    unit_s
+        How long a ``setContext`` alone takes at the provider, in seconds of wall time.
+    """
 
     folder: Path
     variant: Variant = "stop-all"
     speed: float = 50.0
     seed: int = 1
     hang_s: float = 60.0
+    unit_s: float = 0.06
 
     def make(self, count: int, misbehaving: dict[int, Misbehaviour] | None = None) -> list[Host]:
         """Make the hosts, and write down what the world is."""
