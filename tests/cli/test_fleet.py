@@ -82,7 +82,7 @@ def test_a_run_to_its_end(run: Run, plan: Path, tmp_path: Path) -> None:
     assert "esx01: restart verified, fine" in ran.err
     assert "5 hosts: 5 verified" in " ".join(ran.out.split())
     page = (tmp_path / "page.html").read_text()
-    assert "5 hosts verified" in page
+    assert "Hosts: 5 verified" in page
     assert "esx05" in page
     value = run("fleet", "status", "--output", "json").json()
     assert [(one["status"], one["controller"]) for one in value["runs"]] == [("finished", False)]

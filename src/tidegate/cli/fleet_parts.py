@@ -23,7 +23,8 @@ from tidegate.cli.printer import Printer
 from tidegate.config.load import read_text
 from tidegate.errors import ConfigError, Exit, FleetError, Problem, UsageError
 from tidegate.fleet import events as e
-from tidegate.fleet.act import Host, Work
+from tidegate.fleet.act import Guard, Host, Work
+from tidegate.fleet.guards import guards_of
 from tidegate.fleet.journal import Journal, open_journal, stand_by
 from tidegate.fleet.load import load_plan, parse_plan
 from tidegate.fleet.model import Plan
@@ -199,7 +200,7 @@ def tell(printer: Printer, journal: Journal, name: str, report: Path | None = No
     figures = summary(name, fold(events))
     if report is not None:
         try:
-            write_page(report, report_page(name, events))
+            write_page(report, report_page(name, events, _guards(events)))
         except OSError as error:
             raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
         figures["report"] = str(report)
@@ -209,6 +210,15 @@ def tell(printer: Printer, journal: Journal, name: str, report: Path | None = No
         if report is not None:
             printer.text(f"report: {report}")
     return figures
+
+
+def _guards(events: list[e.Event]) -> list[Guard]:
+    """Return the guards of a run's plan for its page; a plan that this version cannot read still has a page."""
+    plan = fold(events[:1]).plan
+    try:
+        return guards_of(parse_plan(plan.text, Path(plan.file)).guard)
+    except ConfigError:
+        return []
 
 
 def exit_of(printer: Printer, figures: dict[str, Any], why: str) -> int:
