@@ -16,6 +16,7 @@ from tidegate.fleet.journal import Journal
 from tidegate.fleet.machine import status_of
 from tidegate.fleet.state import fold
 from tidegate.fleet.summary import summary
+from tidegate.harmless import harmless
 
 __all__ = ["abort", "approve", "resume", "status"]
 
@@ -37,7 +38,7 @@ def status(run: str | None = None, *, state: State = None, report: Report = None
         figures = tell(printer, journal, run, report)
         held = not figures["ended"] and journal.held(run)
         for note in figures["notes"]:
-            printer.text(f"note: {note}")
+            printer.text(harmless(f"note: {note}"))
         return _stands(printer, figures, held)
 
 
