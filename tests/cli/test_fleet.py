@@ -120,6 +120,18 @@ def test_approval_resume_and_what_is_said_meanwhile(run: Run, plan: Path) -> Non
     assert run("fleet", "abort", name).code == 2
 
 
+def test_hints_name_the_journal_that_was_named(run: Run, plan: Path, tmp_path: Path) -> None:
+    stop_all()
+    state = str(tmp_path / "my runs.db")
+    waiting = run("fleet", "restart", plan, "--state", state)
+    assert waiting.code == 3
+    name = SqliteJournal(Path(state)).runs()[0].run
+    assert f"`tidegate fleet approve {name} --state '{state}'`" in waiting.err
+    listed = run("fleet", "status", "--state", state)
+    assert name in listed.out
+    assert "5: 5 waiting" in listed.out
+
+
 def test_approved_from_the_start(run: Run, plan: Path) -> None:
     stop_all()
     assert run("fleet", "restart", plan, "--approve", "--output", "json").json()["verified"] == 5

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -75,7 +75,7 @@ class FleetView:
         parts.extend(self._bar(run, *bar) for bar in bars)
         if run.batch:
             # What does not fit is cut off from below: leave room for the first line, the last two, and the cursor.
-            parts.append(self._hosts(run, max(_HOSTS_LEAST, min(_HOSTS, high - len(bars) - 4))))
+            parts.extend(self._hosts(run, max(_HOSTS_LEAST, min(_HOSTS, high - len(bars) - 4))))
         elif (wait := self.waits()) and wait.until:
             rest = elapsed(max(0.0, wait.until - self._clock()))
             parts.append(Text(harmless(f"{wait.why}: {rest} left"), style="dim"))
@@ -92,20 +92,20 @@ class FleetView:
         text.append("█" * filled + "·" * (_BAR - filled), style="red" if failed else "green")
         return text.append(f" {done}/{len(hosts)}{f', {failed} failed' if failed else ''}")
 
-    def _hosts(self, run: Run, most: int) -> Table:
+    def _hosts(self, run: Run, most: int) -> Iterator[Text]:
+        """Give one line per host, whatever it has to say: the final table has all of it."""
         batch = run.batch
         assert batch is not None  # noqa: S101 (who calls has looked)
-        table = Table.grid(padding=(0, 2))
-        for _ in range(4):  # one line per host, whatever it has to say: the final table has all of it
-            table.add_column(no_wrap=True, overflow="ellipsis")
         steps = [(host, run.step(batch.phase, host)) for host in batch.hosts]
         steps.sort(key=lambda one: _ORDER[one[1].state])
+        widest = max(len(host) for host, _ in steps[:most])
         for host, step in steps[:most]:
             age = elapsed(self._clock() - step.since) if step.since else ""
-            table.add_row(_cell(f"  {host}"), Text(step.state, style=_STYLE.get(step.state, "")), age, _cell(step.why))
+            line = Text(f"  {host:<{widest}}  ", no_wrap=True, overflow="ellipsis")
+            line.append(f"{step.state:<8}", style=_STYLE.get(step.state, ""))
+            yield line.append(f"  {age:<8}").append("  ").append(_cell(step.why))
         if len(steps) > most:
-            table.add_row(f"  and {len(steps) - most} more")
-        return table
+            yield Text(f"  and {len(steps) - most} more")
 
 
 def _cell(text: str) -> Text:
@@ -181,8 +181,8 @@ def final_table(figures: dict[str, Any]) -> Table:
             hidden = f"; {len(odd) - _ROWS} more are not verified: --output json and --report name all"
     table = Table(
         title=f"{figures['plan']}: {figures['status']}",
-        caption=f"run {figures['run']}: {figures['hosts']} hosts: {counts}; {figures['batches']} batches, "
-        f"the largest of {figures['max_batch']}; guards stopped it {figures['guard_stops']} times{hidden}",
+        caption=f"run {figures['run']}: {figures['hosts']} hosts: {counts}; batches: {figures['batches']}, "
+        f"the largest of {figures['max_batch']}; stops by a guard: {figures['guard_stops']}{hidden}",
         show_header=bool(rows),
     )
     for head in ("host", "cluster", "outcome", "last step", "since (UTC)", "why"):
