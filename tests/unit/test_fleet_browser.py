@@ -79,7 +79,7 @@ def test_the_figures_are_those_of_the_run(tmp_path: Path) -> None:
     assert float(left) == pytest.approx(100 * 6 / 53, abs=0.1)
     assert float(left) + float(width) == pytest.approx(100, abs=0.1)
     assert bars[10][:2] == ("failed", "14:00:40 failed: no answer")
-    assert re.findall(r'<li hidden="?"?><i class="(\w+)"', dom) == ["skipped", "halve"]
+    assert re.findall(r'<li hidden="?"?><i class="(\w+)"', dom) == ["skipped"]
 
 
 def test_the_lanes_have_times_and_batches_a_table(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from rich import box
 from rich.console import Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from tidegate.cli.printer import Printer
@@ -34,9 +34,9 @@ class PaceView:
         self._printer = printer
         self._logs = logs
         self._pacer: Pacer | None = None
-        self._held = ""
+        self._held = self._why = ""
         columns = (
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -68,7 +68,8 @@ class PaceView:
 
     def held(self, hold: Hold | None) -> None:
         """Show why work holds; in lines only where a guard holds it, once for each guard."""
-        self._describe(hold.why if hold else "")
+        self._why = hold.why if hold else ""
+        self._describe()
         before, self._held = self._held, hold.guard if hold else ""
         if hold is None or not hold.guard or hold.guard == before:
             return
@@ -96,9 +97,9 @@ class PaceView:
                 event |= {"stdout": told.stdout, "stderr": told.stderr}
             self._printer.data(event)
 
-    def _describe(self, why: str = "") -> None:
+    def _describe(self) -> None:
         if self._pacer is not None:
-            pace = self._pacer.pace
+            pace, why = self._pacer.pace, self._why
             words = f"batch {pace.batch}, {pace.in_flight} of {pace.concurrency} under way"
             self._progress.update(self._task, description=harmless(f"{words}; {why}" if why else words))
 

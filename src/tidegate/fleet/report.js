@@ -23,7 +23,7 @@ const part = at => 100 * at / (until - from) + "%";
 const make = (tag, given) => Object.assign(document.createElement(tag), given);
 const said = at => iso(from + at).slice(11, 19);
 const KINDS = { act: "step under way", settle: "done, being verified", down: "stopped", failed: "failed", skipped: "skipped",
-  taken: "a controller took the run", stop: "a guard stopped the run", halve: "a guard halved the batch" };
+  taken: "a controller took the run", stop: "a guard stopped the run" };
 
 function lane(one) {
   const row = make("div", { className: "lane" });

@@ -117,6 +117,6 @@ def _trips(figures: dict[str, Any]) -> str:
         return "<p>No guard tripped.</p>"
     rows = {}
     for number, trip in enumerate(figures["trips"], start=1):
-        did = "halved the batch" if trip["halve"] else "stopped the run"
+        did = "stopped the run" + (", and halved what went on" if trip["halve"] else "")
         rows[f"{number}"] = [_time(trip["at"]), visible(trip["guard"]), did, visible(trip["why"])]
     return html_table(["at", "guard", "what it did", "why"], rows)

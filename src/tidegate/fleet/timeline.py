@@ -76,7 +76,7 @@ def timeline(events: Sequence[e.Event], guards: Sequence[Guard] = ()) -> dict[st
             case e.Sampled():
                 samples.setdefault(event.name, []).append((at, event.value))
             case e.Tripped():
-                cuts.append((at, "halve" if event.halve else "stop", f"{event.guard}: {event.why}"))
+                cuts.append((at, "stop", f"{event.guard}: {event.why}"))
             case e.Taken():
                 cuts.append((at, "taken", f"taken by {event.by}"))
         _of_batch(batches, run, event, at)

@@ -11,9 +11,11 @@ with 0 proves nothing (reference of vvold: ``vvold_look``).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tidegate.clients.vcenter import HostState
 from tidegate.errors import FleetError
 from tidegate.fleet.act import Evidence, Host, PhaseSpec, Verdict
 from tidegate.fleet.model import Plan
@@ -72,8 +74,13 @@ class VvoldRestart:
         """Say what is loud about the way to the hosts, and which of them vCenter sees in lockdown or maintenance."""
         said = list(self._warnings)
         unseen = 0
-        for host in hosts:
-            state = await self._access.state(host)
+        asking = asyncio.Semaphore(_AT_ONCE)
+
+        async def asked(host: Host) -> HostState | None:
+            async with asking:
+                return await self._access.state(host)
+
+        for host, state in zip(hosts, await asyncio.gather(*map(asked, hosts)), strict=True):
             if state is None:
                 unseen += 1
                 continue
