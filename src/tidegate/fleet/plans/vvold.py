@@ -166,6 +166,10 @@ class VvoldRestart:
         """Return ``start`` for what has stopped, or may have."""
         return "start" if step in {"stop", "restart"} else None
 
+    def remember(self, host: Host, evidence: Evidence) -> None:
+        """Remember that SSH was opened on the host, when that was recorded by a controller that has died since."""
+        self._access.adopt(host, evidence)
+
     async def close(self) -> None:
         """Close SSH where this run has opened it, and log out."""
         await self._access.close()
