@@ -121,8 +121,18 @@ class Access:
         if evidence.get(OPENED):
             self._opened.setdefault(host.name, host)
 
-    async def give_back(self, host: Host) -> None:
-        """Close SSH on the host if this run has opened it."""
+    async def give_back(self, host: Host) -> str:
+        """Close SSH on the host if this run has opened it; return what is to be added to a verdict where it stays open.
+
+        It fails no host: :meth:`close` tries once more, and says so in the log.
+        """
+        try:
+            await self._give_back(host)
+        except FleetError as error:
+            return f"; its SSH is still open: {error.message}"
+        return ""
+
+    async def _give_back(self, host: Host) -> None:
         self._reached.discard(host.name)
         if host.name not in self._opened or self._manager is None:
             return
@@ -143,7 +153,7 @@ class Access:
         left = {}
         for host in list(self._opened.values()):
             try:
-                await self.give_back(host)
+                await self._give_back(host)
             except FleetError as error:
                 left[host.name] = error.message
         if left:

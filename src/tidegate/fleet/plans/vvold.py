@@ -143,11 +143,7 @@ class VvoldRestart:
         ran = await self._access.run(host, VERIFY)
         verdict = judge(ran.out, before, self._verify.quiet.seconds, self._verify.positive)
         if verdict.ok and verdict.sure:
-            try:
-                await self._access.give_back(host)
-            except FleetError as error:
-                # The host is fine; close() tries once more, and says so in the log.
-                return replace(verdict, says=f"{verdict.says}; its SSH is still open: {error.message}")
+            return replace(verdict, says=verdict.says + await self._access.give_back(host))
         return verdict
 
     def commands(self, step: str, host: Host) -> list[str]:
