@@ -143,6 +143,7 @@ def test_hosts_that_fail_are_told_and_give_exit_code_1(run: Run, plan: Path) -> 
     ran = run("fleet", "restart", plan, "--approve")
     assert ran.code == 1
     assert "STILL STOPPED: esx02" in ran.err
+    assert "then start it by hand, or by a new run" in ran.err
     assert "esx02: start FAILED: exit 1: no" in ran.err
     name = run("fleet", "status", "--output", "json").json()["runs"][0]["run"]
     ran = run("fleet", "status", name)

@@ -240,6 +240,10 @@ def exit_of(printer: Printer, figures: dict[str, Any], why: str) -> int:
     if stopped:
         shown = ", ".join(sorted(stopped)[:8]) + (f" and {len(stopped) - 8} more" if len(stopped) > 8 else "")
         printer.words(f"STILL STOPPED: {shown}")
+        if figures["ended"]:
+            printer.words(
+                "  hint: the run is over: find out why it failed there, then start it by hand, or by a new run"
+            )
     match why:
         case "stopped":
             trip = figures["trips"][-1]

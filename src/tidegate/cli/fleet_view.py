@@ -186,7 +186,7 @@ def final_table(figures: dict[str, Any]) -> Table:
         show_header=bool(rows),
     )
     for head in ("host", "cluster", "outcome", "last step", "since (UTC)", "why"):
-        table.add_column(head, overflow="fold")
+        table.add_column(head, overflow="fold", no_wrap=head == "since (UTC)")
     for one in rows:
         stopped = figures["stopped"].get(one["host"])
         outcome = f"{one['outcome']}, STOPPED since {_short(stopped)}" if stopped else one["outcome"]
