@@ -70,12 +70,16 @@ def html_table(
     """Return a table whose rows begin with their keys; everything is escaped here. ``looks``: classes of rows."""
     head = "".join(f"<th scope=col>{html.escape(text)}</th>" for text in heads)
     body = "".join(
-        f'<tr class="{html.escape(looks.get(name, ""))}"><th scope=row>{html.escape(name)}</th>'
+        f"<tr{_class(looks.get(name))}><th scope=row>{html.escape(name)}</th>"
         + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
         + "</tr>"
         for name, cells in rows.items()
     )
     return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _class(look: str | None) -> str:
+    return f' class="{html.escape(look)}"' if look else ""
 
 
 def write_page(file: Path, page: str) -> None:
