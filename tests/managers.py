@@ -152,6 +152,7 @@ class HostsSay:
         self._vcenter = vcenter
         self.mute: set[str] = set()
         self.given_back: list[str] = []
+        self.still_open = ""
 
     async def ens_driven(self, host: Host) -> bool | None:
         return None if host.name in self.mute else self._vcenter.node(host).ens_driven
@@ -163,8 +164,9 @@ class HostsSay:
         assert evidence.get("ssh_opened", True)
         assert host.name
 
-    async def give_back(self, host: Host) -> None:
+    async def give_back(self, host: Host) -> str:
         self.given_back.append(host.name)
+        return self.still_open
 
     async def close(self) -> None:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -17,12 +18,15 @@ from typing import Any
 import pytest
 
 from fakes import Authority
+from tidegate.clients.http import Request
+from tidegate.clients.vcenter_rest import VcenterRest
 from tidegate.clients.vcenter_session import VcenterOptions
 
-__all__ = ["PASSWORD_ENV", "Vcsim", "vcsim"]
+__all__ = ["PASSWORD_ENV", "Vcsim", "tag", "vcsim"]
 
 PASSWORD_ENV = "VCSIM_PASSWORD"
 PASSWORD = "correct horse"
+_TAGGING = "/rest/com/vmware/cis/tagging"
 _BUILT = Path(__file__).resolve().parent.parent / "target" / "vcsim"
 
 
@@ -78,3 +82,21 @@ def vcsim(place: Path, patch: pytest.MonkeyPatch, **counts: int) -> Iterator[Vcs
             yield Vcsim(authority, process, int(json.loads(line)["ready"].rpartition(":")[2]))
         finally:
             process.kill()
+
+
+def tag(running: Vcsim, category: str, name: str, *things: tuple[str, str]) -> None:
+    """Make a tag and put it on things, by the simulator's own interface."""
+
+    async def make() -> None:
+        rest = VcenterRest(running.options())
+        spec = {"name": category, "description": "", "cardinality": "MULTIPLE", "associable_types": []}
+        made = await rest.wanted(Request("POST", f"{_TAGGING}/category", body={"create_spec": spec}))
+        spec = {"name": name, "description": "", "category_id": made["value"]}
+        made = await rest.wanted(Request("POST", f"{_TAGGING}/tag", body={"create_spec": spec}))
+        for kind, key in things:
+            path = f"{_TAGGING}/tag-association/id:{made['value']}"
+            body = {"object_id": {"type": kind, "id": key}}
+            await rest.call(Request("POST", path, query={"~action": "attach"}, body=body))
+        await rest.close()
+
+    asyncio.run(make())

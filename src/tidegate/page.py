@@ -5,14 +5,17 @@ It can be mailed and opened offline. The shared parts are the console's static f
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html
 import json
 import re
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
 
-__all__ = ["filled", "html_table", "write_page"]
+__all__ = ["filled", "html_table", "page_of", "write_page"]
 
 _SHARED = {
     "page_css": "page.css",
@@ -42,16 +45,41 @@ def filled(template: str, *, data: object, **fields: str) -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda field: texts.get(field[1], field[0]), template)
 
 
-def html_table(heads: Iterable[str], rows: Mapping[str, Iterable[str]]) -> str:
-    """Return a table whose rows begin with their keys; everything is escaped here."""
+def page_of(package: str, *, data: object, **fields: str) -> str:
+    """Return the page of ``package``: its ``report.html``, with ``report.js`` as the only script that may run.
+
+    Parameters
+    ----------
+    package
+        Where the two files are.
+    data
+        What ``{{data}}`` in the script becomes.
+    fields
+        HTML, escaped already; ``{{script}}`` and ``{{script_hash}}`` are filled in here.
+    """
+    folder = files(package)
+    script = filled((folder / "report.js").read_text(encoding="utf-8"), data=data)
+    script_hash = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    template = (folder / "report.html").read_text(encoding="utf-8")
+    return filled(template, data=None, script=script, script_hash=script_hash, **fields)
+
+
+def html_table(
+    heads: Iterable[str], rows: Mapping[str, Iterable[str]], looks: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """Return a table whose rows begin with their keys; everything is escaped here. ``looks``: classes of rows."""
     head = "".join(f"<th scope=col>{html.escape(text)}</th>" for text in heads)
     body = "".join(
-        f"<tr><th scope=row>{html.escape(name)}</th>"
+        f"<tr{_class(looks.get(name))}><th scope=row>{html.escape(name)}</th>"
         + "".join(f"<td>{html.escape(cell)}</td>" for cell in cells)
         + "</tr>"
         for name, cells in rows.items()
     )
     return f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _class(look: str | None) -> str:
+    return f' class="{html.escape(look)}"' if look else ""
 
 
 def write_page(file: Path, page: str) -> None:

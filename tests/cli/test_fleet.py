@@ -82,7 +82,7 @@ def test_a_run_to_its_end(run: Run, plan: Path, tmp_path: Path) -> None:
     assert "esx01: restart verified, fine" in ran.err
     assert "5 hosts: 5 verified" in " ".join(ran.out.split())
     page = (tmp_path / "page.html").read_text()
-    assert "5 hosts verified" in page
+    assert "Hosts: 5 verified" in page
     assert "esx05" in page
     value = run("fleet", "status", "--output", "json").json()
     assert [(one["status"], one["controller"]) for one in value["runs"]] == [("finished", False)]
@@ -120,6 +120,18 @@ def test_approval_resume_and_what_is_said_meanwhile(run: Run, plan: Path) -> Non
     assert run("fleet", "abort", name).code == 2
 
 
+def test_hints_name_the_journal_that_was_named(run: Run, plan: Path, tmp_path: Path) -> None:
+    stop_all()
+    state = str(tmp_path / "my runs.db")
+    waiting = run("fleet", "restart", plan, "--state", state)
+    assert waiting.code == 3
+    name = SqliteJournal(Path(state)).runs()[0].run
+    assert f"`tidegate fleet approve {name} --state '{state}'`" in waiting.err
+    listed = run("fleet", "status", "--state", state)
+    assert name in listed.out
+    assert "5: 5 waiting" in listed.out
+
+
 def test_approved_from_the_start(run: Run, plan: Path) -> None:
     stop_all()
     assert run("fleet", "restart", plan, "--approve", "--output", "json").json()["verified"] == 5
@@ -131,6 +143,7 @@ def test_hosts_that_fail_are_told_and_give_exit_code_1(run: Run, plan: Path) -> 
     ran = run("fleet", "restart", plan, "--approve")
     assert ran.code == 1
     assert "STILL STOPPED: esx02" in ran.err
+    assert "then start it by hand, or by a new run" in ran.err
     assert "esx02: start FAILED: exit 1: no" in ran.err
     name = run("fleet", "status", "--output", "json").json()["runs"][0]["run"]
     ran = run("fleet", "status", name)

@@ -172,7 +172,7 @@ def test_unverified_is_said_aloud(run: Run, plan: Path) -> None:
     assert "warning: [guard.a] has verify = false" in ran.err
 
 
-VCENTER = PLAN.replace('file = "vms.txt"', 'folders = ["nightly"]') + (
+VCENTER = PLAN.replace('file = "vms.txt"', 'folders = ["nightly"]\ntags = ["backup:nightly"]') + (
     '[vcenter]\naddress = "vc.example"\nuser = "pace"\n[guard.disk]\nkind = "datastore-latency"\n'
 )
 
@@ -186,8 +186,8 @@ class FakeVcenter:
         self.logins = self.closed = 0
         self.selected: tuple[object, ...] = ()
 
-    async def vms(self, clusters: object, folders: object) -> list[str]:
-        self.selected = (clusters, folders)
+    async def vms(self, clusters: object, folders: object, tags: object) -> list[str]:
+        self.selected = (clusters, folders, tags)
         return ["a", "b", "c"]
 
     async def latencies(self, datastores: object) -> dict[str, float]:
@@ -230,7 +230,7 @@ def test_one_session_for_all_and_no_password(run: Run, plan: Path, monkeypatch: 
     ran = run("fleet", "pace", plan, "--output", "json", *python(code))
     assert (ran.code, ran.json()["done"]) == (0, 3)
     assert (vcenter.logins, vcenter.closed) == (1, 1)
-    assert vcenter.selected == ((), ("nightly",))
+    assert vcenter.selected == ((), ("nightly",), ("backup:nightly",))
     state = plan.with_name("night.state.jsonl").read_text()
     assert "5EC2E7" not in state
     assert "password" not in state

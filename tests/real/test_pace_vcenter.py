@@ -14,6 +14,7 @@ import pytest
 
 from tidegate.cli.app import main
 from tidegate.clients.vcenter import Vcenter
+from tidegate.clients.vcenter_machines import all_machines
 from tidegate.clients.vcenter_read import read_all
 from tidegate.clients.vmomi import id_of, vim
 from tidegate.errors import FleetError, HostUnreachable
@@ -21,7 +22,7 @@ from tidegate.fleet import model
 from tidegate.fleet.pace_vcenter import connect
 from tidegate.fleet.pace_vsphere import VcenterForPace
 from tidegate.fleet.probes import DatastoreProbe
-from vcenters import PASSWORD_ENV, Vcsim, vcsim
+from vcenters import PASSWORD_ENV, Vcsim, tag, vcsim
 
 pytestmark = pytest.mark.peer("vcsim")
 
@@ -68,6 +69,21 @@ def test_machines_of_a_cluster_or_a_folder(own: Vcsim) -> None:
         ask(own, lambda vcenter: vcenter.vms(["DC0_C7"], []))
     with pytest.raises(FleetError, match='no folder "nowhere" with machines'):
         ask(own, lambda vcenter: vcenter.vms([], ["nowhere"]))
+
+
+def test_machines_by_a_tag_of_their_own_or_of_what_they_are_in(own: Vcsim) -> None:
+    machines = ask(own, lambda vcenter: vcenter._vcenter.session.call(lambda _, content: all_machines(content, 100)))
+    first, cluster = machines[0], next(one.above[-1] for one in machines if one.cluster == "DC0_C1")
+    tag(own, "backup", "nightly", ("VirtualMachine", first.moid), ("ClusterComputeResource", cluster))
+    tag(own, "site", "all", ("Datacenter", first.above[-2]))
+    tag(own, "rest", "none")
+    wanted = sorted([first.name, *(one.name for one in machines if one.cluster == "DC0_C1")])
+    assert ask(own, lambda vcenter: vcenter.vms([], [], ["backup:nightly"])) == wanted
+    assert len(ask(own, lambda vcenter: vcenter.vms([], [], ["all"]))) == 4
+    assert ask(own, lambda vcenter: vcenter.vms([], [], ["none"])) == []
+    assert len(ask(own, lambda vcenter: vcenter.vms(["DC0_C0"], [], ["nightly"]))) == 4
+    with pytest.raises(FleetError, match='no tag "nowhere"'):
+        ask(own, lambda vcenter: vcenter.vms([], [], ["nowhere"]))
 
 
 def test_the_worst_fresh_sample_of_a_datastore(own: Vcsim) -> None:

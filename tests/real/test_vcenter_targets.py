@@ -17,10 +17,9 @@ from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Host
 from tidegate.fleet.model import TargetsVcenter
 from tidegate.fleet.vcenter_targets import ask_vcenter
-from vcenters import PASSWORD_ENV, Vcsim, vcsim
+from vcenters import PASSWORD_ENV, Vcsim, tag, vcsim
 
 pytestmark = pytest.mark.peer("vcsim")
-OLD = "/rest/com/vmware/cis/tagging"
 
 
 @pytest.fixture
@@ -38,24 +37,6 @@ def targets(running: Vcsim, **more: Any) -> list[Host]:
         "ca": running.authority.ca,
     }
     return list(asyncio.run(ask_vcenter(TargetsVcenter.model_validate({**table, **more}))))
-
-
-def tag(running: Vcsim, category: str, name: str, *things: tuple[str, str]) -> None:
-    """Make a tag and put it on things, by the simulator's own interface."""
-
-    async def make() -> None:
-        rest = VcenterRest(running.options())
-        spec = {"name": category, "description": "", "cardinality": "MULTIPLE", "associable_types": []}
-        made = await rest.wanted(Request("POST", f"{OLD}/category", body={"create_spec": spec}))
-        spec = {"name": name, "description": "", "category_id": made["value"]}
-        made = await rest.wanted(Request("POST", f"{OLD}/tag", body={"create_spec": spec}))
-        for kind, key in things:
-            path = f"{OLD}/tag-association/id:{made['value']}"
-            body = {"object_id": {"type": kind, "id": key}}
-            await rest.call(Request("POST", path, query={"~action": "attach"}, body=body))
-        await rest.close()
-
-    asyncio.run(make())
 
 
 def test_everything_when_nothing_is_chosen(own: Vcsim) -> None:

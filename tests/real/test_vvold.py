@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import pytest
 
 from sshd import NOON, SshHost, SshSite, site
-from tidegate.clients.ssh import Ssh
+from tidegate.clients.ssh import Ssh, SshOptions
 from tidegate.clients.vcenter import HostState
 from tidegate.clients.vcenter_inventory import FoundHost
 from tidegate.errors import FleetError, HostUnreachable
@@ -311,6 +311,34 @@ def test_a_vcenter_that_is_away_when_ssh_is_to_be_closed_fails_no_host(one: SshS
     assert "its SSH is still open" in verdict.says
     # What could not be closed then was closed at the end.
     assert manager.running["TSM-SSH"] is False
+
+
+def test_a_vcenter_that_is_away_is_not_waited_for_once_per_host(caplog: pytest.LogCaptureFixture) -> None:
+    manager = FakeManager()
+    access = Access(Ssh(SshOptions()), manager, open_ssh=True)
+    hosts = [Host(f"esx-{n:02}", "192.0.2.1", labels={"moid": f"host-{n}"}) for n in range(5)]
+
+    async def whole() -> None:
+        for host in hosts:
+            access.adopt(host, {"ssh_opened": True})
+        manager.away = True
+        for host in hosts:
+            assert "its SSH is still open" in await access.give_back(host)
+        assert manager.calls == ["stop TSM-SSH"]
+        await access.close()
+        assert manager.calls == ["stop TSM-SSH", "stop TSM-SSH", "logout"]
+        manager.away = False
+        await access.close()
+
+    asyncio.run(whole())
+    assert "esx-00, esx-01, esx-02, esx-03, esx-04: SSH was opened by this run" in caplog.text
+    assert manager.calls.count("stop TSM-SSH") == 2 + 5
+
+
+def test_every_host_is_looked_at_before_the_approval(one: SshSite) -> None:
+    work = make(one, FakeManager(lockdown="normal"))
+    notes = asyncio.run(work.prepare([Host(f"esx-{n:02}", "x", labels={"moid": f"host-{n}"}) for n in range(30)]))
+    assert [note.split()[0] for note in notes] == [f"esx-{n:02}" for n in range(30)]
 
 
 def test_a_host_without_a_label_is_found_by_its_name(one: SshSite) -> None:

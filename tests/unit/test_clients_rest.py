@@ -248,3 +248,8 @@ def test_a_path_that_is_not_there_is_said(managers: Managers) -> None:
             await nsx.close()
 
     asyncio.run(play())
+
+
+def test_a_call_that_is_shown_shows_no_secret() -> None:
+    request = Request("POST", "/login", body={"password": "hush"}, content=b"hush", basic=("me", "hush"))
+    assert "hush" not in f"{request!r} {request}"

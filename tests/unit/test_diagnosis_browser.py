@@ -2,59 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from browsers import Listener, calling, listening, shown
 from diagnoses import finding, hostile, storm
-from tidegate.page import write_page
 from tidegate.watch.report import diagnosis_page
 
 pytestmark = pytest.mark.peer("chromium")
 
 
-def shown(page: str, folder: Path) -> str:
-    """Return the page's elements as Chromium has them after its scripts have run."""
-    file = folder / "page.html"
-    write_page(file, page)
-    command = ["chromium", "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}"]
-    ran = subprocess.run([*command, "--dump-dom", file.as_uri()], capture_output=True, check=True, timeout=50)
-    return ran.stdout.decode()
-
-
-class Listener(ThreadingHTTPServer):
-    """A server that something in a log would like the reader's browser to call, and what it was asked for."""
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        super().__init__(("127.0.0.1", 0), _Answer)
-
-
-class _Answer(BaseHTTPRequestHandler):
-    server: Listener
-
-    def do_GET(self) -> None:
-        self.server.asked.append(self.path)
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def listener() -> Iterator[Listener]:
-    with Listener() as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        yield listening
-        listening.shutdown()
-        thread.join()
+    with listening() as server:
+        yield server
 
 
 def test_the_text_is_there_and_the_curves_are_drawn(tmp_path: Path) -> None:
@@ -70,15 +34,6 @@ def test_nothing_of_a_hostile_log_runs(tmp_path: Path) -> None:
     assert "data-owned" not in dom
     assert dom.count("<canvas") == 3
     assert "<img" not in dom
-
-
-def calling(listening: Listener) -> list[str]:
-    address = f"http://127.0.0.1:{listening.server_port}/x"
-    return [
-        f'<img src="{address}">',
-        f'</style></script><link rel=stylesheet href="{address}"><script src="{address}"></script>',
-        f'"><iframe src="{address}"></iframe><meta http-equiv=refresh content="0;url={address}">',
-    ]
 
 
 def test_nothing_is_fetched(tmp_path: Path, listener: Listener) -> None:

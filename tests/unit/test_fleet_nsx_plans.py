@@ -113,14 +113,16 @@ def test_a_host_is_taken_to_legacy_and_no_other_byte_changes(managers: Managers)
         notes = await work.prepare(world.hosts)
         assert any("far fewer packets a second" in note and "Telco/NFV" in note for note in notes)
         assert any("one at a time" in note for note in notes)
-        assert await world.step(work, "mode", host) == "realised mode LEGACY"
+        assert world.proof is not None
+        world.proof.still_open = "; its SSH is still open: vCenter is away"  # and the host is fine all the same
+        said = await world.step(work, "mode", host)
+        assert said == "realised mode LEGACY; its SSH is still open: vCenter is away"
         assert world.vcenter.moves == ["esx-0 in", "esx-0 out"]
         [put] = world.server.sent("PUT")
         wanted = before.replace('"host_switch_mode": "ENS"', '"host_switch_mode": "LEGACY"')
         wanted = wanted.replace(', "cpu_config": [{"numa_node_index": 0, "num_lcores": 4}]', "")
         assert put.body.decode() == wanted
         assert managers.clock.waits.count(10.0) == 3
-        assert world.proof is not None
         assert world.proof.given_back == ["esx-0"]
         await work.close()
 

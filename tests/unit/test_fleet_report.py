@@ -11,10 +11,13 @@ from fleets import STOP_ALL, FakeWork, hosts_named, planned
 from tidegate.cli.fleet_view import FleetView, elapsed, final_table, line_of
 from tidegate.cli.printer import Printer
 from tidegate.fleet import events as e
+from tidegate.fleet.act import Guard
+from tidegate.fleet.guards import DatastoreLatency, Measured
 from tidegate.fleet.machine import Wait
-from tidegate.fleet.report import report_page, timeline
+from tidegate.fleet.report import report_page
 from tidegate.fleet.state import fold
 from tidegate.fleet.summary import preview, summary
+from tidegate.fleet.timeline import timeline
 
 WORK = FakeWork(STOP_ALL)
 EVENTS: list[e.Event] = [
@@ -52,18 +55,50 @@ def test_the_timeline() -> None:
     ]
     assert value["hosts"][1]["bars"] == [(6.0, 6.0, "failed", "no <answer>")]
     assert value["verified"] == [[0.0, 20.0, 22.0], [0, 1, 1]]
-    assert value["samples"] == {"provider": [[8.0], [0.2]]}
-    assert value["trips"] == [[13.0, "slow"]]
+    assert value["hosts"][2]["bars"] == [(6.0, 6.0, "skipped", "in transition")]
+    assert value["cuts"] == [(1.0, "taken", "taken by me"), (13.0, "stop", "slow: 3 s")]
     assert timeline(EVENTS)["hosts"][0]["bars"][-1] == (12.0, 13.0, "settle", "")
+    stop, start = value["batches"]
+    assert stop == {
+        "phase": "stop all", "hosts": 3, "mending": False, "from": 2.0, "to": 7.0, "verified": 1, "failed": 1,
+        "skipped": 1,
+    }  # fmt: skip
+    assert (start["from"], start["to"], start["verified"]) == (10.0, 21.0, 1)
+    assert timeline(EVENTS)["batches"][1]["to"] is None
+
+
+def test_who_is_stopped_stays_so_on_the_timeline_until_it_is_started() -> None:
+    """A stop that was begun and failed may have happened: it is not shown as if nothing were amiss."""
+    events = [*EVENTS[:4], e.Acting(at=1003.0, phase=0, host="esx02"), *EVENTS[7:11]]
+    lane = timeline(events)["hosts"][1]["bars"]
+    assert lane == [(3.0, 6.0, "act", ""), (6.0, 6.0, "failed", "no <answer>"), (6.0, 8.0, "down", "")]
+
+
+def test_samples_have_the_unit_of_their_guard_and_a_gap_where_none_counts() -> None:
+    samples = [
+        e.Sampled(at=1008.0 + at, name=name, value=value)
+        for at, name, value in ((0, "provider", 0.2), (10, "disk", 0.02), (20, "odd", 1.0), (100, "provider", 2.5))
+    ]
+    guards: list[Guard] = [
+        Measured("provider", "provider-response", 2.0, "the provider's response time", "s"),
+        DatastoreLatency("disk", 0.02, 0.025),
+    ]
+    provider, disk, odd = timeline([EVENTS[0], *samples], guards)["samples"]
+    assert provider["points"] == [[8.0, 68.0, 108.0], [200.0, None, 2500.0]]
+    assert (provider["unit"], provider["stops_at"]) == ("ms", 2000.0)
+    assert (disk["unit"], disk["stops_at"], disk["points"]) == ("ms", 20.0, [[18.0], [20.0]])
+    assert (odd["unit"], odd["stops_at"]) == ("as the probe reads it", None)
 
 
 def test_the_page_escapes_what_it_shows() -> None:
     page = report_page("r1", [*EVENTS, *REST])
     assert page.startswith("<!doctype html>")
-    assert "{{" not in page.split("<script>")[0]
+    assert "{{" not in page
     assert "<b>a note</b>" not in page
     assert "no <answer>" not in page
-    assert "1 hosts verified, 1 failed, 1 skipped, 0 waiting" in page
+    assert "Hosts: 1 verified, 1 failed, 1 skipped, 0 waiting." in page
+    assert "Still stopped" not in page
+    assert "Still stopped: 1</strong>, since 1970-01-01 00:16:45 UTC: esx01" in report_page("r1", EVENTS[:10])
     assert "stopped the run" in page
     assert "No guard tripped." in report_page("r1", EVENTS[:-1])
 
@@ -100,7 +135,8 @@ def test_the_view(terminal: bool, capsys: pytest.CaptureFixture[str]) -> None:
     if terminal:
         assert "batch   1 stop all" in shown
         assert "the pause between batches: 1 min 10 s left" in shown
-        assert "1 hosts are stopped, the first since 25 s" in shown
+        assert "1 host is stopped, the first for 25 s" in shown
+        assert "batch   1 stop all           ████████████████████████ 3/3, 1 failed" in shown
     else:
         assert "batch 1: stop all, 3 hosts\n" in shown
         assert "  esx02: stop FAILED: no <answer>\n" in shown
@@ -115,7 +151,10 @@ def test_lines_of_what_operators_do() -> None:
         (e.AbortAsked(at=1.0, by="me"), "abort asked by me: no further host is touched, what is stopped is started"),
         (e.PauseAsked(at=1.0, by="me"), "pause asked by me"),
         (e.Acted(at=1.0, phase=0, host="esx01", found=True), "  esx01: stop has happened already"),
-        (e.Tripped(at=1.0, guard="g", why="26 ms", halve=True), "the guard g halves the batch: 26 ms"),
+        (
+            e.Tripped(at=1.0, guard="g", why="26 ms", halve=True),
+            "the guard g stops the run, and halves what goes on: 26 ms",
+        ),
         (e.Closed(at=1.0, phase=0), ""),
     ):
         assert line_of(run, event) == words
@@ -137,3 +176,35 @@ def test_a_long_table_only_shows_who_is_not_fine() -> None:
                 run.apply(e.Verified(at=1.0, phase=phase, host=host))
     table = final_table(summary("r1", run))
     assert table.row_count == 1
+    assert "those that are verified are not listed" in str(table.caption)
+    waiting = final_table(summary("r1", fold([planned(work, hosts_named(200))])))
+    assert waiting.row_count == 120
+    assert "80 more are not verified: --output json and --report name all" in str(waiting.caption)
+
+
+HOSTILE = "vvold: [/bold] cannot \x1b[31mbind\n" + "long " * 40
+
+
+@pytest.mark.parametrize("hosts", [3, 60])
+def test_what_a_host_says_neither_breaks_the_view_nor_steers_the_terminal(hosts: int) -> None:
+    out = io.StringIO()
+    printer = Printer("text")
+    printer.errors = printer.console = Console(file=out, force_terminal=True, width=80, height=20, color_system=None)
+    names = tuple(host.name for host in hosts_named(hosts))
+    run = fold([planned(WORK, hosts_named(hosts))])
+    view = FleetView(printer, "r1", clock=lambda: 1030.0)
+    for event in (
+        e.Opened(at=1001.0, phase=0, hosts=names),
+        e.Acting(at=1002.0, phase=0, host="esx01"),
+        e.Failed(at=1003.0, phase=0, host="esx01", why=HOSTILE),
+    ):
+        run.apply(event)
+        view.watch(run, event)
+    assert "bind long" in out.getvalue()
+    before = out.tell()
+    printer.errors.print(view)
+    assert out.getvalue()[before:].count("\n") <= 19
+    assert "esx01" in out.getvalue()
+    printer.text(final_table(summary("r1", run)))
+    assert "\x1b" not in out.getvalue()
+    assert "[/bold]" in out.getvalue()

@@ -9,10 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.cli.fleet_parts import work_of
 from tidegate.errors import FleetError
+from tidegate.fleet import events as e
 from tidegate.fleet.act import Evidence, Host
+from tidegate.fleet.machine import phases_of
 from tidegate.fleet.model import Plan
 from tidegate.fleet.plans import work_for
+from tidegate.fleet.plans.vvold import VvoldRestart
 from tidegate.fleet.plans.vvold_look import identity_known, judge, parse, same_process, sessions
 
 NOON = 1_754_650_800
@@ -224,3 +228,44 @@ def test_commands_are_what_a_person_would_type() -> None:
 def test_plans_that_are_refused(more: dict[str, Any], says: str) -> None:
     with pytest.raises(FleetError, match=says):
         work_for(plan(**more))
+
+
+def test_ssh_that_a_dead_controller_opened_in_another_phase_is_remembered() -> None:
+    """It had stopped two hosts and died; one was started since. The one that is stopped is still to be closed."""
+    text = (
+        '[run]\nplan = "vvold-phased-restart"\n[targets]\ninventory = "hosts.toml"\n[ssh]\nopen_ssh = true\n'
+        '[vcenter]\naddress = "vc.example"\nuser = "me"\n'
+    )
+    plan = Plan.model_validate(
+        {
+            "run": {"plan": "vvold-phased-restart"},
+            "targets": {"inventory": "hosts.toml"},
+            "ssh": {"open_ssh": True},
+            "vcenter": {"address": "vc.example", "user": "me"},
+        }
+    )
+    hosts = (Host("esx-01", "192.0.2.1"), Host("esx-02", "192.0.2.2"), Host("esx-03", "192.0.2.3"))
+    events: list[e.Event] = [
+        e.Planned(
+            at=1.0,
+            plan="vvold-phased-restart",
+            file="plan.toml",
+            text=text,
+            hosts=hosts,
+            phases=phases_of(work_for(plan)),
+            policy=e.Policy(size=2, most=4, pause_s=150),
+        ),
+        e.Opened(at=2.0, phase=0, hosts=("esx-01", "esx-02")),
+    ]
+    for phase, names in ((0, ("esx-01", "esx-02")), (1, ("esx-02",))):
+        for name in names:
+            evidence: Evidence = {"state": "running", "ssh_opened": True}
+            events += [
+                e.Looked(at=3.0, phase=phase, host=name, evidence=evidence),
+                e.Acting(at=3.0, phase=phase, host=name),
+                e.Acted(at=3.0, phase=phase, host=name),
+                e.Verified(at=3.0, phase=phase, host=name),
+            ]
+    _, work = work_of(events)
+    assert isinstance(work, VvoldRestart)
+    assert [work._access.opened(host) for host in hosts] == [True, False, False]

@@ -11,8 +11,9 @@ from rich.table import Table
 from tidegate.cli.fleet_view import FleetView
 from tidegate.cli.printer import Output, Printer
 from tidegate.errors import Exit, UsageError
+from tidegate.fleet.guards import Measured
 from tidegate.fleet.report import report_page
-from tidegate.lab.fleet import Variant
+from tidegate.lab.fleet import GUARD_S, Variant
 from tidegate.lab.fleet_play import FleetDemo, play_fleet
 from tidegate.page import write_page
 
@@ -20,6 +21,8 @@ __all__ = ["fleet"]
 
 _PAUSES_S = 14.0
 """Seconds that all pauses between batches may take together."""
+_GUARD = Measured("provider", "provider-response", GUARD_S, "the provider's 95th percentile", "s")
+"""What the controllers go by, for the page."""
 _ROWS = {
     "hosts": "hosts",
     "restarted": "restarted",
@@ -64,7 +67,7 @@ def fleet(
     numbers: dict[str, Any] = dict(result.numbers)
     if report is not None:
         try:
-            write_page(report, report_page("demo", result.events))
+            write_page(report, report_page("demo", result.events, [_GUARD]))
         except OSError as error:
             raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
         numbers["report"] = str(report)

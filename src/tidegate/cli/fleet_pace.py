@@ -112,7 +112,7 @@ async def _machines(asked: _Asked, stack: AsyncExitStack, to: Connect) -> tuple[
         return load_vms(plan.vms.file), vcenter
     if vcenter is None:
         raise UsageError("the plan selects machines of a vCenter, and names none")
-    names = await vcenter.vms(plan.vms.clusters, plan.vms.folders)
+    names = await vcenter.vms(plan.vms.clusters, plan.vms.folders, plan.vms.tags)
     return checked_vms(names, asked.file), vcenter
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from rich import box
 from rich.console import Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from tidegate.cli.printer import Printer
@@ -20,6 +20,7 @@ from tidegate.fleet.pace import Hold
 from tidegate.fleet.pace_plan import PacePlan
 from tidegate.fleet.pace_run import Pacer
 from tidegate.fleet.pace_work import Told, Worked
+from tidegate.harmless import harmless
 
 __all__ = ["PaceView", "dry_run_text", "summary", "worked_json"]
 
@@ -33,8 +34,13 @@ class PaceView:
         self._printer = printer
         self._logs = logs
         self._pacer: Pacer | None = None
-        self._held = ""
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._held = self._why = ""
+        columns = (
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+        )
         on = printer.errors.is_terminal and printer.is_text
         self._progress = Progress(*columns, console=printer.errors, transient=True, disable=not on)
         self._task = self._progress.add_task("", total=total, completed=settled)
@@ -62,7 +68,8 @@ class PaceView:
 
     def held(self, hold: Hold | None) -> None:
         """Show why work holds; in lines only where a guard holds it, once for each guard."""
-        self._describe(hold.why if hold else "")
+        self._why = hold.why if hold else ""
+        self._describe()
         before, self._held = self._held, hold.guard if hold else ""
         if hold is None or not hold.guard or hold.guard == before:
             return
@@ -90,11 +97,11 @@ class PaceView:
                 event |= {"stdout": told.stdout, "stderr": told.stderr}
             self._printer.data(event)
 
-    def _describe(self, why: str = "") -> None:
+    def _describe(self) -> None:
         if self._pacer is not None:
-            pace = self._pacer.pace
+            pace, why = self._pacer.pace, self._why
             words = f"batch {pace.batch}, {pace.in_flight} of {pace.concurrency} under way"
-            self._progress.update(self._task, description=f"{words}; {why}" if why else words)
+            self._progress.update(self._task, description=harmless(f"{words}; {why}" if why else words))
 
     def _keep(self, told: Told) -> None:
         if self._logs is None:
@@ -130,7 +137,7 @@ def summary(names: list[str], worked: Worked) -> RenderableType:
         table.add_column(heading, justify="right")
     counts = (len(names), len(worked.done), worked.before, len(worked.failed), len(worked.unknown), len(worked.left))
     table.add_row(*map(str, counts))
-    lines = [Text(f"{vm}: {why}") for told in (worked.failed, worked.unknown) for vm, why in told.items()]
+    lines = [Text(harmless(f"{vm}: {why}")) for told in (worked.failed, worked.unknown) for vm, why in told.items()]
     more = [Text(f"and {len(lines) - _SHOWN} more: --output json names all")] if len(lines) > _SHOWN else []
     return Group(table, *lines[:_SHOWN], *more)
 
@@ -143,5 +150,5 @@ def dry_run_text(plan: PacePlan, batches: list[list[str]], commands: list[list[l
     lines = [Text(head)]
     for number, batch in enumerate(commands, start=1):
         lines.append(Text(f"batch {number}: {len(batch)}"))
-        lines += [Text(f"  {shlex.join(arguments)}") for arguments in batch]
+        lines += [Text(harmless(f"  {shlex.join(arguments)}")) for arguments in batch]
     return Group(*lines)

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import os
 import secrets
+import shlex
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,8 +24,9 @@ from tidegate.cli.printer import Printer
 from tidegate.config.load import read_text
 from tidegate.errors import ConfigError, Exit, FleetError, Problem, UsageError
 from tidegate.fleet import events as e
-from tidegate.fleet.act import Host, Work
-from tidegate.fleet.journal import Journal, open_journal, stand_by
+from tidegate.fleet.act import Guard, Host, Remembers, Work
+from tidegate.fleet.guards import guards_of
+from tidegate.fleet.journal import Journal, default_place, open_journal, stand_by
 from tidegate.fleet.load import load_plan, parse_plan
 from tidegate.fleet.model import Plan
 from tidegate.fleet.plans import work_for
@@ -36,8 +38,8 @@ from tidegate.fleet.targets import hosts_of
 from tidegate.page import write_page
 
 __all__ = [
-    "Controlled", "Opened", "Report", "State", "control", "exit_of", "journal_at", "new_run", "open_plan", "policy_of",
-    "said_by", "tell", "work_of",
+    "Controlled", "Opened", "Report", "State", "command", "control", "exit_of", "journal_at", "new_run", "open_plan",
+    "policy_of", "said_by", "tell", "work_of",
 ]  # fmt: skip
 
 State = Annotated[
@@ -146,7 +148,13 @@ def work_of(events: list[e.Event]) -> tuple[Plan, Work]:
     run = fold(events)
     file = Path(run.plan.file)
     plan = parse_plan(run.plan.text, file)
-    return plan, _work(plan, file)
+    work = _work(plan, file)
+    if isinstance(work, Remembers):
+        stopped = run.left()
+        for event in events:
+            if isinstance(event, e.Looked) and event.host in stopped:
+                work.remember(run.hosts[event.host], event.evidence)
+    return plan, work
 
 
 def control(one: Controlled, printer: Printer, *, wait: bool = False) -> str:
@@ -196,10 +204,10 @@ async def _until_signal(runner: Runner, watchers: Watchers, words: Callable[[str
 def tell(printer: Printer, journal: Journal, name: str, report: Path | None = None) -> dict[str, Any]:
     """Print how a run stands, write the page where one is wanted, and return the figures."""
     events = [event for _, event in journal.events(name)]
-    figures = summary(name, fold(events))
+    figures = {**summary(name, fold(events)), "state": journal.place}
     if report is not None:
         try:
-            write_page(report, report_page(name, events))
+            write_page(report, report_page(name, events, _guards(events)))
         except OSError as error:
             raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
         figures["report"] = str(report)
@@ -211,22 +219,41 @@ def tell(printer: Printer, journal: Journal, name: str, report: Path | None = No
     return figures
 
 
+def _guards(events: list[e.Event]) -> list[Guard]:
+    """Return the guards of a run's plan for its page; a plan that this version cannot read still has a page."""
+    plan = fold(events[:1]).plan
+    try:
+        return guards_of(parse_plan(plan.text, Path(plan.file)).guard)
+    except ConfigError:
+        return []
+
+
+def command(word: str, figures: Mapping[str, Any]) -> str:
+    """Return the command line that goes on with a run: with its journal, where that is not the default one."""
+    where = "" if figures["state"] == str(default_place()) else f" --state {shlex.quote(figures['state'])}"
+    return f"tidegate fleet {word} {figures['run']}{where}"
+
+
 def exit_of(printer: Printer, figures: dict[str, Any], why: str) -> int:
     """Say what a person must know about how the run was left; return the exit code."""
-    name, stopped = figures["run"], figures["stopped"]
+    stopped, resume = figures["stopped"], command("resume", figures)
     if stopped:
         shown = ", ".join(sorted(stopped)[:8]) + (f" and {len(stopped) - 8} more" if len(stopped) > 8 else "")
         printer.words(f"STILL STOPPED: {shown}")
+        if figures["ended"]:
+            printer.words(
+                "  hint: the run is over: find out why it failed there, then start it by hand, or by a new run"
+            )
     match why:
         case "stopped":
             trip = figures["trips"][-1]
             printer.words(f"stopped by the guard {trip['guard']}: {trip['why']}")
-            printer.words(f"  hint: `tidegate fleet resume {name}` goes on when it is quiet")
+            printer.words(f"  hint: `{resume}` goes on when it is quiet")
         case "waiting-approval":
             printer.words("the next phase wants an approval; nothing of it has been done")
-            printer.words(f"  hint: `tidegate fleet approve {name}`, then `tidegate fleet resume {name}`")
+            printer.words(f"  hint: `{command('approve', figures)}`, then `{resume}`")
         case "paused":
-            printer.words(f"paused; `tidegate fleet resume {name}` goes on")
+            printer.words(f"paused; `{resume}` goes on")
         case "finished" if figures["skipped"]:
             printer.words(f"{figures['skipped']} hosts were skipped")
             return Exit.BAD

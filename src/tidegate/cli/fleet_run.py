@@ -32,6 +32,7 @@ from tidegate.fleet.machine import phases_of
 from tidegate.fleet.runner import plan_run
 from tidegate.fleet.summary import preview
 from tidegate.fleet.targets import refuse_whole_clusters
+from tidegate.harmless import harmless
 
 __all__ = ["apply", "check", "restart"]
 
@@ -77,7 +78,7 @@ def check(
         }
     )
     for note in notes:
-        printer.text(f"note: {note}")
+        printer.text(harmless(f"note: {note}"))
     words = ", ".join(one.name + (" (wants an approval)" if one.approval else "") for one in opened.work.phases)
     printer.text(f"{plan}: fine: {opened.work.name}, {len(opened.hosts)} hosts in {clusters} clusters; phases: {words}")
     if not opened.plan.guard:
@@ -207,6 +208,8 @@ def _batches(phase: dict[str, Any]) -> Table:
     table.add_column("commands", overflow="fold")
     for number, batch in enumerate(phase["batches"], start=1):
         for place, one in enumerate(batch):
-            table.add_row("" if place else f"{number} ({len(batch)})", one["host"], "\n".join(one["commands"]))
+            table.add_row(
+                "" if place else f"{number} ({len(batch)})", one["host"], harmless("\n".join(one["commands"]))
+            )
         table.add_section()
     return table

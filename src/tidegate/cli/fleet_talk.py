@@ -8,7 +8,18 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
-from tidegate.cli.fleet_parts import Controlled, Report, State, control, exit_of, journal_at, said_by, tell, work_of
+from tidegate.cli.fleet_parts import (
+    Controlled,
+    Report,
+    State,
+    command,
+    control,
+    exit_of,
+    journal_at,
+    said_by,
+    tell,
+    work_of,
+)
 from tidegate.cli.printer import Follow, Output, Printer
 from tidegate.errors import Exit, FleetError
 from tidegate.fleet import events as e
@@ -16,6 +27,7 @@ from tidegate.fleet.journal import Journal
 from tidegate.fleet.machine import status_of
 from tidegate.fleet.state import fold
 from tidegate.fleet.summary import summary
+from tidegate.harmless import harmless
 
 __all__ = ["abort", "approve", "resume", "status"]
 
@@ -37,7 +49,7 @@ def status(run: str | None = None, *, state: State = None, report: Report = None
         figures = tell(printer, journal, run, report)
         held = not figures["ended"] and journal.held(run)
         for note in figures["notes"]:
-            printer.text(f"note: {note}")
+            printer.text(harmless(f"note: {note}"))
         return _stands(printer, figures, held)
 
 
@@ -50,7 +62,7 @@ def _stands(printer: Printer, figures: dict[str, Any], held: bool) -> int:
     if figures["status"] in {"running", "stopping", "pausing", "aborting", "planned"}:
         printer.words("no controller is at work on it: nothing more happens until somebody resumes it")
         exit_of(printer, figures, "")
-        printer.words(f"  hint: `tidegate fleet resume {figures['run']}`")
+        printer.words(f"  hint: `{command('resume', figures)}`")
         return Exit.STOPPED
     exit_of(printer, figures, figures["status"])
     return Exit.STOPPED
@@ -66,12 +78,15 @@ def _all(printer: Printer, journal: Journal) -> int:
         found.append({**{key: figures[key] for key in keys}, "stopped": len(figures["stopped"]), "controller": held})
     printer.data({"format": 1, "state": journal.place, "runs": found})
     table = Table(caption=journal.place)
-    for head in ("run", "plan", "status", "planned", "hosts", "verified", "failed", "skipped", "waiting", "stopped"):
-        table.add_column(head)
+    table.add_column("run", no_wrap=True)  # a name that is cut off cannot be resumed
+    for head in ("plan", "status", "hosts"):
+        table.add_column(head, overflow="fold")
     for one in found:
         told = str(one["status"]) + ("" if one["controller"] or _over(one) else ", no controller")
-        cells = [one[key] for key in ("planned_at", "hosts", "verified", "failed", "skipped", "waiting", "stopped")]
-        table.add_row(str(one["run"]), str(one["plan"]), told, *map(str, cells))
+        counts = [f"{one[word]} {word}" for word in ("verified", "failed", "skipped", "waiting") if one[word]]
+        if one["stopped"]:
+            counts.append(f"{one['stopped']} STOPPED")
+        table.add_row(str(one["run"]), str(one["plan"]), told, f"{one['hosts']}: {', '.join(counts)}")
     printer.text(table if found else f"no runs in {journal.place}")
     stranded = [one for one in found if not one["controller"] and not _over(one)]
     return Exit.STOPPED if stranded else Exit.FINE
@@ -105,7 +120,7 @@ def approve(run: str, *, state: State = None, output: Output = "text") -> int:
         printer.data({"format": 1, "run": run, "approved": spec.name})
         printer.text(f"approved: {spec.name}: {spec.says}")
         if not journal.held(run):
-            printer.words(f"  hint: `tidegate fleet resume {run}` begins it")
+            printer.words(f"  hint: `{command('resume', {'run': run, 'state': journal.place})}` begins it")
     return Exit.FINE
 
 

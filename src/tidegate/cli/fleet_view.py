@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,6 +16,7 @@ from tidegate.cli.printer import Printer
 from tidegate.fleet import events as e
 from tidegate.fleet.machine import Wait, status_of
 from tidegate.fleet.state import Run
+from tidegate.harmless import harmless
 
 __all__ = ["FleetView", "elapsed", "final_table", "line_of", "shown"]
 
@@ -23,7 +24,8 @@ _BAR = 24
 _BATCHES = 8
 """Bars that are shown: the newest."""
 _HOSTS = 16
-"""Hosts that are shown: those at work first."""
+"""Hosts that are shown: those at work first; fewer where the terminal is low."""
+_HOSTS_LEAST = 3
 _ROWS = 120
 """Rows of the final table beyond which those that are fine are only counted."""
 _ORDER = {"acting": 0, "unsure": 1, "acted": 2, "looked": 3, "failed": 4, "skipped": 5, "planned": 6, "verified": 7}
@@ -68,37 +70,51 @@ class FleetView:
             return Text("reading the journal")
         counts = ", ".join(f"{count} {word}" for word, count in run.counts().items() if count)
         parts: list[RenderableType] = [Text(f"run {self._name}: {status_of(run)}; {counts}", style="bold")]
-        parts.extend(self._bar(run, *bar) for bar in self._bars[-_BATCHES:])
+        high = self._printer.errors.size.height
+        bars = self._bars[-min(_BATCHES, max(1, high // 4)) :]
+        parts.extend(self._bar(run, *bar) for bar in bars)
         if run.batch:
-            parts.append(self._hosts(run))
+            # What does not fit is cut off from below: leave room for the first line, the last two, and the cursor.
+            parts.extend(self._hosts(run, max(_HOSTS_LEAST, min(_HOSTS, high - len(bars) - 4))))
         elif (wait := self.waits()) and wait.until:
-            parts.append(Text(f"{wait.why}: {elapsed(max(0.0, wait.until - self._clock()))} left", style="dim"))
+            rest = elapsed(max(0.0, wait.until - self._clock()))
+            parts.append(Text(harmless(f"{wait.why}: {rest} left"), style="dim"))
         if left := run.left():
-            parts.append(
-                Text(f"{len(left)} hosts are stopped, the first since {elapsed(self._clock() - min(left.values()))}")
-            )
+            since = elapsed(self._clock() - min(left.values()))
+            parts.append(Text(f"{_hosts_are(len(left))} stopped, the first for {since}"))
         return Group(*parts)
 
     def _bar(self, run: Run, number: int, phase: int, hosts: tuple[str, ...]) -> Text:
         done = sum(run.step(phase, host).state in {"verified", "failed", "skipped"} for host in hosts)
         filled = round(_BAR * done / len(hosts))
-        failed = any(run.step(phase, host).state == "failed" for host in hosts)
+        failed = sum(run.step(phase, host).state == "failed" for host in hosts)
         text = Text(f"batch {number:>3} {run.plan.phases[phase].spec.name:<18.18} ")
         text.append("█" * filled + "·" * (_BAR - filled), style="red" if failed else "green")
-        return text.append(f" {done}/{len(hosts)}")
+        return text.append(f" {done}/{len(hosts)}{f', {failed} failed' if failed else ''}")
 
-    def _hosts(self, run: Run) -> Table:
+    def _hosts(self, run: Run, most: int) -> Iterator[Text]:
+        """Give one line per host, whatever it has to say: the final table has all of it."""
         batch = run.batch
         assert batch is not None  # noqa: S101 (who calls has looked)
-        table = Table.grid(padding=(0, 2))
         steps = [(host, run.step(batch.phase, host)) for host in batch.hosts]
         steps.sort(key=lambda one: _ORDER[one[1].state])
-        for host, step in steps[:_HOSTS]:
+        widest = max(len(host) for host, _ in steps[:most])
+        for host, step in steps[:most]:
             age = elapsed(self._clock() - step.since) if step.since else ""
-            table.add_row(f"  {host}", Text(step.state, style=_STYLE.get(step.state, "")), age, step.why)
-        if len(steps) > _HOSTS:
-            table.add_row(f"  and {len(steps) - _HOSTS} more")
-        return table
+            line = Text(f"  {host:<{widest}}  ", no_wrap=True, overflow="ellipsis")
+            line.append(f"{step.state:<8}", style=_STYLE.get(step.state, ""))
+            yield line.append(f"  {age:<8}").append("  ").append(_cell(step.why))
+        if len(steps) > most:
+            yield Text(f"  and {len(steps) - most} more")
+
+
+def _cell(text: str) -> Text:
+    """Return what a host or a file said: no markup, and nothing that steers the terminal."""
+    return Text(harmless(text).replace("\n", " "))
+
+
+def _hosts_are(count: int) -> str:
+    return "1 host is" if count == 1 else f"{count} hosts are"
 
 
 def shown(run: Run, event: e.Event) -> dict[str, Any]:
@@ -119,7 +135,7 @@ def line_of(run: Run, event: e.Event) -> str:
         case e.Verified() | e.Failed() | e.Skipped() | e.Acted(found=True):
             line = f"  {event.host}: {run.plan.phases[event.phase].spec.step} {_came_out(event)}"
         case e.Tripped(guard=guard, why=why, halve=halve):
-            line = f"the guard {guard} {'halves the batch' if halve else 'stops the run'}: {why}"
+            line = f"the guard {guard} stops the run{', and halves what goes on' if halve else ''}: {why}"
         case e.AbortAsked(by=by):
             line = f"abort asked by {by}: no further host is touched, what is stopped is started"
         case e.PauseAsked(by=by):
@@ -128,7 +144,7 @@ def line_of(run: Run, event: e.Event) -> str:
             line = f"the run is over: {how}"
         case _:
             line = ""
-    return line
+    return " ".join(line.splitlines())  # what a host says must not look like a line of ours
 
 
 def _came_out(event: e.Event) -> str:
@@ -155,18 +171,31 @@ def elapsed(seconds: float) -> str:
 def final_table(figures: dict[str, Any]) -> Table:
     """Return the table that ends a command."""
     counts = ", ".join(f"{figures[word]} {word}" for word in ("verified", "failed", "skipped", "waiting"))
+    rows = figures["by_host"]
+    hidden = ""
+    if len(rows) > _ROWS:
+        odd = [one for one in rows if one["outcome"] != "verified" or one["host"] in figures["stopped"]]
+        rows = odd[:_ROWS]
+        hidden = "; those that are verified are not listed"
+        if len(odd) > _ROWS:
+            hidden = f"; {len(odd) - _ROWS} more are not verified: --output json and --report name all"
     table = Table(
         title=f"{figures['plan']}: {figures['status']}",
-        caption=f"run {figures['run']}: {figures['hosts']} hosts: {counts}; {figures['batches']} batches, "
-        f"the largest of {figures['max_batch']}; guards stopped it {figures['guard_stops']} times",
+        caption=f"run {figures['run']}: {figures['hosts']} hosts: {counts}; batches: {figures['batches']}, "
+        f"the largest of {figures['max_batch']}; stops by a guard: {figures['guard_stops']}{hidden}",
+        show_header=bool(rows),
     )
-    for head in ("host", "cluster", "outcome", "last phase", "state", "since", "why"):
-        table.add_column(head)
-    rows = figures["by_host"]
-    if len(rows) > _ROWS:
-        rows = [one for one in rows if one["outcome"] != "verified"][:_ROWS]
+    for head in ("host", "cluster", "outcome", "last step", "since (UTC)", "why"):
+        table.add_column(head, overflow="fold", no_wrap=head == "since (UTC)")
     for one in rows:
         stopped = figures["stopped"].get(one["host"])
-        outcome = f"{one['outcome']}, STOPPED since {stopped}" if stopped else one["outcome"]
-        table.add_row(one["host"], one["cluster"], outcome, one["phase"], one["state"], one["since"] or "", one["why"])
+        outcome = f"{one['outcome']}, STOPPED since {_short(stopped)}" if stopped else one["outcome"]
+        step = f"{one['phase']}: {one['state']}" if one["phase"] else one["state"]
+        cells = (one["host"], one["cluster"], outcome, step, _short(one["since"]), one["why"])
+        table.add_row(*map(_cell, cells))
     return table
+
+
+def _short(iso: str | None) -> str:
+    """Return month, day and time of a moment in UTC: what fits beside a long name of a host."""
+    return iso[5:19].replace("T", " ") if iso else ""

@@ -76,7 +76,7 @@ class Request:
 
     method: str
     path: str
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     content: bytes | None = field(default=None, repr=False)
     query: Mapping[str, str | int] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)

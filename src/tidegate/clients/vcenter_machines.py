@@ -18,11 +18,21 @@ _DEEP_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """One machine. ``folders`` are the names above it, from the datacenter down: ``("DC", "vm", "web")``."""
+    """One machine.
+
+    Parameters
+    ----------
+    folders
+        The names above it, from the datacenter down: ``("DC", "vm", "web")``.
+    above
+        The ids of its folders, its datacenter and its cluster.
+    """
 
     name: str
     cluster: str
     folders: tuple[str, ...]
+    moid: str = ""
+    above: tuple[str, ...] = ()
 
 
 def select_machines(machines: Iterable[Machine], clusters: Sequence[str], folders: Sequence[str]) -> list[Machine]:
@@ -63,26 +73,28 @@ def all_machines(content: Any, page: int) -> list[Machine]:
         id_of(thing): seen.get("name", "")
         for thing, seen in read_all(content, vim.ClusterComputeResource, ("name",), page)
     }
-    hosts = {
-        id_of(thing): clusters.get(id_of(seen["parent"]), "")
+    parents = {
+        id_of(thing): id_of(seen["parent"])
         for thing, seen in read_all(content, vim.HostSystem, ("parent",), page)
         if seen.get("parent") is not None
     }
     machines = []
     wanted = ("name", "parent", "parentVApp", "runtime.host", "config.template")
-    for _, seen in read_all(content, vim.VirtualMachine, wanted, page):
+    for thing, seen in read_all(content, vim.VirtualMachine, wanted, page):
         if seen.get("config.template") or not seen.get("name"):
             continue
         host, parent = seen.get("runtime.host"), seen.get("parent") or seen.get("parentVApp")
-        folders = _folders(None if parent is None else id_of(parent), above)
-        machines.append(Machine(seen["name"], hosts.get(id_of(host), "") if host is not None else "", folders))
+        path = _path_up(None if parent is None else id_of(parent), above)
+        cluster = parents.get(id_of(host), "") if host is not None else ""
+        folders = tuple(above[one][0] for one in reversed(path))
+        machines.append(Machine(seen["name"], clusters.get(cluster, ""), folders, id_of(thing), (*path, cluster)))
     return sorted(machines, key=lambda machine: (machine.name, machine.folders))
 
 
-def _folders(step: str | None, above: dict[str, tuple[str, str | None]]) -> tuple[str, ...]:
-    """Return the names from the datacenter down. The root has no name: nobody writes it into a path."""
-    names: list[str] = []
-    while step is not None and step in above and len(names) < _DEEP_MAX:
-        name, step = above[step]
-        names.append(name)
-    return tuple(reversed(names))
+def _path_up(step: str | None, above: dict[str, tuple[str, str | None]]) -> list[str]:
+    """Return the ids up to the datacenter. The root has no name: nobody writes it into a path."""
+    path: list[str] = []
+    while step is not None and step in above and len(path) < _DEEP_MAX:
+        path.append(step)
+        step = above[step][1]
+    return path

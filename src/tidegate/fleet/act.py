@@ -13,9 +13,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-__all__ = ["Evidence", "Guard", "Host", "PhaseSpec", "Probe", "Readings", "Sample", "Trip", "Verdict", "Work"]
+__all__ = [
+    "Evidence", "Guard", "Host", "PhaseSpec", "Probe", "Readings", "Remembers", "Sample", "Trip", "Verdict", "Work",
+]  # fmt: skip
 
 Evidence = Mapping[str, str | int | float | bool | None]
 """What is known of a host's service, as JSON: ``boot_id``, ``pid``, ``start_time``, ``state``, …
@@ -199,6 +201,14 @@ class Trip:
     guard: str
     why: str
     halve: bool = False
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A work that must know what an earlier controller recorded, to put back what that one has opened."""
+
+    def remember(self, host: Host, evidence: Evidence) -> None:
+        """Take what was recorded of a host that this run has stopped, in whatever phase."""
 
 
 class Guard(Protocol):

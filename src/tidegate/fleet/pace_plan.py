@@ -81,11 +81,13 @@ class VmsTable(Table):
     clusters: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     """Names, or paths such as ``DC/vm/web``; every machine below one, and in any of the clusters. No templates."""
+    tags: tuple[str, ...] = ()
+    """``CATEGORY:NAME`` or ``NAME``: of the machine, or of a folder, datacenter or cluster that it is in."""
 
     @property
     def selects(self) -> bool:
         """Whether it asks the vCenter."""
-        return bool(self.clusters or self.folders)
+        return bool(self.clusters or self.folders or self.tags)
 
 
 class DeclaredWindow(Table):
@@ -191,7 +193,7 @@ def checked_vms(names: list[str], whence: Path) -> list[str]:
     """
     problem = None
     if not names:
-        problem = Problem(whence, 0, "vms", "selects no machine", "look at clusters and folders")
+        problem = Problem(whence, 0, "vms", "selects no machine", "look at clusters, folders and tags")
     elif len(names) > VMS_MAX:
         problem = Problem(whence, 0, "vms", f"selects {len(names)} machines, more than {VMS_MAX}", "select fewer")
     elif len(set(names)) < len(names):
@@ -218,7 +220,7 @@ def _broken(plan: PacePlan, since: float) -> Iterator[Broken]:
     vms = plan.vms
     if (vms.file is None) != vms.selects:
         both = "has both a file and a selection" if vms.file else "names no machines"
-        yield Broken(("vms",), both, 'write file = "vms.txt", or clusters or folders')
+        yield Broken(("vms",), both, 'write file = "vms.txt", or clusters, folders or tags')
     if vms.selects and plan.vcenter is None:
         yield Broken(("vms",), "selects machines of a vCenter, and the plan names none", "add a table [vcenter]")
     if plan.pace.concurrency > plan.pace.batch:

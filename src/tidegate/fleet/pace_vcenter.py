@@ -14,8 +14,8 @@ __all__ = ["KeepAlive", "PacedVcenter", "connect"]
 class PacedVcenter(Protocol):
     """A vCenter, logged in when it is first asked."""
 
-    async def vms(self, clusters: Sequence[str], folders: Sequence[str]) -> list[str]:
-        """Return the names of the machines in any of these."""
+    async def vms(self, clusters: Sequence[str], folders: Sequence[str], tags: Sequence[str]) -> list[str]:
+        """Return the names of the machines in any of these, or with any of the tags."""
 
     async def latencies(self, datastores: Sequence[str]) -> Mapping[str, float]:
         """Return milliseconds by datastore: the worst host of each; not a number where no sample is fresh."""

@@ -14,7 +14,7 @@ from tidegate.clients.vmomi import vim
 from tidegate.errors import FleetError
 from tidegate.fleet import model
 from tidegate.fleet.pace_run import Session
-from tidegate.fleet.vcenter_targets import options_of
+from tidegate.fleet.vcenter_targets import options_of, tagged_objects, with_tags
 
 __all__ = ["VcenterForPace", "log_in", "token_in"]
 
@@ -29,11 +29,14 @@ class VcenterForPace:
         self._counters = Counters(vcenter)
         self.token = ""
 
-    async def vms(self, clusters: Sequence[str], folders: Sequence[str]) -> list[str]:
-        """Return the names of the machines in any of these."""
-        page = self._vcenter.options.page
-        machines = await self._vcenter.session.call(lambda _, content: all_machines(content, page))
-        return [machine.name for machine in select_machines(machines, clusters, folders)]
+    async def vms(self, clusters: Sequence[str], folders: Sequence[str], tags: Sequence[str] = ()) -> list[str]:
+        """Return the names of the machines in any of these, or with any of the tags."""
+        options = self._vcenter.options
+        machines = await self._vcenter.session.call(lambda _, content: all_machines(content, options.page))
+        chosen = {machine.moid for machine in select_machines(machines, clusters, folders)}
+        if tags:
+            chosen |= with_tags(machines, await tagged_objects(options, tags))
+        return [machine.name for machine in machines if machine.moid in chosen]
 
     async def latencies(self, datastores: Sequence[str]) -> Mapping[str, float]:
         """Return milliseconds by datastore: the worst host of each; not a number where no sample is fresh."""

@@ -1,110 +1,122 @@
-"""The page about a run: when each host was stopped, started and verified, beside what the probes read meanwhile."""
+"""The page about a run: when each host was stopped, started and verified, beside what the probes read meanwhile.
+
+What hosts, files and people said is hostile: it is escaped, its invisible characters are spelled out, and the page's
+own policy allows its own script only.
+"""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.fleet import events as e
+from tidegate.fleet.act import Guard
 from tidegate.fleet.state import fold
-from tidegate.fleet.summary import summary
-from tidegate.page import filled, html_table
+from tidegate.fleet.summary import moment, summary
+from tidegate.fleet.timeline import timeline
+from tidegate.harmless import visible
+from tidegate.page import html_table, page_of
 
-__all__ = ["report_page", "timeline"]
+__all__ = ["report_page"]
 
-_COLOURS = {"acting": "act", "acted": "settle", "down": "down"}
+_NAMED = 40
+"""Hosts that the notice about stopped ones names."""
 
 
-def report_page(name: str, events: Sequence[e.Event]) -> str:
-    """Return the page as HTML."""
-    run = fold(events)
-    figures = summary(name, run)
-    title = f"{figures['plan']}: {figures['hosts']} hosts, {figures['status']}"
-    return filled(
-        (files("tidegate.fleet") / "report.html").read_text(encoding="utf-8"),
-        data={"until": run.at - run.plan.at, **timeline(events)},
-        title=html.escape(title),
-        intro=html.escape(_intro(figures)),
-        notes="".join(f"<li>{html.escape(note)}</li>" for note in figures["notes"]),
+def report_page(name: str, events: Sequence[e.Event], guards: Sequence[Guard] = ()) -> str:
+    """Return the page as HTML.
+
+    Parameters
+    ----------
+    name
+        Of the run.
+    events
+        Of the run, all.
+    guards
+        Of its plan: what they stop at is drawn beside what was read.
+    """
+    figures, drawn = summary(name, fold(events)), timeline(events, guards)
+    return page_of(
+        "tidegate.fleet",
+        data=_shown(drawn),
+        title=_escaped(f"{figures['plan']}: {figures['hosts']} hosts, {figures['status']}"),
+        intro=_escaped(_intro(figures)),
+        stopped=_stopped(figures["stopped"]),
+        notes="".join(f"<li>{_escaped(note)}</li>" for note in figures["notes"]),
+        batches=_batches(drawn),
         table=_table(figures),
         trips=_trips(figures),
     )
 
 
-def timeline(events: Sequence[e.Event]) -> dict[str, Any]:
-    """Return bars per host, counts and samples over the seconds since the run was planned."""
-    run = fold(events)
-    began = run.plan.at
-    bars: dict[str, list[tuple[float, float, str, str]]] = {host: [] for host in run.hosts}
-    since: dict[str, tuple[float, str]] = {}
-    verified: list[tuple[float, int]] = [(0.0, 0)]
-    samples: dict[str, list[tuple[float, float]]] = {}
-    last = len([phase for phase in run.plan.phases if not phase.extra]) - 1
-    for event in events:
-        at = round(event.at - began, 3)
-        match event:
-            case e.Acting(host=host):
-                _end(bars, since, host, at)
-                since[host] = (at, "acting")
-            case e.Acted(host=host):
-                _end(bars, since, host, at)
-                since[host] = (at, "acted")
-            case e.Verified(host=host, phase=phase):
-                _end(bars, since, host, at)
-                if phase < last:
-                    since[host] = (at, "down")
-                elif phase == last:
-                    verified.append((at, verified[-1][1] + 1))
-            case e.Failed(host=host, why=why):
-                _end(bars, since, host, at)
-                bars[host].append((at, at, "failed", why))
-            case e.Skipped(host=host, why=why):
-                bars[host].append((at, at, "skipped", why))
-            case e.Sampled():
-                samples.setdefault(event.name, []).append((at, event.value))
-    for host in list(since):
-        _end(bars, since, host, round(run.at - began, 3))
-    verified.append((round(run.at - began, 3), verified[-1][1]))
-    return {
-        "hosts": [{"host": host, "bars": bars[host]} for host in run.hosts],
-        "verified": [list(column) for column in zip(*verified, strict=True)],
-        "samples": {name: [list(column) for column in zip(*points, strict=True)] for name, points in samples.items()},
-        "trips": [[round(trip.at - began, 3), trip.guard] for trip in run.trips],
-    }
+def _escaped(text: object) -> str:
+    return html.escape(visible(text))
 
 
-def _end(
-    bars: dict[str, list[tuple[float, float, str, str]]], since: dict[str, tuple[float, str]], host: str, at: float
-) -> None:
-    if host in since:
-        began, state = since.pop(host)
-        bars[host].append((began, at, _COLOURS[state], ""))
+def _shown(value: Any) -> Any:
+    """Return the data with every text in it made visible."""
+    if isinstance(value, Mapping):
+        return {key: _shown(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_shown(one) for one in value]
+    return visible(value) if isinstance(value, str) else value
+
+
+def _time(iso: str | None) -> str:
+    """Return a moment for a person; the page says that all times are UTC."""
+    return (iso or "").replace("T", " ").removesuffix("+00:00")
 
 
 def _intro(figures: dict[str, Any]) -> str:
-    stopped = f" {len(figures['stopped'])} hosts are still stopped." if figures["stopped"] else ""
+    planned, changed = _time(figures["planned_at"]), _time(figures["changed_at"])
     return (
-        f"Run {figures['run']}, planned {figures['planned_at']}, last change {figures['changed_at']}. "
-        f"{figures['verified']} hosts verified, {figures['failed']} failed, {figures['skipped']} skipped, "
-        f"{figures['waiting']} waiting; {figures['batches']} batches, the largest of {figures['max_batch']}.{stopped}"
+        f"Run {figures['run']}, planned {planned}, last change {changed} UTC. "
+        f"Hosts: {figures['verified']} verified, {figures['failed']} failed, {figures['skipped']} skipped, "
+        f"{figures['waiting']} waiting. Batches: {figures['batches']}, the largest of {figures['max_batch']}."
     )
 
 
+def _stopped(stopped: Mapping[str, str]) -> str:
+    """Return the notice that nobody may miss."""
+    if not stopped:
+        return ""
+    more = f" and {len(stopped) - _NAMED} more" if len(stopped) > _NAMED else ""
+    names = ", ".join(_escaped(host) for host in list(stopped)[:_NAMED])
+    since = _time(min(stopped.values()))
+    return f'<p class="stopped"><strong>Still stopped: {len(stopped)}</strong>, since {since} UTC: {names}{more}</p>'
+
+
+def _batches(drawn: Mapping[str, Any]) -> str:
+    if not drawn["batches"]:
+        return "<p>No batch was begun.</p>"
+    rows = {}
+    for number, one in enumerate(drawn["batches"], start=1):
+        took = "under way" if one["to"] is None else f"{one['to'] - one['from']:.1f} s"
+        phase = f"{one['phase']} (to undo)" if one["mending"] else one["phase"]
+        counts = [str(one[word]) for word in ("hosts", "verified", "failed", "skipped")]
+        rows[f"{number}"] = [visible(phase), _time(moment(drawn["from"] + one["from"])), took, *counts]
+    return html_table(["phase", "began", "took", "hosts", "verified", "failed", "skipped"], rows)
+
+
 def _table(figures: dict[str, Any]) -> str:
-    rows = {
-        one["host"]: [one["cluster"], one["outcome"], one["phase"], one["state"], one["since"] or "", one["why"]]
-        for one in figures["by_host"]
-    }
-    return html_table(["cluster", "outcome", "last phase", "state", "since", "why"], rows)
+    """Return a row per host; those that are not fine come first."""
+    stopped = figures["stopped"]
+    rows, looks = {}, {}
+    for one in sorted(figures["by_host"], key=lambda one: (one["host"] not in stopped, one["outcome"] == "verified")):
+        host = visible(one["host"])
+        outcome = f"{one['outcome']}, stopped" if one["host"] in stopped else one["outcome"]
+        cells = [outcome, one["why"], one["cluster"], one["phase"], one["state"], _time(one["since"])]
+        rows[host] = [visible(cell) for cell in cells]
+        looks[host] = "failed" if one["host"] in stopped else one["outcome"]
+    return html_table(["outcome", "why", "cluster", "last phase", "state", "since"], rows, looks)
 
 
 def _trips(figures: dict[str, Any]) -> str:
     if not figures["trips"]:
         return "<p>No guard tripped.</p>"
-    rows = {
-        f"{n}. {trip['at']}": [trip["guard"], trip["why"], "halved the batch" if trip["halve"] else "stopped the run"]
-        for n, trip in enumerate(figures["trips"], start=1)
-    }
-    return html_table(["guard", "why", "what it did"], rows)
+    rows = {}
+    for number, trip in enumerate(figures["trips"], start=1):
+        did = "stopped the run" + (", and halved what went on" if trip["halve"] else "")
+        rows[f"{number}"] = [_time(trip["at"]), visible(trip["guard"]), did, visible(trip["why"])]
+    return html_table(["at", "guard", "what it did", "why"], rows)

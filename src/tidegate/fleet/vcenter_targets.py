@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from tidegate.clients.tagging import tagged
 from tidegate.clients.vcenter import Vcenter
 from tidegate.clients.vcenter_inventory import FoundHost, select
+from tidegate.clients.vcenter_machines import Machine
 from tidegate.clients.vcenter_rest import VcenterRest
 from tidegate.clients.vcenter_session import VcenterOptions
 from tidegate.fleet.act import Host
 from tidegate.fleet.model import Endpoint, TargetsVcenter
 
-__all__ = ["ask_vcenter", "options_of", "with_tags"]
+__all__ = ["ask_vcenter", "options_of", "tagged_objects", "with_tags"]
 
 
 def options_of(endpoint: Endpoint) -> VcenterOptions:
@@ -39,25 +40,38 @@ async def ask_vcenter(source: TargetsVcenter) -> Sequence[Host]:
         When vCenter does not answer, or one of them does not exist.
     """
     options = options_of(source)
-    vcenter, rest = Vcenter(options), VcenterRest(options)
+    vcenter = Vcenter(options)
     try:
         everything = await vcenter.hosts()
         if not (source.clusters or source.folders or source.tags):
             return [_host(one) for one in everything]
         chosen = {one.moid for one in select(everything, source.clusters, source.folders)}
         if source.tags:
-            objects = {pair for pairs in (await tagged(rest, source.tags)).values() for pair in pairs}
-            chosen |= with_tags(everything, objects)
+            chosen |= with_tags(everything, await tagged_objects(options, source.tags))
         return [_host(one) for one in everything if one.moid in chosen]
     finally:
-        await rest.close()
         await vcenter.close()
 
 
-def with_tags(hosts: Sequence[FoundHost], objects: set[tuple[str, str]]) -> set[str]:
-    """Return the ids of the hosts that are among tagged objects, or lie in one of them (pure)."""
+async def tagged_objects(options: VcenterOptions, tags: Sequence[str]) -> set[tuple[str, str]]:
+    """Return what has any of the tags, as pairs of type and id; the session of ``/api`` is given back at once.
+
+    Raises
+    ------
+    FleetError
+        When vCenter does not answer, or has no such tag.
+    """
+    rest = VcenterRest(options)
+    try:
+        return {pair for pairs in (await tagged(rest, tuple(tags))).values() for pair in pairs}
+    finally:
+        await rest.close()
+
+
+def with_tags(things: Sequence[FoundHost] | Sequence[Machine], objects: set[tuple[str, str]]) -> set[str]:
+    """Return the ids of the hosts or machines that are among tagged objects, or lie in one of them (pure)."""
     ids = {key for _, key in objects}
-    return {one.moid for one in hosts if one.moid in ids or ids.intersection(one.above)}
+    return {one.moid for one in things if one.moid in ids or ids.intersection(one.above)}
 
 
 def _host(found: FoundHost) -> Host:

@@ -6,14 +6,11 @@ hostile: it is escaped, its invisible characters are spelled out, and the page's
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 from tidegate.harmless import visible
-from tidegate.page import filled
+from tidegate.page import page_of
 from tidegate.watch.report_finding import chip, finding_card, moment, step_of
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
 from tidegate.watch.shown import escaped
@@ -49,13 +46,9 @@ def diagnosis_page(report: Json) -> str:
     findings = list(report.get("findings") or ())
     coverage = report.get("coverage") or {}
     verdict = _said(str(report.get("verdict")), coverage)
-    folder = files("tidegate.watch")
-    script = filled((folder / "report.js").read_text(encoding="utf-8"), data=_data(findings, report.get("callers")))
-    return filled(
-        (folder / "report.html").read_text(encoding="utf-8"),
-        data=None,
-        script=script,
-        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+    return page_of(
+        "tidegate.watch",
+        data=_data(findings, report.get("callers")),
         title=f"Diagnosis: {verdict}",
         looks=verdict,
         verdict=_verdict(verdict, findings, coverage),

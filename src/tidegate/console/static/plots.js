@@ -41,7 +41,7 @@ function draw(box, chart, axes) {
     tzDate: at => uPlot.tzDate(new Date(at * 1000), "UTC"),
     cursor: { drag: { x: zooms || Boolean(axes.clock), y: false } },
     series: [{}, ...chart.lines.map(line => ({ label: line.label, stroke: css(line.color), width: line.width || 2,
-      dash: line.dash, show: !line.hidden, spanGaps: true, points: { show: false },
+      dash: line.dash, show: !line.hidden, spanGaps: !line.gaps, points: { show: false },
       paths: line.stepped ? uPlot.paths.stepped({ align: 1 }) : undefined }))],
   }, points, box);
 }
@@ -62,9 +62,10 @@ function key(one, line, index) {
   return item;
 }
 
-// charts: [{ title, unit, good, lines: [{ label, color, dash, width, stepped, points: [times, values] }],
+// charts: [{ title, unit, good, lines: [{ label, color, dash, width, stepped, gaps, points: [times, values] }],
 // from, until, wide, height }]; axes: { until, x }. What lies beyond `until` is there after a double-click. A line that is `stepped`
-// holds its value until the next point; with axes.clock x is seconds since 1970, from axes.from on, told in UTC.
+// holds its value until the next point, one with `gaps` is broken where a value is null; with axes.clock x is seconds since 1970,
+// from axes.from on, told in UTC.
 function showCharts(place, charts, axes) {
   const drawn = charts.map(chart => {
     const one = { chart, plot: null, box: document.createElement("div") };

@@ -121,20 +121,44 @@ class Access:
         if evidence.get(OPENED):
             self._opened.setdefault(host.name, host)
 
-    async def give_back(self, host: Host) -> None:
-        """Close SSH on the host if this run has opened it."""
+    async def give_back(self, host: Host) -> str:
+        """Close SSH on the host if this run has opened it; return what is to be added to a verdict where it stays open.
+
+        It fails no host: :meth:`close` tries once more, and says so in the log.
+        """
+        try:
+            await self._give_back(host)
+        except FleetError as error:
+            return f"; its SSH is still open: {error.message}"
+        return ""
+
+    async def _give_back(self, host: Host) -> None:
         self._reached.discard(host.name)
-        if host.name in self._opened and self._manager is not None and (moid := await self.moid(host)) is not None:
+        if host.name not in self._opened or self._manager is None:
+            return
+        # One that is away is not asked for every host in turn: each of these questions would wait its whole time.
+        moid = None if self._away else await self.moid(host)
+        if moid is None:
+            raise HostUnreachable(f"vCenter is away, or does not know {host.name}")
+        try:
             await self._manager.service(moid, _SSH_SERVICE, "stop")
-            del self._opened[host.name]
+        except HostUnreachable as error:
+            self._is_away(error)
+            raise
+        del self._opened[host.name]
 
     async def close(self) -> None:
         """Give everything back; what cannot be is said in the log."""
+        self._away = False  # it may be back: the first question tells
+        left = {}
         for host in list(self._opened.values()):
             try:
-                await self.give_back(host)
+                await self._give_back(host)
             except FleetError as error:
-                _LOG.warning("%s: SSH was opened by this run and could not be closed again: %s", host.name, error)
+                left[host.name] = error.message
+        if left:
+            why = next(iter(left.values()))
+            _LOG.warning("%s: SSH was opened by this run and could not be closed again: %s", ", ".join(left), why)
         await self._ssh.close()
         self._asking, self._moids, self._away = asyncio.Lock(), None, False
         if self._manager is not None:

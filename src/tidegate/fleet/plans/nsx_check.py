@@ -74,10 +74,11 @@ class EnsCheck:
     async def verify(self, step: str, host: Host, before: Evidence) -> Verdict:
         """Judge the host."""
         seen = before if "says" in before else await self.look(step, host)
+        says = str(seen["says"])
         if self.estate.proof:
             self.estate.proof.adopt(host, before)
-            await self.estate.proof.give_back(host)
-        return Verdict(not seen["exposed"], True, str(seen["says"]), seen)
+            says += await self.estate.proof.give_back(host)
+        return Verdict(not seen["exposed"], True, says, seen)
 
     def commands(self, step: str, host: Host) -> list[str]:  # noqa: ARG002 (there is one step)
         """Return the requests."""

@@ -59,8 +59,8 @@ class Proof(Protocol):
     def adopt(self, host: Host, evidence: Evidence) -> None:
         """Take over what another process has remembered."""
 
-    async def give_back(self, host: Host) -> None:
-        """Close what was opened on the host."""
+    async def give_back(self, host: Host) -> str:
+        """Close what was opened on the host; return what is to be said where it stays open."""
 
     async def close(self) -> None:
         """Close everything."""

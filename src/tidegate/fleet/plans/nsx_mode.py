@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegate.clients.nsx import Document
 from tidegate.errors import FleetError
@@ -187,7 +187,7 @@ class ModeWork(ABC):
             self.estate.proof.adopt(host, before)
         verdict = await self._judge(step, host, before)
         if verdict.sure and self.estate.proof:
-            await self.estate.proof.give_back(host)
+            return replace(verdict, says=verdict.says + await self.estate.proof.give_back(host))
         return verdict
 
     async def _judge(self, step: str, host: Host, before: Evidence) -> Verdict:

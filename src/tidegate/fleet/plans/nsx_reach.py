@@ -100,9 +100,9 @@ class HostProof:
         """Remember that SSH was opened before another process took over."""
         self._access.adopt(host, evidence)
 
-    async def give_back(self, host: Host) -> None:
-        """Close SSH on the host if this run has opened it."""
-        await self._access.give_back(host)
+    async def give_back(self, host: Host) -> str:
+        """Close SSH on the host if this run has opened it; return what is to be said where it stays open."""
+        return await self._access.give_back(host)
 
     async def close(self) -> None:
         """Close every connection, and SSH where it was opened."""

@@ -11,9 +11,11 @@ with 0 proves nothing (reference of vvold: ``vvold_look``).
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from tidegate.clients.vcenter import HostState
 from tidegate.errors import FleetError
 from tidegate.fleet.act import Evidence, Host, PhaseSpec, Verdict
 from tidegate.fleet.model import Plan
@@ -72,8 +74,13 @@ class VvoldRestart:
         """Say what is loud about the way to the hosts, and which of them vCenter sees in lockdown or maintenance."""
         said = list(self._warnings)
         unseen = 0
-        for host in hosts:
-            state = await self._access.state(host)
+        asking = asyncio.Semaphore(_AT_ONCE)
+
+        async def asked(host: Host) -> HostState | None:
+            async with asking:
+                return await self._access.state(host)
+
+        for host, state in zip(hosts, await asyncio.gather(*map(asked, hosts)), strict=True):
             if state is None:
                 unseen += 1
                 continue
@@ -136,11 +143,7 @@ class VvoldRestart:
         ran = await self._access.run(host, VERIFY)
         verdict = judge(ran.out, before, self._verify.quiet.seconds, self._verify.positive)
         if verdict.ok and verdict.sure:
-            try:
-                await self._access.give_back(host)
-            except FleetError as error:
-                # The host is fine; close() tries once more, and says so in the log.
-                return replace(verdict, says=f"{verdict.says}; its SSH is still open: {error.message}")
+            return replace(verdict, says=verdict.says + await self._access.give_back(host))
         return verdict
 
     def commands(self, step: str, host: Host) -> list[str]:
@@ -158,6 +161,10 @@ class VvoldRestart:
     def undo(self, step: str) -> str | None:
         """Return ``start`` for what has stopped, or may have."""
         return "start" if step in {"stop", "restart"} else None
+
+    def remember(self, host: Host, evidence: Evidence) -> None:
+        """Remember that SSH was opened on the host, when that was recorded by a controller that has died since."""
+        self._access.adopt(host, evidence)
 
     async def close(self) -> None:
         """Close SSH where this run has opened it, and log out."""
