@@ -115,7 +115,10 @@ def test_lines_of_what_operators_do() -> None:
         (e.AbortAsked(at=1.0, by="me"), "abort asked by me: no further host is touched, what is stopped is started"),
         (e.PauseAsked(at=1.0, by="me"), "pause asked by me"),
         (e.Acted(at=1.0, phase=0, host="esx01", found=True), "  esx01: stop has happened already"),
-        (e.Tripped(at=1.0, guard="g", why="26 ms", halve=True), "the guard g halves the batch: 26 ms"),
+        (
+            e.Tripped(at=1.0, guard="g", why="26 ms", halve=True),
+            "the guard g stops the run, and halves what goes on: 26 ms",
+        ),
         (e.Closed(at=1.0, phase=0), ""),
     ):
         assert line_of(run, event) == words

@@ -119,7 +119,7 @@ def line_of(run: Run, event: e.Event) -> str:
         case e.Verified() | e.Failed() | e.Skipped() | e.Acted(found=True):
             line = f"  {event.host}: {run.plan.phases[event.phase].spec.step} {_came_out(event)}"
         case e.Tripped(guard=guard, why=why, halve=halve):
-            line = f"the guard {guard} {'halves the batch' if halve else 'stops the run'}: {why}"
+            line = f"the guard {guard} stops the run{', and halves what goes on' if halve else ''}: {why}"
         case e.AbortAsked(by=by):
             line = f"abort asked by {by}: no further host is touched, what is stopped is started"
         case e.PauseAsked(by=by):

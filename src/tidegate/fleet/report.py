@@ -104,7 +104,11 @@ def _trips(figures: dict[str, Any]) -> str:
     if not figures["trips"]:
         return "<p>No guard tripped.</p>"
     rows = {
-        f"{n}. {trip['at']}": [trip["guard"], trip["why"], "halved the batch" if trip["halve"] else "stopped the run"]
+        f"{n}. {trip['at']}": [
+            trip["guard"],
+            trip["why"],
+            "stopped the run" + (", and halved what went on" if trip["halve"] else ""),
+        ]
         for n, trip in enumerate(figures["trips"], start=1)
     }
     return html_table(["guard", "why", "what it did"], rows)
