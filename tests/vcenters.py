@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
@@ -17,9 +18,12 @@ from typing import Any
 import pytest
 
 from fakes import Authority
+from tidegate.clients.vcenter import Vcenter
+from tidegate.clients.vcenter_read import read_all
 from tidegate.clients.vcenter_session import VcenterOptions
+from tidegate.clients.vmomi import id_of, vim
 
-__all__ = ["PASSWORD_ENV", "Vcsim", "vcsim"]
+__all__ = ["PASSWORD_ENV", "Vcsim", "known", "vcsim"]
 
 PASSWORD_ENV = "VCSIM_PASSWORD"
 PASSWORD = "correct horse"
@@ -78,3 +82,19 @@ def vcsim(place: Path, patch: pytest.MonkeyPatch, **counts: int) -> Iterator[Vcs
             yield Vcsim(authority, process, int(json.loads(line)["ready"].rpartition(":")[2]))
         finally:
             process.kill()
+
+
+def known(running: Vcsim) -> tuple[list[str], dict[str, str]]:
+    """Return the hosts' ids, and the datastores' ids by name."""
+
+    def read(_: Any, content: Any) -> dict[str, str]:
+        return {seen["name"]: id_of(thing) for thing, seen in read_all(content, vim.Datastore, ("name",), 100)}
+
+    async def both() -> tuple[list[str], dict[str, str]]:
+        vcenter = Vcenter(running.options())
+        try:
+            return [host.moid for host in await vcenter.hosts()], await vcenter.session.call(read)
+        finally:
+            await vcenter.close()
+
+    return asyncio.run(both())

@@ -177,6 +177,13 @@ def test_a_guard_stops_before_the_next_host_and_can_be_resumed() -> None:
     assert {service.starts for service in work.services.values()} == {1}
 
 
+def test_a_probe_that_reads_nothing_says_why() -> None:
+    journal = Memory()
+    gauge = Gauge(lambda _: None, name="slow")
+    assert drive(journal, FakeWork(ROLLING), guards=[Limit(2.0, reading="slow")], probes=[gauge]) == "stopped"
+    assert [trip.why for trip in journal.of(e.Tripped)] == ["no sample for 60 s (no answer)"]
+
+
 def test_no_sample_is_not_zero() -> None:
     journal, work = Memory(), FakeWork(ROLLING)
     assert drive(journal, work, guards=[Limit(2.0)], probes=[Gauge(lambda _: None)]) == "stopped"

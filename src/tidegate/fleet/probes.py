@@ -1,7 +1,7 @@
 """What guards read: one number per probe, each within a timeout, each without making a session.
 
 A probe that cannot read raises a :class:`~tidegate.errors.FleetError`: there is no sample then, so that its guard trips
-in time, and the sentence is kept for ``status``. What is read:
+in time, and says what the probe said. What is read:
 
 ``provider-response``
     ``url``: how long a GET takes, whole. An answer below 500 counts; a VASA provider's ``/vasa/version.xml`` makes no

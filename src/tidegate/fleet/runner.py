@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tidegate.errors import FleetError
 from tidegate.fleet import events as e
-from tidegate.fleet.act import Evidence, Guard, Host, Probe, Readings, Work
+from tidegate.fleet.act import Evidence, Guard, Host, Probe, Readings, Trip, Work
 from tidegate.fleet.journal import Journal
 from tidegate.fleet.machine import Do, Leave, Record, Seen, Wait, decide
 from tidegate.fleet.state import Run, fold
@@ -123,6 +123,7 @@ class Runner:
         self._clock, self._call, self._pace = self._tools.clock, self._tools.call, self._tools.pace
         self._readings = Readings()
         self._kept: dict[str, float] = {}
+        self._unread: dict[str, str] = {}
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
         self._busy: dict[str, Do] = {}
@@ -229,12 +230,17 @@ class Runner:
         now = self._clock()
         self._readings.add("hosts-failed", now, len(self.run.failed))
         asked = [(guard.kind, guard.judge(self._readings, now)) for guard in self._tools.guards]
-        trips = [(kind, trip) for kind, trip in asked if trip is not None]
+        trips = [(kind, self._explained(trip)) for kind, trip in asked if trip is not None]
         if trips:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
         return Seen(frozenset(self._busy), tuple(trips), self._quiet_since, frozenset(self._looked))
+
+    def _explained(self, trip: Trip) -> Trip:
+        """Add what the guard's probe said when it could read nothing."""
+        said = self._unread.get(trip.guard)
+        return replace(trip, why=f"{trip.why} ({said})") if said else trip
 
     async def _pass_time(self, until: float | None) -> None:
         rest = self._pace.tick_s if until is None else min(self._pace.tick_s, max(0.0, until - self._clock()) + 0.001)
@@ -382,8 +388,10 @@ class Runner:
     async def _sample(self, probe: Probe) -> None:
         try:
             value = await probe.sample()
-        except FleetError:
-            return  # no sample is what the guard judges by
+        except FleetError as error:
+            self._unread[probe.name] = error.message  # no sample is what the guard judges by
+            return
+        self._unread.pop(probe.name, None)
         now = self._clock()
         self._readings.add(probe.name, now, value)
         self._changed.set()
