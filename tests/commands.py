@@ -7,7 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Ran", "Run"]
+import pytest
+
+from tidegate.cli.app import main
+
+__all__ = ["Ran", "Run", "commanding"]
 
 
 @dataclass(frozen=True)
@@ -23,3 +27,14 @@ class Ran:
 
 
 Run = Callable[..., Ran]
+
+
+def commanding(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return what runs a command in this process."""
+
+    def once(*arguments: object) -> Ran:
+        code = main([str(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        return Ran(code, out, err)
+
+    return once

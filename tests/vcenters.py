@@ -19,10 +19,13 @@ import pytest
 
 from fakes import Authority
 from tidegate.clients.http import Request
+from tidegate.clients.vcenter import Vcenter
+from tidegate.clients.vcenter_read import read_all
 from tidegate.clients.vcenter_rest import VcenterRest
 from tidegate.clients.vcenter_session import VcenterOptions
+from tidegate.clients.vmomi import id_of, vim
 
-__all__ = ["PASSWORD_ENV", "Vcsim", "tag", "vcsim"]
+__all__ = ["PASSWORD_ENV", "Vcsim", "known", "tag", "vcsim"]
 
 PASSWORD_ENV = "VCSIM_PASSWORD"
 PASSWORD = "correct horse"
@@ -100,3 +103,19 @@ def tag(running: Vcsim, category: str, name: str, *things: tuple[str, str]) -> N
         await rest.close()
 
     asyncio.run(make())
+
+
+def known(running: Vcsim) -> tuple[list[str], dict[str, str]]:
+    """Return the hosts' ids, and the datastores' ids by name."""
+
+    def read(_: Any, content: Any) -> dict[str, str]:
+        return {seen["name"]: id_of(thing) for thing, seen in read_all(content, vim.Datastore, ("name",), 100)}
+
+    async def both() -> tuple[list[str], dict[str, str]]:
+        vcenter = Vcenter(running.options())
+        try:
+            return [host.moid for host in await vcenter.hosts()], await vcenter.session.call(read)
+        finally:
+            await vcenter.close()
+
+    return asyncio.run(both())

@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from commands import Ran, Run
-from tidegate.cli.app import main
+from commands import Run, commanding
 
 
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.delenv("TIDEGATE_ADMIN", raising=False)
-
-    def once(*arguments: object) -> Ran:
-        code = main([str(argument) for argument in arguments])
-        out, err = capsys.readouterr()
-        return Ran(code, out, err)
-
-    return once
+    return commanding(capsys)

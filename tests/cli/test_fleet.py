@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from commands import Run
-from fleets import CURRENT, ROLLING, STOP_ALL, FakeWork
+from fleets import CURRENT, MAINTENANCE, ROLLING, STOP_ALL, FakeWork
 from tidegate.fleet import events as e
 from tidegate.fleet.act import Evidence, Host
 from tidegate.fleet.journal_sqlite import SqliteJournal
@@ -277,6 +280,101 @@ def test_bad_inventories(run: Run, plan: Path, hosts: str, words: list[str]) -> 
     ran = run("fleet", "check", plan)
     assert ran.code == 2
     assert all(word in ran.err for word in words), ran.err
+
+
+def test_a_whole_cluster_is_refused_by_every_command(run: Run, plan: Path) -> None:
+    CURRENT.append(FakeWork(MAINTENANCE, name="vvold-phased-restart"))
+    (plan.parent / "hosts.toml").write_text(inventory(3))
+    for command in (("check", plan), ("restart", plan, "--dry-run"), ("restart", plan)):
+        ran = run("fleet", *command)
+        assert ran.code == 2
+        assert 'the phase "convert" would take a whole cluster out of service: the cluster c0 has one host' in ran.err
+        assert 'hint: leave it out, or write cluster_size = "N"' in ran.err
+    assert not any(what == "act" for what, _, _ in CURRENT[-1].log)
+    assert run("fleet", "status", "--output", "json").json()["runs"] == []
+    (plan.parent / "hosts.toml").write_text(inventory(4))
+    assert run("fleet", "restart", plan, "--output", "json").json()["max_batch"] == 2
+
+
+@pytest.mark.parametrize(
+    ("window", "says"),
+    [
+        ('from = "22:00"\nto = "22:00"', "never opens"),
+        ('days = []\nfrom = "22:00"\nto = "04:00"', "never opens"),
+        ('from = "25:00"\nto = "04:00"', "25:00"),
+    ],
+)
+def test_a_window_that_never_opens_is_refused(run: Run, plan: Path, window: str, says: str) -> None:
+    plan.write_text(f'{PLAN}[guard.night]\nkind = "window"\n{window}\n')
+    for command in ("check", "restart"):
+        ran = run("fleet", command, plan)
+        assert (ran.code, says in ran.err) == (2, True), ran.err
+        assert "guard.night" in ran.err
+    assert not CURRENT[-1].log
+
+
+def test_a_window_that_is_closed_stops_and_says_when_it_opens(run: Run, plan: Path) -> None:
+    now = datetime.now(UTC)
+    opens, closes = (f"{now + timedelta(hours=hours):%H:%M}" for hours in (3, 5))
+    plan.write_text(f'{PLAN}[guard.night]\nkind = "window"\nfrom = "{opens}"\nto = "{closes}"\nzone = "UTC"\n')
+    ran = run("fleet", "restart", plan)
+    assert ran.code == 3
+    assert "stopped by the guard night: the window is closed; it opens" in ran.err
+    assert f"{opens} UTC" in ran.err
+    assert "goes on when it is quiet" in ran.err
+    assert not CURRENT[-1].services
+
+
+def test_a_journal_of_another_version_is_left_alone_by_every_command(run: Run, plan: Path, tmp_path: Path) -> None:
+    assert run("fleet", "status").code == 0
+    file = tmp_path / "state" / "tidegate" / "fleet.db"
+    with closing(sqlite3.connect(file)) as base, base:
+        base.execute("UPDATE meta SET format = 2")
+    before = file.read_bytes()
+    for command in (("restart", plan), ("status",), ("approve", "r1"), ("resume", "r1"), ("abort", "r1")):
+        ran = run("fleet", *command)
+        assert ran.code == 2
+        assert "has format 2, and this version of tidegate knows format 1 only" in ran.err
+        assert "hint: go on with the version that wrote it" in ran.err
+    assert file.read_bytes() == before
+    assert not any(what == "act" for what, _, _ in CURRENT[-1].log)
+
+
+def test_a_run_with_an_event_of_another_version(run: Run, plan: Path, tmp_path: Path) -> None:
+    stop_all()
+    assert run("fleet", "restart", plan).code == 3
+    with closing(sqlite3.connect(tmp_path / "state" / "tidegate" / "fleet.db")) as base, base:
+        (name,) = base.execute("SELECT run FROM runs").fetchone()
+        base.execute("INSERT INTO events VALUES (?, 99, ?)", (name, '{"kind": "sung", "at": 1}'))
+    for command in ("status", "resume", "abort"):
+        ran = run("fleet", command, name)
+        assert (ran.code, "an event that this version of tidegate does not know" in ran.err) == (2, True)
+    assert not any(what == "act" for what, _, _ in CURRENT[-1].log)
+
+
+def test_a_run_that_loses_its_file_says_what_is_half_done(run: Run, plan: Path, tmp_path: Path) -> None:
+    file = tmp_path / "state" / "tidegate" / "fleet.db"
+
+    class Tidy(FakeWork):
+        async def act(self, step: str, host: Host, before: Evidence) -> Evidence:
+            if (step, host.name) == ("stop", "esx05"):
+                file.rename(tmp_path / "away.db")
+            return await super().act(step, host, before)
+
+    work = Tidy(STOP_ALL, name="vvold-phased-restart")
+    CURRENT.append(work)
+    ran = run("fleet", "restart", plan, "--approve")
+    assert ran.code == 4
+    assert f"the journal {file} is gone: its file was removed or replaced" in ran.err
+    hint = ran.err.partition("hint: ")[2]
+    assert hint.startswith("what became of esx")
+    assert "STILL STOPPED: esx" in hint
+    assert all(name in hint for name, service in work.services.items() if not service.running)
+    assert "Traceback" not in ran.err
+    (tmp_path / "away.db").rename(file)
+    name = run("fleet", "status", "--output", "json").json()["runs"][0]["run"]
+    assert run("fleet", "resume", name).code == 0
+    assert {(service.stops, service.starts) for service in work.services.values()} == {(1, 1)}
 
 
 def test_runs_that_are_not_there(run: Run, plan: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import math
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import pytest
 
@@ -22,7 +22,7 @@ from tidegate.fleet import model
 from tidegate.fleet.pace_vcenter import connect
 from tidegate.fleet.pace_vsphere import VcenterForPace
 from tidegate.fleet.probes import DatastoreProbe
-from vcenters import PASSWORD_ENV, Vcsim, tag, vcsim
+from vcenters import PASSWORD_ENV, Vcsim, known, tag, vcsim
 
 pytestmark = pytest.mark.peer("vcsim")
 
@@ -44,22 +44,6 @@ def ask(running: Vcsim, question: Callable[[VcenterForPace], Awaitable[T]]) -> T
             await vcenter.close()
 
     return asyncio.run(through())
-
-
-def known(running: Vcsim) -> tuple[list[str], dict[str, str]]:
-    """Return the hosts' ids, and the datastores' ids by name."""
-
-    def read(_: Any, content: Any) -> dict[str, str]:
-        return {seen["name"]: id_of(thing) for thing, seen in read_all(content, vim.Datastore, ("name",), 100)}
-
-    async def both() -> tuple[list[str], dict[str, str]]:
-        vcenter = Vcenter(running.options())
-        try:
-            return [host.moid for host in await vcenter.hosts()], await vcenter.session.call(read)
-        finally:
-            await vcenter.close()
-
-    return asyncio.run(both())
 
 
 def test_machines_of_a_cluster_or_a_folder(own: Vcsim) -> None:

@@ -1,23 +1,24 @@
-"""Whole runs at hosts behind OpenSSH's sshd whose vvold reconnects to the lab's provider, on sockets.
+"""Whole runs at hosts behind OpenSSH's sshd: controllers that die or lose their journal, and hosts that misbehave.
 
-A controller that is killed, a host that never reconnects, a provider that refuses, falls, or comes up late. What
-happened is counted by the hosts and by the provider, not by the run.
+Where controllers die, the journal is a file, and a real PostgreSQL.
 """
 
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
+import psycopg
 import pytest
 
+from postgres import Server, postgres
+from ssh_runs import Fleet, Provider, reached, write_plan
 from sshd import SshSite, site
-from tidegate.lab.world import Child, World, lab_binary
+from tidegate.lab.world import World
 
 pytestmark = [pytest.mark.peer("sshd"), pytest.mark.timeout(180)]
 
@@ -28,198 +29,179 @@ def six(tmp_path: Path) -> Iterator[SshSite]:
         yield made
 
 
-class Provider:
-    """The lab's provider as a process: what the hosts of a site reconnect to."""
-
-    def __init__(self, processes: World, made: SshSite, **spec: Any) -> None:
-        self._processes = processes
-        command: list[str | Path] = [
-            lab_binary(),
-            "provider",
-            json.dumps({"speed": 1.0, "knee": 8, "unit_s": 0.2, **spec}),
-        ]
-        self.child: Child
-        self.child, ready = processes.start("provider", command)
-        for number, host in enumerate(made.hosts):
-            host.register(ready["address"], number)
-
-    def counted(self) -> Any:
-        """End it and return its own counts."""
-        self.child.say({"cmd": "stop"})
-        return next(message for _, message in self._processes.hear(10) if message["kind"] == "final")
-
-
 @pytest.fixture
-def processes() -> Iterator[World]:
-    with World() as processes:
-        yield processes
+def files(tmp_path: Path) -> Fleet:
+    return Fleet(str(tmp_path / "fleet.db"))
 
 
-def write_plan(folder: Path, made: SshSite, *, deadline: str = "60s", size: int = 2) -> Path:
-    options = made.options()
-    inventory = "".join(
-        f'[[host]]\nname = "{host.folder.name}"\naddress = "{host.address}"\ncluster = "c{number % 2}"\n'
-        for number, host in enumerate(made.hosts)
-    )
-    (folder / "hosts.toml").write_text(inventory)
-    file = folder / "plan.toml"
-    file.write_text(
-        f"""
-[run]
-plan = "vvold-phased-restart"
-[targets]
-inventory = "hosts.toml"
-[batch]
-size = {size}
-grow_to = {size}
-pause = "1ms"
-[verify]
-quiet = "0s"
-deadline = "{deadline}"
-[ssh]
-user = "{options.user}"
-known_hosts = "{options.known_hosts}"
-identity = "{options.identity}"
-"""
-    )
-    return file
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with postgres() as server:
+        yield server
 
 
-def fleet(folder: Path, *arguments: object) -> list[str]:
-    state = ["--state", str(folder / "fleet.db")]
-    return [sys.executable, "-m", "tidegate", "fleet", *map(str, arguments), *state]
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.peer("postgres"))])
+def fleet(request: pytest.FixtureRequest, files: Fleet) -> Fleet:
+    """Return commands over each kind of journal; a run of its own is all that is in it."""
+    if request.param == "sqlite":
+        return files
+    url: str = request.getfixturevalue("server").url
+    with psycopg.connect(url, autocommit=True) as base:
+        for table in ("meta", "claims", "events", "runs"):
+            base.execute(f"DROP TABLE IF EXISTS tidegate_fleet_{table} CASCADE")
+    return Fleet(url)
 
 
-def ended(command: list[str]) -> tuple[int, Any, str]:
-    ran = subprocess.run([*command, "--output", "json"], capture_output=True, text=True, timeout=120, check=False)
-    return ran.returncode, json.loads(ran.stdout) if ran.stdout.strip() else None, ran.stderr
+def moments(made: SshSite) -> list[Callable[[], bool]]:
+    """Return when controllers die: as the hosts themselves count."""
+
+    def stopped() -> int:
+        return sum(host.read("stops").count("stop") for host in made.hosts)
+
+    def started() -> int:
+        return sum(host.restarts for host in made.hosts)
+
+    return [lambda: stopped() >= 1, lambda: started() >= 1, lambda: started() >= 3]
 
 
-def reached(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool:
-    """Wait until something is so on the hosts, or the controller has ended."""
-    while process.poll() is None:
-        if condition():
-            return True
-        time.sleep(0.001)
-    return False
-
-
-def test_the_provider_sees_each_host_once_and_a_batch_at_a_time(six: SshSite, tmp_path: Path, processes: World) -> None:
-    provider = Provider(processes, six)
-    code, said, words = ended(fleet(tmp_path, "restart", write_plan(tmp_path, six), "--approve"))
-    assert code == 0, words
-    assert (said["verified"], said["max_batch"]) == (6, 2)
-    counted = provider.counted()
-    # One setContext and one poll of each host, in a connection of its own.
-    assert (counted["sessions_made"], counted["requests"], counted["connections"]) == (6, 12, 6)
-    assert counted["max_in_flight"] <= 2
-    assert [host.reconnects for host in six.hosts] == [["connected"]] * 6
-    assert len({session for host in six.hosts for session in host.sessions}) == 6
-    assert [host.restarts for host in six.hosts] == [1] * 6
-
-
-def test_a_provider_that_refuses_leaves_nobody_verified(six: SshSite, tmp_path: Path, processes: World) -> None:
-    provider = Provider(processes, six, start_down=True)
-    code, said, words = ended(fleet(tmp_path, "restart", write_plan(tmp_path, six, deadline="2s", size=6), "--approve"))
-    assert code == 1, words
-    assert (said["verified"], said["failed"]) == (0, 6)
-    assert json.dumps(said).count("has not reconnected to vp-a; last failure of vp-a: TransportError") >= 6
-    assert {word for host in six.hosts for word in host.reconnects} == {"refused"}
-    assert all(host.runs for host in six.hosts)
-    assert provider.counted()["requests"] == 0
-
-
-def test_hosts_wait_for_a_provider_that_comes_up_late(six: SshSite, tmp_path: Path, processes: World) -> None:
-    provider = Provider(processes, six, start_down=True)
-    command = fleet(tmp_path, "restart", write_plan(tmp_path, six, deadline="8s"), "--approve")
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        assert reached(lambda: any(host.reconnects for host in six.hosts), process)
-        provider.child.say({"cmd": "go"})
-    assert process.returncode == 0
-    assert provider.counted()["sessions_made"] == 6
-    assert all(host.reconnects[-1] == "connected" for host in six.hosts)
-    assert [host.restarts for host in six.hosts] == [1] * 6
-
-
-def test_a_host_that_is_cut_off_is_fine_when_it_has_come_through(
-    six: SshSite, tmp_path: Path, processes: World
-) -> None:
-    # One call at a time: whoever comes meanwhile is cut off, as by a provider that has more than it can take.
-    # Of those who try together one gets through at least, so each has after three attempts.
-    provider = Provider(processes, six, threads=1, backlog=0)
-    plan = write_plan(tmp_path, six, deadline="16s", size=3)
-    code, said, words = ended(fleet(tmp_path, "restart", plan, "--approve"))
-    assert code == 0, words
-    assert said["verified"] == 6
-    counted = provider.counted()
-    tries = [word for host in six.hosts for word in host.reconnects]
-    assert (counted["refused"] > 0) == ("cut" in tries)
-    assert set(tries) <= {"connected", "cut"}
-    assert tries.count("connected") == 6
-    assert counted["max_in_flight"] == 1
+def look_at_the_hosts(made: SshSite) -> None:
+    """Assert that nobody was restarted twice, and nobody forgotten: the hosts count, not the journal."""
+    assert [host.restarts for host in made.hosts] == [1] * 6
+    assert [host.read("stops").split() for host in made.hosts] == [["stop"]] * 6
+    assert all(host.runs for host in made.hosts)
 
 
 def test_a_run_that_is_killed_again_and_again_restarts_every_host_once(
-    six: SshSite, tmp_path: Path, processes: World
+    six: SshSite, fleet: Fleet, tmp_path: Path
 ) -> None:
-    provider, plan = Provider(processes, six), write_plan(tmp_path, six)
+    with World() as processes:
+        provider = Provider(processes, six)
+        kill_again_and_again(six, fleet, tmp_path)
+        assert [host.reconnects for host in six.hosts] == [["connected"]] * 6
+        assert provider.counted()["sessions_made"] == 6
 
-    def stopped() -> int:
-        return sum(host.read("stops").count("stop") for host in six.hosts)
 
-    def started() -> int:
-        return sum(host.restarts for host in six.hosts)
-
+def kill_again_and_again(six: SshSite, fleet: Fleet, tmp_path: Path) -> None:
     kills = 0
-    command = fleet(tmp_path, "restart", plan, "--approve")
-    moments: list[Callable[[], bool]] = [
-        lambda: stopped() >= 1,
-        lambda: started() >= 1,
-        lambda: started() >= 3,
-    ]
-    for moment in moments:
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-            if reached(moment, process):
+    command: list[object] = ["restart", write_plan(tmp_path, six), "--approve"]
+    for moment in moments(six):
+        with fleet.begun(*command) as process:
+            if reached(moment, lambda process=process: process.poll() is None):  # type: ignore[misc]
                 process.kill()
                 kills += 1
-        _, runs, _ = ended(fleet(tmp_path, "status"))
-        command = fleet(tmp_path, "resume", runs["runs"][0]["run"])
-    code, said, words = ended(command)
+        command = ["resume", fleet.only()]
+    code, said, words = fleet.ended(*command)
     assert code == 0, words
     assert kills >= 1
     assert said["status"] == "finished"
-    # The hosts count, not the journal.
-    assert [host.restarts for host in six.hosts] == [1] * 6
-    assert [host.read("stops").split() for host in six.hosts] == [["stop"]] * 6
-    assert all(host.runs for host in six.hosts)
-    assert [host.reconnects for host in six.hosts] == [["connected"]] * 6
-    assert provider.counted()["sessions_made"] == 6
+    look_at_the_hosts(six)
 
 
-def test_a_host_that_never_reconnects_is_failed_and_the_others_are_not(
-    six: SshSite, tmp_path: Path, processes: World
+def test_controllers_that_stand_by_take_over_from_each_other(six: SshSite, fleet: Fleet, tmp_path: Path) -> None:
+    assert fleet.ended("restart", write_plan(tmp_path, six))[0] == 3
+    run = fleet.only()
+    assert fleet.ended("approve", run)[0] == 0
+    with ExitStack() as all_of_them:
+        waiting = {one.pid: one for one in (fleet.begun("resume", run, "--stand-by") for _ in range(4))}
+        for process in waiting.values():
+            all_of_them.enter_context(process)
+            all_of_them.callback(process.kill)
+        killed: list[int] = []
+
+        def takers() -> list[int]:
+            return [pid for pid in fleet.controllers(run) if pid in waiting]
+
+        def alive() -> bool:
+            return any(process.poll() is None for process in waiting.values())
+
+        for moment in moments(six):
+            if not reached(lambda: len(takers()) > len(killed), alive):
+                break
+            at_work = waiting[takers()[-1]]
+            if reached(moment, lambda at_work=at_work: at_work.poll() is None):  # type: ignore[misc]
+                at_work.kill()
+                at_work.wait()
+                killed.append(at_work.pid)
+        codes = [process.wait(timeout=100) for process in waiting.values()]
+    assert len(killed) >= 1
+    assert sorted(codes) == [-signal.SIGKILL] * len(killed) + [0] * (4 - len(killed))
+    assert set(takers()) > set(killed), "nobody took over"
+    code, said, _ = fleet.ended("status", run)
+    assert (code, said["status"]) == (0, "finished")
+    look_at_the_hosts(six)
+
+
+def test_a_controller_that_loses_its_database_says_what_is_half_done(
+    six: SshSite, fleet: Fleet, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    provider = Provider(processes, six)
-    plan = write_plan(tmp_path, six, deadline="2s", size=6)
-    six.hosts[2].write("mode", "never")
-    code, said, words = ended(fleet(tmp_path, "restart", plan, "--approve"))
-    assert code == 1, words
-    assert (said["verified"], said["failed"]) == (5, 1)
-    (failed,) = [one for one in said["by_host"] if one["state"] == "failed"]
-    assert failed["host"] == "esx-02"
-    assert "has not reconnected to vp-a" in json.dumps(failed)
-    assert all(host.runs for host in six.hosts)
-    assert [len(host.sessions) for host in six.hosts] == [1, 1, 0, 1, 1, 1]
-    assert provider.counted()["sessions_made"] == 5
+    command = fleet.command("restart", write_plan(tmp_path, six), "--approve")
+    file, away = Path(fleet.state), tmp_path / "away.db"
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert reached(moments(six)[0], lambda: process.poll() is None)
+        if file.exists():
+            file.rename(away)
+        else:
+            request.getfixturevalue("server").stop()
+        _, words = process.communicate(timeout=100)
+    assert process.returncode == 4, words
+    assert "Traceback" not in words
+    assert str(file) in words or "the journal postgresql://" in words
+    half = sorted(host.folder.name for host in six.hosts if not host.runs)
+    assert half
+    assert all(name in words.partition("hint: ")[2] for name in half), words
+    if away.exists():
+        assert "put it back before" in words
+        away.rename(file)
+    else:
+        code, _, said = fleet.ended("status")
+        assert (code, "does not answer" in said) == (4, True)
+        request.getfixturevalue("server").start()
+    assert fleet.ended("resume", fleet.only())[0] == 0
+    look_at_the_hosts(six)
 
 
-def test_a_host_that_is_off_is_failed_with_a_sentence(six: SshSite, tmp_path: Path) -> None:
+def put_off(made: SshSite) -> str:
+    made.hosts[4].__exit__(None, None, None)
+    return "cannot be reached by SSH"
+
+
+def change_key(made: SshSite) -> str:
+    made.hosts[4].new_key()
+    return "shows another host key than the one in"
+
+
+def forget_address(made: SshSite) -> str:
+    inventory = made.folder.parent / "hosts.toml"
+    inventory.write_text(inventory.read_text().replace(made.hosts[4].address, "esx-04.invalid"))
+    return "cannot be reached by SSH"
+
+
+@pytest.mark.parametrize("spoil", [put_off, change_key, forget_address])
+def test_a_host_that_cannot_be_reached_or_trusted_is_failed_with_a_sentence(
+    six: SshSite, files: Fleet, tmp_path: Path, spoil: Callable[[SshSite], str]
+) -> None:
     plan = write_plan(tmp_path, six)
-    six.hosts[4].__exit__(None, None, None)
-    try:
-        code, said, words = ended(fleet(tmp_path, "restart", plan, "--approve"))
-    finally:
+    says = spoil(six)
+    code, said, words = files.ended("restart", plan, "--approve")
+    if spoil is put_off:
         six.hosts[4].__enter__()
-    assert code in {1, 4}, words
-    assert "cannot be reached by SSH" in json.dumps(said)
+    assert code == 1, words
+    (failed,) = [one for one in said["by_host"] if one["outcome"] == "failed"]
+    assert (failed["host"], says in failed["why"]) == ("esx-04", True), failed["why"]
+    assert said["stopped"] == {}
     assert [host.restarts for host in six.hosts] == [1, 1, 1, 1, 0, 1]
+
+
+def test_a_host_with_two_names_is_restarted_once(six: SshSite, files: Fleet, tmp_path: Path) -> None:
+    plan = write_plan(tmp_path, six)
+    with (tmp_path / "hosts.toml").open("a") as inventory:
+        inventory.write(f'[[host]]\nname = "alias"\naddress = "localhost:{six.hosts[2].port}"\n')
+    known = six.folder / "known_hosts"
+    known.write_text(known.read_text() + six.hosts[2].known.replace("127.0.0.1", "localhost"))
+    code, said, words = files.ended("restart", plan, "--approve")
+    assert code == 1, words
+    assert (said["verified"], said["failed"]) == (6, 1)
+    (failed,) = [one for one in said["by_host"] if one["outcome"] == "failed"]
+    assert failed["why"].startswith(("alias and esx-02 are the same host", "esx-02 and alias are the same host"))
+    assert said["stopped"] == {}
+    look_at_the_hosts(six)

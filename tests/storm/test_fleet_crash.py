@@ -129,15 +129,15 @@ def test_killed_at_every_boundary(place: str, folder: Path, variant: Variant) ->
     assert kills >= acts + 4 * acts, "there are more boundaries than it was killed at"
 
 
-# Whoever lives for less only ever looks at the hosts of the batch again.
-@pytest.mark.parametrize("lives", [5, 7, 9])
+# Even who lives for one write only, besides the first, gets on: what is known already is not written again.
+@pytest.mark.parametrize("lives", [1, 2, 3, 5, 9])
 def test_killed_again_and_again_with_hosts_that_misbehave(place: str, folder: Path, lives: int) -> None:
     fleet = Fleet(place, folder / "fleet", "stop-all", MISBEHAVING)
     kills = 0
     while fleet.control(writes=lives + 1):  # the first write is always that it took the run
         kills += 1
         assert kills < 200
-    assert kills >= 30 / lives
+    assert kills >= 25 / lives
     fleet.look(MISBEHAVING)
 
 

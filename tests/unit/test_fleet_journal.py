@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -181,6 +183,84 @@ def test_files_that_are_no_journal(tmp_path: Path) -> None:
         SqliteJournal(other)
     with pytest.raises(JournalLost, match="cannot be used"):
         SqliteJournal(text / "fleet.db")
+
+
+def replace(_: SqliteJournal, file: Path) -> None:
+    file.unlink()
+    SqliteJournal(file).close()
+
+
+LOSSES: dict[str, tuple[Callable[[SqliteJournal, Path], object], str]] = {
+    "removed": (lambda _, file: file.rename(file.with_suffix(".old")), "is gone: its file was removed or replaced"),
+    "replaced": (replace, "is gone: its file was removed or replaced"),
+    "read-only": (lambda one, _: one._base.execute("PRAGMA query_only = 1"), "attempt to write a readonly database"),
+    "full": (lambda one, _: one._base.execute("PRAGMA max_page_count = 1"), "database or disk is full"),
+}
+"""What becomes of the file of a journal that is in use, and what is said of it."""
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_file_that_cannot_be_written_any_more_is_a_lost_journal(tmp_path: Path, loss: str) -> None:
+    lose, says = LOSSES[loss]
+    file = tmp_path / "fleet.db"
+    journal = SqliteJournal(file)
+    journal.plan("r1", first())
+    lose(journal, file)
+    large = e.Sampled(at=1.0, name="slow" * 50_000, value=3.0)
+    for _ in range(2):  # and it stays so: what was begun is rolled back
+        with pytest.raises(JournalLost, match=says) as caught:
+            journal.append("r1", large)
+        assert exit_code(caught.value) == 4
+        assert str(file) in caught.value.message
+        assert bool(caught.value.hint) == (loss in {"removed", "replaced"})
+    journal.close()
+
+
+def test_a_lock_file_goes_when_nobody_holds_it(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.db"
+    one, two = SqliteJournal(file), SqliteJournal(file)
+    one.plan("r1", first())
+    assert not one.held("r1")
+    place = tmp_path / "fleet.db.r1.lock"
+    with one.lock("r1"):
+        assert place.exists()
+        assert two.held("r1")
+    assert not place.exists()
+    with one.lock("r1"):
+        # Somebody tidied up, and another controller came: what it holds is not ours to remove.
+        place.unlink()
+        with two.lock("r1"):
+            assert place.exists()
+        assert not place.exists()
+    place.touch()  # as one is left by a controller that was killed
+    assert not two.held("r1")
+    assert list(tmp_path.glob("*.lock")) == []
+    one.close()
+    two.close()
+
+
+def test_who_waits_for_a_lock_file_never_has_one_that_was_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between open and flock the holder lets go: what was opened is no longer the lock."""
+    file = tmp_path / "fleet.db"
+    one, two = SqliteJournal(file), SqliteJournal(file)
+    one.plan("r1", first())
+    held, opens = one.lock("r1"), os.open
+    held.__enter__()
+
+    def opened_too_early(*arguments: Any) -> int:
+        descriptor = opens(*arguments)
+        monkeypatch.undo()
+        held.__exit__(None, None, None)
+        return descriptor
+
+    monkeypatch.setattr(os, "open", opened_too_early)
+    with two.lock("r1"):
+        assert one.held("r1")
+    assert list(tmp_path.glob("*.lock")) == []
+    one.close()
+    two.close()
 
 
 def test_where_journals_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -177,6 +177,13 @@ def test_a_guard_stops_before_the_next_host_and_can_be_resumed() -> None:
     assert {service.starts for service in work.services.values()} == {1}
 
 
+def test_a_probe_that_reads_nothing_says_why() -> None:
+    journal = Memory()
+    gauge = Gauge(lambda _: None, name="slow")
+    assert drive(journal, FakeWork(ROLLING), guards=[Limit(2.0, reading="slow")], probes=[gauge]) == "stopped"
+    assert [trip.why for trip in journal.of(e.Tripped)] == ["no sample for 60 s (no answer)"]
+
+
 def test_no_sample_is_not_zero() -> None:
     journal, work = Memory(), FakeWork(ROLLING)
     assert drive(journal, work, guards=[Limit(2.0)], probes=[Gauge(lambda _: None)]) == "stopped"
@@ -268,6 +275,61 @@ def test_a_lost_journal_begins_nothing_more_and_says_who_is_in_doubt() -> None:
     journal.lost_after = None
     assert drive(journal, work) == "finished"
     assert {service.starts for service in work.services.values()} == {1}
+
+
+def test_a_lost_journal_says_who_is_still_stopped() -> None:
+    journal, work = Memory(lost_after=40), FakeWork(STOP_ALL)
+    drive(journal, work)
+    journal.append("r1", e.Approved(at=START, phase=0, by="me"))
+    with pytest.raises(JournalLost) as caught:
+        drive(journal, work)
+    stopped = {name for name, service in work.services.items() if not service.running}
+    assert stopped
+    assert "STILL STOPPED: " in caught.value.hint
+    assert all(name in caught.value.hint for name in stopped)
+    journal.lost_after = None
+    assert drive(journal, work) == "finished"
+    assert {service.starts for service in work.services.values()} == {1}
+
+
+@pytest.mark.parametrize("key", ["host_id", "boot_id"])
+@pytest.mark.parametrize("phases", [STOP_ALL, ROLLING])
+def test_two_names_of_one_host_are_one_host(phases: tuple[PhaseSpec, ...], key: str) -> None:
+    class Aliases(FakeWork):
+        """esx02 and esx05 are names of esx01."""
+
+        def _service(self, host: Host) -> Service:
+            real = {"esx02": "esx01", "esx05": "esx01"}.get(host.name, host.name)
+            return self.services.setdefault(real, Service())
+
+        async def look(self, step: str, host: Host) -> Evidence:
+            real = {"esx02": "esx01", "esx05": "esx01"}.get(host.name, host.name)
+            return {**await super().look(step, host), "host_id": None, key: f"of {real}"}
+
+    journal, work = Memory(), Aliases(phases)
+    if phases is STOP_ALL:
+        drive(journal, work)
+        journal.append("r1", e.Approved(at=START, phase=0, by="me"))
+    assert drive(journal, work) == "failed"
+    run = fold(journal.rows)
+    assert {service.starts for service in work.services.values()} == {1}
+    assert run.failed == {"esx02", "esx05"}
+    assert run.why("esx05").startswith("esx05 and esx01 are the same host")
+    assert not run.left()
+
+
+def test_a_host_keeps_its_name_when_another_controller_goes_on() -> None:
+    class Twins(FakeWork):
+        async def look(self, step: str, host: Host) -> Evidence:
+            return {**await super().look(step, host), "boot_id": "one"}
+
+    journal, work = Memory(lost_after=5), Twins(ROLLING)
+    with pytest.raises(JournalLost):  # planned, taken, opened, esx01 looked at, esx02 failed
+        drive(journal, work, count=2)
+    journal.lost_after = None
+    assert drive(journal, work, count=2) == "failed"
+    assert fold(journal.rows).failed == {"esx02"}
+    assert [what for what, _, host in work.log if what == "act"] == ["act"]
 
 
 def test_until_it_is_steady() -> None:

@@ -38,8 +38,9 @@ def shown(
     rc, body = (1, "") if listed is None else (0, listed)
     return "\n".join(
         [
-            "pid=2255518", f"start_time={began}", "ps=", "boot_id=b", "uptime_us=86400000000", f"now={now}",
-            f"status={0 if state == 'running' else 3}", f"said=vvold is {state}", "==list", body, f"==log {rc}", *log,
+            "pid=2255518", f"start_time={began}", "ps=", "host_id=h", "boot_id=b", "uptime_us=86400000000",
+            f"now={now}", f"status={0 if state == 'running' else 3}", f"said=vvold is {state}", "==list", body,
+            f"==log {rc}", *log,
         ]
     )  # fmt: skip
 
@@ -67,12 +68,13 @@ def test_states(said: str, status: int, state: str) -> None:
 def test_evidence_of_a_host_with_everything_and_of_one_with_nothing() -> None:
     seen = parse(shown())
     assert seen == {
-        "state": "running", "pid": 2255518, "start_time": NOON, "boot_id": "b",
+        "state": "running", "pid": 2255518, "start_time": NOON, "host_id": "h", "boot_id": "b",
         "boot_time": NOON + 600 - 86400, "host_time": NOON + 600,
     }  # fmt: skip
     bare = parse("pid=\nps=4711\nboot_id=\nuptime_us=\nnow=\nstatus=0\nsaid=")
     assert bare == {
-        "state": "running", "pid": 4711, "start_time": None, "boot_id": None, "boot_time": None, "host_time": None,
+        "state": "running", "pid": 4711, "start_time": None, "host_id": None, "boot_id": None, "boot_time": None,
+        "host_time": None,
     }  # fmt: skip
     assert identity_known(bare)
     assert not identity_known(parse(shown(state="not running")))

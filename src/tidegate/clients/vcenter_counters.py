@@ -1,12 +1,13 @@
 """Latency of datastores from vCenter's real-time counters: the worst host per datastore, and how old its sample is.
 
 A host measures every 20 s. Ages are against vCenter's own clock, so a skewed clock here makes nothing fresh. A sample
-of -1 is no sample. What is missing or old is not 0 ms: it is left out, or shown with its age.
+of -1 is no value. What is missing or old is not 0 ms: it is left out, or not a number, or shown with its age.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ _HOSTS_A_CALL = 25
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What one host measured at one datastore."""
+    """What one host measured at one datastore; ``ms`` is -1 where it has no value."""
 
     datastore: str
     host: str
@@ -90,17 +91,20 @@ class Counters:
         return await self._vcenter.session.call(lambda stub, content: _query(stub, content, names))
 
     async def latencies(self, datastores: Sequence[str] = ()) -> dict[str, float]:
-        """Return the worst fresh latency per datastore, in ms; what nobody has measured within 60 s is left out."""
+        """Return the worst fresh latency per datastore, in ms.
+
+        Not a number where there are samples, but none with a value within 60 s; a datastore without any is left out.
+        """
         try:
             found = worst(await self.samples())
         except FleetError:
             # Hosts come and go: what the ids stand for is asked anew next time.
             self._names = None
             raise
-        fresh = {name: one.ms for name, one in found.items() if one.age_s <= FRESH_S}
-        if any(name not in fresh for name in datastores):
+        wanted = {name: one for name, one in found.items() if not datastores or name in datastores}
+        if any(name not in wanted for name in datastores):
             self._names = None
-        return {name: ms for name, ms in fresh.items() if not datastores or name in datastores}
+        return {name: one.ms if one.age_s <= FRESH_S and one.ms >= 0 else math.nan for name, one in wanted.items()}
 
     def _learn(self, _: Any, content: Any) -> _Names:
         counters = {
@@ -154,6 +158,6 @@ def _query(stub: Any, content: Any, names: _Names) -> list[Latency]:
                 value = series.value[-1] if series.value else -1
                 kind = names.counters.get(series.id.counterId)
                 datastore = names.datastores.get(series.id.instance)
-                if kind is not None and datastore is not None and value >= 0:
+                if kind is not None and datastore is not None:
                     found.append(Latency(datastore, host, kind, float(value), age))
     return found

@@ -22,8 +22,10 @@ __all__ = [
 Evidence = Mapping[str, str | int | float | bool | None]
 """What is known of a host's service, as JSON: ``boot_id``, ``pid``, ``start_time``, ``state``, …
 
-One key has a meaning for the runner: a non-empty text under ``skip`` ("enters maintenance mode") has the host skipped
-and reported before anything is done to it.
+Three keys have a meaning for the runner. A non-empty text under ``skip`` ("enters maintenance mode") has the host
+skipped and reported before anything is done to it. Two hosts of a run with the same ``host_id`` (the machine's own), or
+the same ``boot_id`` (the kernel's, another one at every boot), are one host under two names: nothing is done under the
+second.
 """
 
 
@@ -195,7 +197,7 @@ class Readings:
 class Trip:
     """A guard's no.
 
-    ``halve=False`` stops the run before its next host; ``halve=True`` lets it go on with half the batch size.
+    It stops a run before its next host. ``halve=True``: what goes on nonetheless does so with half its concurrency.
     """
 
     guard: str

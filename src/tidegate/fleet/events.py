@@ -120,7 +120,10 @@ class _OfHost(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked(_OfHost):
-    """What the host was like; the first one of a phase is the evidence that every later look is held against."""
+    """What the host was like; the first one of a phase is the evidence that every later look is held against.
+
+    A look after a crash that finds nothing done writes none.
+    """
 
     evidence: Evidence
 
@@ -170,7 +173,7 @@ class Closed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tripped(Event):
-    """A guard said no."""
+    """A guard said no; ``halve``: and that what goes on nonetheless does so with half its concurrency."""
 
     guard: str
     why: str

@@ -16,8 +16,11 @@ hysteresis
     Stops when ``stop_above`` (0.05) of the calls or more have failed. The number is ours.
 ``datastore-latency``
     At 20 ms and more nothing new begins; at 25 ms and more concurrency is halved as well. KB 440879: "enforce datastore
-    latency thresholds (e.g., 20ms to 25ms)". A run of hosts is stopped by both, since who must not begin anything has
-    no batch to halve; paced work waits at the first and does with half of its concurrency after the second.
+    latency thresholds (e.g., 20ms to 25ms)". A run of hosts is stopped by both, and may be resumed; what goes on in it
+    nonetheless (stopping all, which no latency stops, and starting what is stopped) does so with half its concurrency
+    from the second on. Paced work waits at the first, and does with half its concurrency after the second. A datastore
+    whose newest sample is old, or of which vCenter gives -1, trips it even where the plan names no datastores; one of
+    which vCenter has no sample at all (vSAN has none) counts only where the plan names it.
 ``failed-hosts``
     Stops when more than ``at_most`` (0) hosts have failed. The samples are written by the runner, as ``hosts-failed``.
 ``alert``
@@ -163,7 +166,8 @@ class DatastoreLatency:
         if isinstance(sample, str):
             return Trip(self.name, sample)
         if _held(readings, self.name, now, self.stop):
-            return Trip(self.name, _because("datastore latency", sample.value, self.stop, "ms"))
+            why = _because("datastore latency", sample.value, self.stop, "ms")
+            return Trip(self.name, why, halve=_held(readings, self.name, now, self.halve))
         return None
 
 

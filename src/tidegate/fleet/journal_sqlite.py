@@ -1,4 +1,8 @@
-"""The journal in one SQLite file (mode 0600), for one machine: write-ahead log, every commit synced, flock per run."""
+"""The journal in one SQLite file (mode 0600), for one machine: write-ahead log, every commit synced, flock per run.
+
+A run's lock file is there while somebody holds it (or was killed with it): whoever lets go removes it, and whoever has
+locked one looks whether it is still the one at that place.
+"""
 
 from __future__ import annotations
 
@@ -32,12 +36,14 @@ class SqliteJournal:
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._is: tuple[int, int] | None = None
         with self._lost():
             file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             with contextlib.suppress(FileExistsError):
                 os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
             # Calls come from the threads that the runner uses, one at a time.
             self._base = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
+            self._is = _identity(file.stat())
             self._base.execute("PRAGMA journal_mode = WAL")
             self._base.execute("PRAGMA synchronous = FULL")
         self._check_format()
@@ -84,19 +90,23 @@ class SqliteJournal:
     @contextmanager
     def lock(self, run: str) -> Iterator[None]:
         """Hold the run's lock file."""
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", run):
+            raise unknown_run(run)
+        place = self._file.with_name(f"{self._file.name}.{run}.lock")
         with self._lost():
-            descriptor = self._open_lock(run)
+            descriptor = _locked(place)
+        if descriptor is None:
+            raise FleetError(
+                f"another controller is at work on the run {run}",
+                hint="`tidegate fleet status` shows it; `tidegate fleet abort` and Ctrl-C reach it",
+                slug="run-taken",
+            )
         try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FleetError(
-                    f"another controller is at work on the run {run}",
-                    hint="`tidegate fleet status` shows it; `tidegate fleet abort` and Ctrl-C reach it",
-                    slug="run-taken",
-                ) from None
             yield
         finally:
+            with contextlib.suppress(OSError):
+                if _is_at(place, descriptor):
+                    place.unlink()
             os.close(descriptor)
 
     def held(self, run: str) -> bool:
@@ -137,11 +147,6 @@ class SqliteJournal:
         if row is None or row[0] != FORMAT:
             raise wrong_format(self.place, row and row[0])
 
-    def _open_lock(self, run: str) -> int:
-        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", run):
-            raise unknown_run(run)
-        return os.open(self._file.with_name(f"{self._file.name}.{run}.lock"), os.O_CREAT | os.O_RDWR, 0o600)
-
     @contextmanager
     def _writing(self) -> Iterator[None]:
         """All of it, or nothing."""
@@ -149,15 +154,55 @@ class SqliteJournal:
             self._base.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._base.execute("COMMIT")
             except BaseException:
-                self._base.execute("ROLLBACK")
+                if self._base.in_transaction:  # what ran out of space is rolled back already
+                    self._base.execute("ROLLBACK")
                 raise
-            self._base.execute("COMMIT")
 
     @contextmanager
     def _lost(self) -> Iterator[None]:
         try:
+            self._look_for_it()
             yield
         except (sqlite3.Error, OSError) as error:
             words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise JournalLost(f"the journal {self._file} cannot be used: {words}") from None
+
+    def _look_for_it(self) -> None:
+        """Refuse to write to a file that nobody will find."""
+        if self._is is None:
+            return
+        with contextlib.suppress(FileNotFoundError):
+            if _identity(self._file.stat()) == self._is:
+                return
+        raise JournalLost(
+            f"the journal {self._file} is gone: its file was removed or replaced while it was in use",
+            hint="put it back before `tidegate fleet resume`; without it nobody knows what was done to whom",
+        )
+
+
+def _identity(of: os.stat_result) -> tuple[int, int]:
+    return of.st_dev, of.st_ino
+
+
+def _is_at(place: Path, descriptor: int) -> bool:
+    """Return whether the open file is the one at this place."""
+    try:
+        return _identity(place.stat()) == _identity(os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _locked(place: Path) -> int | None:
+    """Return the lock file, locked; ``None`` when somebody holds it."""
+    while True:
+        descriptor = os.open(place, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        if _is_at(place, descriptor):
+            return descriptor
+        os.close(descriptor)  # whoever held it has just removed it

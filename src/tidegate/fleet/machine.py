@@ -15,7 +15,11 @@ In words:
   hosts are stopped.
 - When nobody is left it is **finished**, or **failed** when some hosts did.
 - A host on which a step began and failed is mended before the next batch begins, where nothing later would mend it.
-- After a crash, what was looked at or acted on is unsure: it is looked at, and the evidence decides.
+- After a crash, what was looked at or acted on is unsure: it is looked at, and the evidence decides. That look writes
+  nothing unless it finds the step done: every life of a controller that writes more than that it took the run, however
+  short it is, writes something that was not known before.
+- While a guard asks for half the concurrency, whatever goes on nonetheless (what no such guard stops, and starting what
+  is stopped) goes on with half of it.
 """
 
 from __future__ import annotations
@@ -26,7 +30,7 @@ from itertools import islice
 
 from tidegate.fleet import events as e
 from tidegate.fleet.act import PhaseSpec, Trip, Work
-from tidegate.fleet.batches import next_batch
+from tidegate.fleet.batches import halved, next_batch
 from tidegate.fleet.state import Run
 
 __all__ = ["Action", "Do", "Leave", "Record", "Seen", "Wait", "decide", "phases_of", "status_of"]
@@ -74,12 +78,14 @@ class Seen:
     """What only the controller knows.
 
     ``busy`` are the hosts that it is at work on, ``trips`` what guards say now, with their kinds, and ``quiet_since``
-    the time since which they have said nothing.
+    the time since which they have said nothing. ``looked`` are the hosts that were unsure and have been looked at
+    again: the act has not happened.
     """
 
     busy: frozenset[str] = frozenset()
     trips: Sequence[tuple[str, Trip]] = field(default_factory=tuple)
     quiet_since: float | None = None
+    looked: frozenset[str] = frozenset()
 
 
 def phases_of(work: Work) -> tuple[e.Phase, ...]:
@@ -139,7 +145,7 @@ def _within(run: Run, now: float, seen: Seen) -> Iterator[Action]:
     assert batch is not None  # noqa: S101 (decide has looked)
     spec, steps = run.plan.phases[batch.phase].spec, run.steps[batch.phase]
     if not (batch.mending or run.stop or run.aborting or run.paused) and _unbegun(run, seen):
-        trip = _tripped(run, spec, seen)
+        trip = _tripped(spec, seen)
         if trip is not None:
             yield Record(e.Tripped(at=now, guard=trip.guard, why=trip.why, halve=trip.halve))
             return
@@ -149,7 +155,8 @@ def _within(run: Run, now: float, seen: Seen) -> Iterator[Action]:
         if name in seen.busy:
             idle = False
             continue
-        what = {"unsure": "look", "looked": "act", "acted": "verify"}.get(steps[name].state)
+        unsure = "act" if name in seen.looked else "look"
+        what = {"unsure": unsure, "looked": "act", "acted": "verify"}.get(steps[name].state)
         if what is None or (holding and what == "act"):
             continue
         idle = False
@@ -157,7 +164,8 @@ def _within(run: Run, now: float, seen: Seen) -> Iterator[Action]:
     looked_at = sum(name in batch.todo for name in seen.busy)
     idle = idle and not looked_at
     if not holding:
-        room = max(0, spec.concurrency - len(batch.going) - looked_at)
+        most = halved(spec.concurrency) if any(trip.halve for _, trip in seen.trips) else spec.concurrency
+        room = max(0, most - len(batch.going) - looked_at)
         fresh = list(islice((name for name in batch.todo if name not in seen.busy), room))
         yield from (Do("look", batch.phase, name) for name in fresh)
         idle = idle and not fresh and not batch.todo
@@ -171,7 +179,7 @@ def _unbegun(run: Run, seen: Seen) -> bool:
         return False
     steps = run.steps[batch.phase]
     return any(name not in seen.busy for name in batch.todo) or any(
-        steps[name].state == "looked" and name not in seen.busy for name in batch.going
+        (steps[name].state == "looked" or name in seen.looked) and name not in seen.busy for name in batch.going
     )
 
 
@@ -186,7 +194,7 @@ def _between(run: Run, now: float, seen: Seen) -> Action:
     if _wants_approval(run, phase):
         return Leave("waiting-approval")
     spec = run.plan.phases[phase].spec
-    loud = _tripped(run, spec, seen, mending=mending)
+    loud = _tripped(spec, seen, mending=mending)
     if (until := _pause_over(run, spec, now, seen, loud) or _patience(run, now, loud)) is not None:
         return until
     if loud and not mending:
@@ -255,8 +263,8 @@ def _wants_approval(run: Run, phase: int) -> bool:
     return run.plan.phases[phase].spec.approval and phase not in run.approved and not mending
 
 
-def _tripped(run: Run, spec: PhaseSpec, seen: Seen, *, mending: bool = False) -> Trip | None:
-    """Return what a guard that this phase heeds says; one that only halves, only once in a batch.
+def _tripped(spec: PhaseSpec, seen: Seen, *, mending: bool = False) -> Trip | None:
+    """Return what a guard that this phase heeds says.
 
     What no waiting makes quiet (failed hosts, a window that has closed) does not keep hosts stopped.
     """
@@ -264,5 +272,4 @@ def _tripped(run: Run, spec: PhaseSpec, seen: Seen, *, mending: bool = False) ->
     trips = [trip for kind, trip in seen.trips if heeded is None or kind in heeded]
     if mending:
         trips = [trip for kind, trip in seen.trips if trip in trips and kind not in _NEVER_QUIET]
-    hard = [trip for trip in trips if not trip.halve]
-    return hard[0] if hard else trips[0] if trips and not run.warned else None
+    return trips[0] if trips else None

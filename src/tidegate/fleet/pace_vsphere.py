@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.clients.vcenter import Vcenter
-from tidegate.clients.vcenter_counters import FRESH_S, Counters, worst
+from tidegate.clients.vcenter_counters import Counters
 from tidegate.clients.vcenter_machines import all_machines, select_machines
 from tidegate.clients.vmomi import vim
 from tidegate.errors import FleetError
@@ -40,12 +39,7 @@ class VcenterForPace:
 
     async def latencies(self, datastores: Sequence[str]) -> Mapping[str, float]:
         """Return milliseconds by datastore: the worst host of each; not a number where no sample is fresh."""
-        found = worst(await self._counters.samples())
-        return {
-            name: one.ms if one.age_s <= FRESH_S else math.nan
-            for name, one in found.items()
-            if not datastores or name in datastores
-        }
+        return await self._counters.latencies(datastores)
 
     async def session(self) -> Session:
         """Return the one session."""

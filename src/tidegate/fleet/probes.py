@@ -1,7 +1,7 @@
 """What guards read: one number per probe, each within a timeout, each without making a session.
 
 A probe that cannot read raises a :class:`~tidegate.errors.FleetError`: there is no sample then, so that its guard trips
-in time, and the sentence is kept for ``status``. What is read:
+in time, and says what the probe said. What is read:
 
 ``provider-response``
     ``url``: how long a GET takes, whole. An answer below 500 counts; a VASA provider's ``/vasa/version.xml`` makes no
@@ -11,7 +11,8 @@ in time, and the sentence is kept for ``status``. What is read:
     refused, broke off, or let time out. ``url``: of the last 20 GETs, the share that failed.
 ``datastore-latency``
     What the given callable returns in milliseconds, by datastore (the worst host of each); the worst counts. A
-    datastore that was asked for, or was there before, and is not there now, is no sample; nor is none at all.
+    datastore that was asked for, or was there before, and is not there now, is no sample; nor is one whose newest
+    sample is old from the start, nor none at all.
 ``alert``
     ``file``: its first word is ``firing`` or ``1``, else ``ok``, ``resolved`` or ``0``. ``url``: such a text, or JSON
     as Alertmanager answers at ``/api/v2/alerts`` (fires when an alert of the list has the state ``active``) or
@@ -230,7 +231,9 @@ class DatastoreProbe:
         # Every one must be a value: the worst of the others says nothing of one that nobody knows.
         for name, value in found.items():
             if not math.isfinite(value) or value < 0:
-                raise FleetError(f"vCenter gives no latency of {name}")
+                raise FleetError(
+                    f"vCenter gives no latency of {name}", hint="name those that count: datastores = [...]"
+                )
         return max(found.values()) / 1000
 
 

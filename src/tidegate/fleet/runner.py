@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from tidegate.errors import FleetError
 from tidegate.fleet import events as e
-from tidegate.fleet.act import Evidence, Guard, Host, Probe, Readings, Work
+from tidegate.fleet.act import Evidence, Guard, Host, Probe, Readings, Trip, Work
 from tidegate.fleet.journal import Journal
 from tidegate.fleet.machine import Do, Leave, Record, Seen, Wait, decide
 from tidegate.fleet.state import Run, fold
@@ -109,6 +109,11 @@ class Tools:
     pace: Pace = Pace()
 
 
+def _named(hosts: Iterable[str]) -> str:
+    names = sorted(hosts)
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+
+
 class Runner:
     """The controller of the run ``run`` in ``journal``, whose lock the caller holds."""
 
@@ -118,9 +123,12 @@ class Runner:
         self._clock, self._call, self._pace = self._tools.clock, self._tools.call, self._tools.pace
         self._readings = Readings()
         self._kept: dict[str, float] = {}
+        self._unread: dict[str, str] = {}
         self._changed = asyncio.Event()
         self._writing = asyncio.Lock()
         self._busy: dict[str, Do] = {}
+        self._looked: set[str] = set()
+        self._known: dict[str, str] = {}
         self._seq = 0
         self._heard_at = float("-inf")
         self._quiet_since: float | None = None
@@ -154,6 +162,9 @@ class Runner:
         events = await self._call(self._journal.events, self._name)
         self._seq = events[-1][0]
         self._run = fold(event for _, event in events)
+        for steps in self.run.steps:
+            for name, step in steps.items():
+                self._same_host(name, step.before or {})
         try:
             if self.run.ended:
                 return self.run.ended
@@ -172,9 +183,13 @@ class Runner:
                 task.cancel()
         if self._lost is None:
             return why
+        said = []
         if self._unwritten:
-            hosts = ", ".join(sorted(self._unwritten))
-            self._lost.hint = f"what became of {hosts} is not written; `tidegate fleet resume` looks at them first"
+            said.append(f"what became of {_named(self._unwritten)} is not written")
+        if stopped := self.run.left().keys() - set(self._unwritten):
+            said.append(f"STILL STOPPED: {_named(stopped)}")
+        if said:
+            self._lost.hint = "; ".join([*said, self._lost.hint or "`tidegate fleet resume` looks at them first"])
         raise self._lost
 
     async def _loop(self, group: asyncio.TaskGroup) -> str:
@@ -215,12 +230,17 @@ class Runner:
         now = self._clock()
         self._readings.add("hosts-failed", now, len(self.run.failed))
         asked = [(guard.kind, guard.judge(self._readings, now)) for guard in self._tools.guards]
-        trips = [(kind, trip) for kind, trip in asked if trip is not None]
+        trips = [(kind, self._explained(trip)) for kind, trip in asked if trip is not None]
         if trips:
             self._quiet_since = None
         elif self._quiet_since is None:
             self._quiet_since = now
-        return Seen(frozenset(self._busy), tuple(trips), self._quiet_since)
+        return Seen(frozenset(self._busy), tuple(trips), self._quiet_since, frozenset(self._looked))
+
+    def _explained(self, trip: Trip) -> Trip:
+        """Add what the guard's probe said when it could read nothing."""
+        said = self._unread.get(trip.guard)
+        return replace(trip, why=f"{trip.why} ({said})") if said else trip
 
     async def _pass_time(self, until: float | None) -> None:
         rest = self._pace.tick_s if until is None else min(self._pace.tick_s, max(0.0, until - self._clock()) + 0.001)
@@ -295,14 +315,24 @@ class Runner:
         if skip := now.get("skip"):
             await self._write(e.Skipped(at=at, phase=do.phase, host=do.host, why=str(skip)))
             return
-        await self._write(e.Looked(at=at, phase=do.phase, host=do.host, evidence=dict(now)))
-        before = self.run.steps[do.phase][do.host].before
-        if self._work.done(step, now if before is None else before, now):
+        if first := self._same_host(do.host, now):
+            why = f"{do.host} and {first} are the same host; what is to be done to it is done under the name {first}"
+            await self._write(e.Failed(at=at, phase=do.phase, host=do.host, why=why))
+            return
+        known = self.run.steps[do.phase][do.host]
+        again = known.state == "unsure"
+        if not again:
+            await self._write(e.Looked(at=at, phase=do.phase, host=do.host, evidence=dict(now)))
+        if self._work.done(step, now if known.before is None else known.before, now):
             event = e.Acted(at=self._clock(), phase=do.phase, host=do.host, evidence=dict(now), found=True)
             await self._write(event)
+        elif again:
+            self._looked.add(do.host)
 
     async def _act(self, do: Do, step: str, host: Host) -> None:
-        await self._write(e.Acting(at=self._clock(), phase=do.phase, host=do.host))
+        self._looked.discard(do.host)
+        if not self.run.steps[do.phase][do.host].meant:
+            await self._write(e.Acting(at=self._clock(), phase=do.phase, host=do.host))
         after = await self._tried(do, self._work.act(step, host, self._before(do)))
         if after is not None:
             await self._write(e.Acted(at=self._clock(), phase=do.phase, host=do.host, evidence=dict(after)))
@@ -324,6 +354,17 @@ class Runner:
                 await self._write(e.Failed(at=now, phase=do.phase, host=do.host, why=why, evidence=evidence))
                 return
             await asyncio.sleep(spec.again_s)
+
+    def _same_host(self, host: str, evidence: Evidence) -> str:
+        """Return under which other name this host has been looked at already; empty when it has not.
+
+        What was begun under this name is gone on with, whatever the host looks like now.
+        """
+        ids = [f"{key}={evidence[key]}" for key in ("host_id", "boot_id") if evidence.get(key)]
+        firsts = [self._known.setdefault(one, host) for one in ids]
+        if any(host in steps and steps[host].began for steps in self.run.steps):
+            return ""
+        return next((first for first in firsts if first != host), "")
 
     def _before(self, do: Do) -> Evidence:
         return self.run.steps[do.phase][do.host].before or {}
@@ -347,8 +388,10 @@ class Runner:
     async def _sample(self, probe: Probe) -> None:
         try:
             value = await probe.sample()
-        except FleetError:
-            return  # no sample is what the guard judges by
+        except FleetError as error:
+            self._unread[probe.name] = error.message  # no sample is what the guard judges by
+            return
+        self._unread.pop(probe.name, None)
         now = self._clock()
         self._readings.add(probe.name, now, value)
         self._changed.set()

@@ -1,7 +1,8 @@
 """A run as its events tell it: apply them in order and this is how it stands (pure).
 
 A host, in each phase, is ``planned → looked → acting → acted → verified``, or ``failed`` or ``skipped``, each with a
-reason. After a controller died, what was ``looked`` or ``acting`` is ``unsure`` until somebody has looked again.
+reason. After a controller died, what was ``looked`` or ``acting`` is ``unsure`` until somebody has looked again. A
+second look writes nothing, so that a controller that dies after every few writes still gets on.
 
 Nothing here refuses an event: events are facts. What may happen next is for ``machine``.
 """
@@ -33,6 +34,8 @@ class Step:
     why: str = ""
     began: bool = False
     """Whether an act was begun, ever: it may have happened."""
+    meant: bool = False
+    """Whether the intent to act is the last that was written of the host: the act needs no second one."""
     happened: bool = False
     happened_at: float = 0.0
     tries: int = 0
@@ -74,8 +77,6 @@ class Run:
     """When the last batch was closed."""
     mending_from: float = 0.0
     """When the run was stopped or aborted: patience counts from here."""
-    warned: bool = False
-    """Whether a guard has halved the batch that is in flight or comes next."""
     taken_by: str = ""
     paused: bool = False
     stop: e.Tripped | None = None
@@ -201,10 +202,7 @@ class Run:
                 self.size = halved(self.size)
                 if self.batch:
                     self.batch.loud = True
-                if event.halve:
-                    self.warned = True
-                else:
-                    self.stop, self.mending_from = event, event.at
+                self.stop, self.mending_from = event, event.at
             case e.Opened():
                 self._opened(event)
             case e.Closed():
@@ -223,12 +221,12 @@ class Run:
 
     def _opened(self, event: e.Opened) -> None:
         todo = dict.fromkeys(event.hosts)
-        self.batch = Batch(event.phase, event.hosts, event.mending, event.at, loud=self.warned, todo=todo)
+        self.batch = Batch(event.phase, event.hosts, event.mending, event.at, todo=todo)
         self.batches.append((event.phase, len(event.hosts)))
         for name in event.hosts:
             step = self.steps[event.phase].setdefault(name, Step(since=event.at))
             step.tries += 1
-            step.state = "planned"
+            step.state, step.meant = "planned", False
             if name in self.failed and not any(
                 self.step(phase, name).state == "failed" for phase in range(len(self.steps))
             ):
@@ -244,13 +242,13 @@ class Run:
                 step.state, step.tries = "planned", step.tries - 1
         if self.plan.phases[batch.phase].spec.batched and not batch.loud:
             self.size = grown(self.size, policy.most)
-        self.closed_at, self.batch, self.warned = event.at, None, False
+        self.closed_at, self.batch = event.at, None
 
     def _of_host(self, event: e.Event) -> None:
         if not isinstance(event, e.Looked | e.Acting | e.Acted | e.Verified | e.Failed | e.Skipped):
             return
         step = self.steps[event.phase].setdefault(event.host, Step())
-        step.since = event.at
+        step.since, step.meant = event.at, isinstance(event, e.Acting)
         match event:
             case e.Looked():
                 step.state = "looked"

@@ -30,7 +30,7 @@ def summary(name: str, run: Run) -> dict[str, Any]:
         **run.counts(),
         "batches": len(batched),
         "max_batch": max(batched, default=0),
-        "guard_stops": sum(not trip.halve for trip in run.trips),
+        "guard_stops": len(run.trips),
         "trips": [
             {"at": moment(trip.at), "guard": trip.guard, "why": trip.why, "halve": trip.halve} for trip in run.trips
         ],

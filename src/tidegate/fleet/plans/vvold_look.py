@@ -26,6 +26,7 @@ for f in /var/run/vmware/vvold.PID /var/run/vmware/vvold.pid /var/run/vvold.pid;
   if [ -r "$f" ]; then echo "pid=$(head -n 1 "$f")"; echo "start_time=$(stat -c %Y "$f")"; break; fi
 done
 echo "ps=$(ps -c 2>/dev/null | awk '/[v]vold/ {print $1; exit}')"
+echo "host_id=$(esxcli system uuid get 2>/dev/null)"
 echo "boot_id=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
 echo "uptime_us=$(esxcli system stats uptime get 2>/dev/null)"
 echo "now=$(date +%s)"
@@ -50,7 +51,7 @@ def _number(text: str) -> int | None:
 
 
 def parse(text: str) -> dict[str, str | int | None]:
-    """Return the evidence in what :data:`LOOK` printed: state, pid, start_time, boot_id or boot_time, host_time.
+    """Return what :data:`LOOK` printed as evidence: state, pid, start_time, host_id, boot_id or boot_time, host_time.
 
     ``state`` is ``running``, ``stopped``, ``missing`` (there is no vvold on this host) or ``unknown``.
     """
@@ -77,6 +78,7 @@ def parse(text: str) -> dict[str, str | int | None]:
         "state": state,
         "pid": (from_file if from_file is not None else _number(values.get("ps", ""))) if running else None,
         "start_time": _number(values.get("start_time", "")) if running and from_file is not None else None,
+        "host_id": values.get("host_id") or None,
         "boot_id": values.get("boot_id") or None,
         "boot_time": None if now is None or uptime is None else now - uptime // 1_000_000,
         "host_time": now,
