@@ -15,8 +15,6 @@ import pytest
 from tidegate.cli.app import main
 from tidegate.clients.vcenter import Vcenter
 from tidegate.clients.vcenter_machines import all_machines
-from tidegate.clients.vcenter_read import read_all
-from tidegate.clients.vmomi import id_of, vim
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet import model
 from tidegate.fleet.pace_vcenter import connect

@@ -5,7 +5,6 @@ Where controllers die, the journal is a file, and a real PostgreSQL.
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
