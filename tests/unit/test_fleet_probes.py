@@ -103,6 +103,18 @@ def test_a_gate_that_is_away_or_none_is_said(tmp_path: Path) -> None:
         assert "is not a gate" in refused(GateResponse("vp", Page(f"http://{address}/status"))).message
 
 
+@pytest.mark.parametrize("why", [3, "0.9", {"unit_s": "many"}, {"unit_s": [0.9]}, {"unit_s": {}}])
+def test_a_gate_whose_status_is_odd_is_no_sample(tmp_path: Path, why: Any) -> None:
+    with fake_admin(tmp_path / "admin.sock") as gate:
+        page = Page("http://gate/status", socket=gate.path)
+        gate.status["services"][0]["servers"][0]["why"] = why
+        assert f"the status of the gate at {gate.path} is odd: " in refused(GateResponse("vp", page)).message
+        gate.status["services"][0]["servers"] = ["vp-a"]
+        assert " is odd: AttributeError: " in refused(GateResponse("vp", page)).message
+        gate.status["services"][0]["counters"] = {"answered": [7]}
+        assert " is odd: TypeError: " in refused(GateErrors("bad", page)).message
+
+
 def test_a_gate_says_what_failed_since_it_was_asked_last(tmp_path: Path) -> None:
     waited: list[float] = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -182,6 +183,27 @@ def test_a_probe_that_reads_nothing_says_why() -> None:
     gauge = Gauge(lambda _: None, name="slow")
     assert drive(journal, FakeWork(ROLLING), guards=[Limit(2.0, reading="slow")], probes=[gauge]) == "stopped"
     assert [trip.why for trip in journal.of(e.Tripped)] == ["no sample for 60 s (no answer)"]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{}", "what it read is odd: KeyError: 'unit_s'"),
+        ("[]", "what it read is odd: TypeError: list indices must be integers or slices, not str"),
+        ('{"unit_s": "many"}', "what it read is odd: ValueError: could not convert string to float: 'many'"),
+        ('{"unit_s": NaN}', "what it read is no value: nan"),
+        ('{"unit_s": Infinity}', "what it read is no value: inf"),
+    ],
+)
+def test_a_probe_that_reads_something_odd_ends_no_run(text: str, says: str) -> None:
+    """It is odd in the middle of the second batch: the hosts under way come to their end, then the guard stops."""
+    journal, work = Memory(), SlowWork(ROLLING)
+    gauge = Gauge(lambda now: 0.1 if now < START + 175 else float(json.loads(text)["unit_s"]), name="slow")
+    assert drive(journal, work, guards=[Limit(2.0, reading="slow")], probes=[gauge]) == "stopped"
+    run = fold(journal.rows)
+    assert run.counts() == {"verified": 5, "failed": 0, "skipped": 0, "waiting": 1}
+    assert [trip.why for trip in journal.of(e.Tripped)] == [f"no sample for 60 s ({says})"]
+    assert all(row.value == 0.1 for row in journal.of(e.Sampled))
 
 
 def test_no_sample_is_not_zero() -> None:

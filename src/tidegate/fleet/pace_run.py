@@ -13,16 +13,16 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from tidegate.errors import Stopped, TidegateError
+from tidegate.errors import Stopped
 from tidegate.fleet.act import Guard, Probe, Readings
 from tidegate.fleet.pace import Go, Halt, Hold, Pace, Rules
+from tidegate.fleet.sampling import sampled
 
 __all__ = ["EVERY_S", "Login", "Pacer", "Session", "Slot"]
 
 EVERY_S = 20.0
 """How often probes are read: vCenter's real-time counters have one sample in 20 s."""
 
-_PROBE_S = 35.0
 _LOOK_AGAIN_S = 20.0
 
 
@@ -193,15 +193,9 @@ class Pacer:
 
     async def _read_one(self, probe: Probe) -> None:
         begun = self._now()  # a value is as old as its question
-        try:
-            async with asyncio.timeout(_PROBE_S):
-                value = await probe.sample()
-        except TidegateError as error:
-            self.troubles[probe.name] = error.message
-        except TimeoutError:
-            self.troubles[probe.name] = f"nothing within {_PROBE_S:g} s"
-        except Exception as error:  # noqa: BLE001 (whatever it was: there is no sample, and the guard trips)
-            self.troubles[probe.name] = f"{type(error).__name__}: {error}"
+        value = await sampled(probe)
+        if isinstance(value, str):
+            self.troubles[probe.name] = value
         else:
             self.troubles.pop(probe.name, None)
             self.readings.add(probe.name, begun, value)

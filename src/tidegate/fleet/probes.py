@@ -27,7 +27,8 @@ import math
 import ssl
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -146,15 +147,18 @@ class GateResponse:
 
     async def sample(self) -> float:
         """Return the seconds of the slowest server."""
-        servers = [server for service in await _services(self.page) for server in service["servers"]]
-        down = [server["name"] for server in servers if server.get("phase") == "down"]
+        services = await _services(self.page)
+        with _told_by(self.page):
+            servers = [server for service in services for server in service["servers"]]
+            down = [server["name"] for server in servers if server.get("phase") == "down"]
+            units = [server["why"].get("unit_s") for server in servers if server.get("why") is not None]
+            slowest = max((float(unit) for unit in units if unit is not None), default=None)
         if down:
             raise HostUnreachable(f"{self.page} says that {down[0]} is down")
-        units = [server["why"]["unit_s"] for server in servers if (server.get("why") or {}).get("unit_s") is not None]
-        if not units:
+        if slowest is None:
             hint = "a gate with a static limit does not measure; name a url instead"
             raise FleetError(f"{self.page} has measured no response time yet", hint=hint)
-        return float(max(units))
+        return slowest
 
 
 @dataclass(slots=True)
@@ -180,11 +184,13 @@ class GateErrors:
 
     async def _counted(self) -> tuple[int, int]:
         failed = ended = 0
-        for service in await _services(self.page):
-            counters = service["counters"]
-            bad = sum(int(counters.get(key, 0)) for key in ("turned_away_total", "overload", "broken", "expired"))
-            failed += bad
-            ended += bad + int(counters.get("answered", 0))
+        services = await _services(self.page)
+        with _told_by(self.page):
+            for service in services:
+                counters = service["counters"]
+                bad = sum(int(counters.get(key, 0)) for key in ("turned_away_total", "overload", "broken", "expired"))
+                failed += bad
+                ended += bad + int(counters.get("answered", 0))
         return failed, ended
 
 
@@ -305,12 +311,21 @@ def _state(alert: object) -> str | None:
     return state if isinstance(state, str) else None
 
 
+@contextmanager
+def _told_by(page: Page) -> Iterator[None]:
+    """Say what is odd about a status whose parts are not what a gate gives."""
+    try:
+        yield
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
+        raise HostUnreachable(f"the status of {page} is odd: {type(error).__name__}: {error}") from None
+
+
 async def _services(page: Page) -> list[dict[str, Any]]:
     status, body = await page.get()
     try:
         services = json.loads(body)["services"]
         whole = status == 200 and all(s["servers"] is not None and s["counters"] is not None for s in services)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         whole, services = False, []
     if not whole:
         raise HostUnreachable(f"{page} gives no status: what answers there is not a gate")

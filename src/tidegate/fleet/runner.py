@@ -18,6 +18,7 @@ from tidegate.fleet import events as e
 from tidegate.fleet.act import Evidence, Guard, Host, Probe, Readings, Trip, Work
 from tidegate.fleet.journal import Journal
 from tidegate.fleet.machine import Do, Leave, Record, Seen, Wait, decide
+from tidegate.fleet.sampling import sampled
 from tidegate.fleet.state import Run, fold
 
 __all__ = ["Pace", "Runner", "Tools", "plan_run"]
@@ -386,10 +387,9 @@ class Runner:
             await self._sample(probe)
 
     async def _sample(self, probe: Probe) -> None:
-        try:
-            value = await probe.sample()
-        except FleetError as error:
-            self._unread[probe.name] = error.message  # no sample is what the guard judges by
+        value = await sampled(probe)
+        if isinstance(value, str):
+            self._unread[probe.name] = value  # no sample is what the guard judges by
             return
         self._unread.pop(probe.name, None)
         now = self._clock()
