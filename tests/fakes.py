@@ -161,12 +161,16 @@ class Authority:
 
 
 @contextlib.contextmanager
-def web_server(pages: dict[str, str], tls: ssl.SSLContext | None = None, *, port: int = 0) -> Iterator[str]:
-    """Serve ``pages`` on ``port`` (0: a free one); give its address."""
+def web_server(
+    pages: dict[str, str], tls: ssl.SSLContext | None = None, *, port: int = 0, bearers: list[str] | None = None
+) -> Iterator[str]:
+    """Serve ``pages`` on ``port`` (0: a free one); give its address. What callers authorize by is added to a list."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             page = pages.get(self.path)
+            if bearers is not None:
+                bearers.append(self.headers.get("Authorization", ""))
             data = (page or "no such page").encode()
             self.send_response(404 if page is None else 200)
             self.send_header("Content-Length", str(len(data)))

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from commands import Run
+from fakes import Authority, web_server
 from tidegate.cli import fleet_pace, fleet_pace_view
 from tidegate.errors import HostUnreachable
 from tidegate.fleet import pace_vcenter
@@ -234,6 +235,21 @@ def test_one_session_for_all_and_no_password(run: Run, plan: Path, monkeypatch: 
     state = plan.with_name("night.state.jsonl").read_text()
     assert "5EC2E7" not in state
     assert "password" not in state
+
+
+def test_the_token_of_a_guard_is_sent_to_it_and_not_given_to_commands(
+    run: Run, plan: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, bearers = Authority(plan.parent), list[str]()
+    monkeypatch.setenv("STORM_TOKEN", "5EC2E7")
+    with web_server({"/": "ok"}, authority.server_context("127.0.0.1", ask_clients=False), bearers=bearers) as address:
+        guard = f'kind = "alert"\nurl = "https://{address}/"\nca = "{authority.ca}"\ntoken_env = "STORM_TOKEN"\n'
+        plan.write_text(f"{PLAN}[guard.storm]\n{guard}")
+        ran = run("fleet", "pace", plan, *python("import os, sys; sys.exit('STORM_TOKEN' in os.environ)"))
+    assert ran.code == 0, ran.err
+    assert bearers
+    assert set(bearers) == {"Bearer 5EC2E7"}
+    assert "5EC2E7" not in ran.out + ran.err + plan.with_name("night.state.jsonl").read_text()
 
 
 def test_a_vcenter_that_is_away_is_4(run: Run, plan: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,7 @@ from tidegate.fleet.guard_tables import (
     ProviderResponseTable,
     WindowTable,
 )
+from tidegate.fleet.guard_urls import broken_url, shown_url
 from tidegate.fleet.guards import (
     FRESH_S,
     HOSTS_FAILED,
@@ -197,6 +198,9 @@ def test_a_plan_gives_its_guards_in_order() -> None:
         ({"kind": "provider-response", "gate": "/run/g.sock", "url": "http://a/"}, "has gate and url both"),
         ({"kind": "error-rate", "url": "vp.example"}, '"vp.example" is no URL'),
         ({"kind": "alert"}, "has nothing to read: neither file nor url"),
+        ({"kind": "alert", "url": "https://a/", "token_env": "T", "token_file": "t"}, "stands beside token_env"),
+        ({"kind": "alert", "url": "http://a/", "token_env": "T"}, "shown to everybody on the way"),
+        ({"kind": "error-rate", "gate": "/run/g.sock", "token_file": "t"}, "shown to everybody on the way"),
         ({"kind": "datastore-latency", "halve_above": "10ms"}, "is less than stop_above, which is 20ms"),
         ({"kind": "window", "from": "01:00", "to": "01:00"}, "never opens"),
     ],
@@ -204,6 +208,63 @@ def test_a_plan_gives_its_guards_in_order() -> None:
 def test_a_guard_that_cannot_work_is_a_problem(table: dict[str, str], says: str) -> None:
     made: GuardTable = TypeAdapter(GuardTable).validate_python(table)
     assert any(says in broken.message for broken in broken_guards({"g": made}))
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("https://me:5EC2E7@am.example/api/v2/alerts", "holds a user or a password"),
+        ("https://5EC2E7@am.example/", "holds a user or a password"),
+        ("https://am.example/api/v2/alerts?token=5EC2E7", 'holds a secret in its query ("token")'),
+        ("https://am.example/?filter=a&x-api-key=5EC2E7", 'holds a secret in its query ("x-api-key")'),
+        ("https://am.example/?filter=a&apikey=5EC2E7", 'holds a secret in its query ("apikey")'),
+        ("https://am.example/?access_token=5EC2E7", 'holds a secret in its query ("access_token")'),
+        ("https://am.example/?Password=5EC2E7", 'holds a secret in its query ("Password")'),
+        ("me:5EC2E7@am.example/", "is no URL"),
+        ("https://me:5EC2E7/x@am.example/", "is no URL"),
+        ("https://me:5EC2E7?x@am.example/", "is no URL"),
+        ("https://[5EC2E7@am.example/", "is no URL"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["alert", "provider-response", "error-rate"])
+def test_a_secret_in_the_url_of_a_guard_is_refused_and_not_shown(kind: str, url: str, says: str) -> None:
+    text = (
+        '[run]\nplan = "vvold-phased-restart"\n[targets]\ninventory = "hosts.toml"\n'
+        f'[guard.a]\nkind = "{kind}"\nurl = "{url}"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        parse_plan(text, Path("plan.toml"))
+    (problem,) = caught.value.problems
+    assert (str(problem), problem.line) == (f"plan.toml:7: guard.a.url: {says}", 7)
+    assert ("token_env" in problem.hint) == ("holds" in says)
+    assert "5EC2E7" not in f"{problem} {problem.hint}"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://am.example/api/v2/alerts?filter=alertname%3D%22Storm%22&active=true",
+        "http://[2001:db8::1]:9093/a@b?sortkeys=1&monkey=2",
+        "HTTPS://vp.example:8443/vasa/version.xml#x",
+    ],
+)
+def test_other_urls_are_taken_and_shown_without_their_query(url: str) -> None:
+    assert broken_url(url) is None
+    assert shown_url(url) == url.partition("?")[0].partition("#")[0]
+
+
+@given(st.text(st.characters(exclude_characters="@?#"), max_size=20))
+def test_what_stands_before_the_host_or_in_the_query_is_never_shown(secret: str) -> None:
+    host = "am.example/api"
+    shown = shown_url(f"https://{secret.replace('/', '')}@{host}?{secret}#{secret}")
+    assert shown == f"https://{host}"
+
+
+@given(st.text(max_size=60))
+def test_no_text_breaks_the_check_of_urls(text: str) -> None:
+    broken_url(text)
+    broken_url(f"https://{text}")
+    shown_url(text)
 
 
 def test_a_plan_with_such_a_guard_is_refused_with_its_line() -> None:

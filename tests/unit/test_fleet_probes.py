@@ -16,6 +16,7 @@ from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.guard_tables import AlertTable, DatastoreLatencyTable, ErrorRateTable, ProviderResponseTable
 from tidegate.fleet.probes import (
     AlertFile,
+    AlertUrl,
     DatastoreProbe,
     GateErrors,
     GateResponse,
@@ -73,6 +74,32 @@ def test_nobody_there_is_no_sample_and_is_said() -> None:
     assert isinstance(error, HostUnreachable)
     assert error.message.startswith("http://127.0.0.1:9/ does not answer")
     assert "secret" not in error.message
+    assert refused(AlertUrl("a", Page("http://127.0.0.1:9/?x=abc#y"))).message.startswith("http://127.0.0.1:9/ does")
+
+
+def test_a_token_comes_from_the_environment_or_a_file_and_is_never_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, bearers, file = Authority(tmp_path), list[str](), tmp_path / "token"
+    file.write_text("of-the-file\n")
+    file.chmod(0o600)
+    context = authority.server_context("127.0.0.1", ask_clients=False)
+    with web_server({"/": "ok"}, context, bearers=bearers) as address:
+        where: dict[str, Any] = {"kind": "alert", "url": f"https://{address}/?a=b", "ca": authority.ca}
+        (by_file,) = probes_of({"a": AlertTable(**where, token_file=file)})
+        (by_name,) = probes_of({"a": AlertTable(**where, token_env="GUARD_TOKEN")})
+        assert "answers 404" in refused(by_file).message
+        error = refused(by_name)
+        assert error.message == f"no token for https://{address}/: $GUARD_TOKEN is not set"
+        assert error.hint == "export GUARD_TOKEN, or name a token_file of mode 0600"
+        monkeypatch.setenv("GUARD_TOKEN", "of-the-name")
+        refused(by_name)
+        monkeypatch.setenv("GUARD_TOKEN", "5EC2E7\r\nX-Other: 1")
+        assert "5EC2E7" not in refused(by_name).message
+        file.chmod(0o644)
+        assert f"others can read {file}, the token for" in refused(by_file).message
+    assert bearers == ["Bearer of-the-file", "Bearer of-the-name"]
+    assert "of-the-name" not in repr(by_name)
 
 
 def test_who_never_answers_is_left() -> None:

@@ -136,7 +136,9 @@ async def _paced(printer: Printer, asked: _Asked, to: Connect) -> int:
         )
         todo, worked = left_over(names, state.past, again=asked.again)
         view = stack.enter_context(PaceView(printer, len(names), len(names) - len(todo), asked.logs))
-        without = {"TIDEGATE_VCENTER_PASSWORD", plan.vcenter.password_env or ""} if plan.vcenter else set()
+        without = {getattr(table, "token_env", None) or "" for table in plan.guard.values()}
+        if plan.vcenter:
+            without |= {"TIDEGATE_VCENTER_PASSWORD", plan.vcenter.password_env or ""}
         command = Command(
             asked.command,
             timeout_s=pace_.timeout.seconds,

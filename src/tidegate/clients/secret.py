@@ -14,7 +14,9 @@ __all__ = ["read_secret"]
 _SECRET_MAX = 4096
 
 
-def read_secret(variable: str, file: Path | None, whose: str, *, environ: Mapping[str, str] | None = None) -> str:
+def read_secret(
+    variable: str, file: Path | None, whose: str, what: str = "password", *, environ: Mapping[str, str] | None = None
+) -> str:
     """Return the secret in ``$variable``, else the first line of ``file``.
 
     Parameters
@@ -25,6 +27,8 @@ def read_secret(variable: str, file: Path | None, whose: str, *, environ: Mappin
         A file of mode 0600, or ``None``.
     whose
         What it opens, for the sentence: ``vCenter vc.example``.
+    what
+        What it is, as the keys ``WHAT_env`` and ``WHAT_file`` of a plan say.
 
     Raises
     ------
@@ -36,20 +40,20 @@ def read_secret(variable: str, file: Path | None, whose: str, *, environ: Mappin
         return value
     if file is None:
         raise FleetError(
-            f"no password for {whose}: ${variable} is not set",
-            hint=f"export {variable}, or name a password_file of mode 0600",
+            f"no {what} for {whose}: ${variable} is not set",
+            hint=f"export {variable}, or name a {what}_file of mode 0600",
             slug="no-secret",
         )
     try:
         with file.open(encoding="utf-8") as opened:
             if stat.S_IMODE(os.fstat(opened.fileno()).st_mode) & 0o077:
                 raise FleetError(
-                    f"others can read {file}, the password for {whose}", hint=f"chmod 600 {file}", slug="open-secret"
+                    f"others can read {file}, the {what} for {whose}", hint=f"chmod 600 {file}", slug="open-secret"
                 )
             value = opened.readline(_SECRET_MAX).rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise FleetError(f"cannot read {file}, the password for {whose}: {reason}", slug="no-secret") from error
+        raise FleetError(f"cannot read {file}, the {what} for {whose}: {reason}", slug="no-secret") from error
     if not value:
-        raise FleetError(f"{file}, the password for {whose}, is empty", slug="no-secret")
+        raise FleetError(f"{file}, the {what} for {whose}, is empty", slug="no-secret")
     return value

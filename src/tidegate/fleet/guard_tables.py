@@ -17,29 +17,36 @@ __all__ = [
     "FailedHostsTable",
     "GuardTable",
     "ProviderResponseTable",
+    "UrlTable",
     "WindowTable",
 ]
 
 
-class ProviderResponseTable(Table):
+class UrlTable(Table):
+    """What guards that can ask a ``url`` share."""
+
+    url: str | None = None
+    ca: Path | None = None
+    verify: bool = True
+    token_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
+    """Name of the environment variable with the bearer token that is sent to ``url``; else:"""
+    token_file: Path | None = None
+    """A file of mode 0600 with it."""
+
+
+class ProviderResponseTable(UrlTable):
     """``kind = "provider-response"``: a gate's figures (``gate``), or a GET that makes no session (``url``)."""
 
     kind: Literal["provider-response"]
     gate: Path | None = None
-    url: str | None = None
-    ca: Path | None = None
-    verify: bool = True
     stop_above: Duration = duration("2s")
 
 
-class ErrorRateTable(Table):
+class ErrorRateTable(UrlTable):
     """``kind = "error-rate"``: the share of calls that failed, 0 to 1."""
 
     kind: Literal["error-rate"]
     gate: Path | None = None
-    url: str | None = None
-    ca: Path | None = None
-    verify: bool = True
     stop_above: float = Field(default=0.05, gt=0, le=1)
 
 
@@ -59,14 +66,11 @@ class FailedHostsTable(Table):
     at_most: int = Field(default=0, ge=0)
 
 
-class AlertTable(Table):
+class AlertTable(UrlTable):
     """``kind = "alert"``: a file or URL that says ``firing``."""
 
     kind: Literal["alert"]
     file: Path | None = None
-    url: str | None = None
-    ca: Path | None = None
-    verify: bool = True
 
 
 class WindowTable(Table):

@@ -46,8 +46,10 @@ from tidegate.fleet.guard_tables import (
     FailedHostsTable,
     GuardTable,
     ProviderResponseTable,
+    UrlTable,
     WindowTable,
 )
+from tidegate.fleet.guard_urls import broken_url
 from tidegate.fleet.windows import Window, window_of
 
 __all__ = [
@@ -248,9 +250,9 @@ def broken_guards(tables: Mapping[str, GuardTable]) -> Iterator[Broken]:
         at = ("guard", name)
         match table:
             case ProviderResponseTable() | ErrorRateTable():
-                yield from _one_of(at, {"gate": table.gate, "url": table.url})
+                yield from _one_of(at, table, {"gate": table.gate, "url": table.url})
             case AlertTable():
-                yield from _one_of(at, {"file": table.file, "url": table.url})
+                yield from _one_of(at, table, {"file": table.file, "url": table.url})
             case DatastoreLatencyTable() if table.halve_above < table.stop_above:
                 message = f"is less than stop_above, which is {table.stop_above}"
                 yield Broken((*at, "halve_above"), message, "nothing new begins long before work is halved")
@@ -263,10 +265,15 @@ def broken_guards(tables: Mapping[str, GuardTable]) -> Iterator[Broken]:
                 pass
 
 
-def _one_of(at: tuple[str, str], sources: Mapping[str, object]) -> Iterator[Broken]:
-    url = sources.get("url")
-    if isinstance(url, str) and not url.startswith(("http://", "https://")):
-        yield Broken((*at, "url"), f'"{url}" is no URL', "it begins with https:// or http://")
+def _one_of(at: tuple[str, str], table: UrlTable, sources: Mapping[str, object]) -> Iterator[Broken]:
+    wrong = broken_url(table.url) if table.url is not None else None
+    if wrong is not None:
+        yield Broken((*at, "url"), *wrong)
+    tokens = [key for key in ("token_env", "token_file") if getattr(table, key) is not None]
+    if len(tokens) > 1:
+        yield Broken((*at, "token_file"), "stands beside token_env", "keep one of the two")
+    elif tokens and not (table.url or "").lower().startswith("https://"):
+        yield Broken((*at, tokens[0]), "would be shown to everybody on the way", "a token needs an https:// url")
     given = [key for key, value in sources.items() if value is not None]
     if len(given) != 1:
         both = " and ".join(sources)

@@ -24,17 +24,20 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import ssl
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from tidegate.clients.secret import read_secret
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Probe
 from tidegate.fleet.guard_tables import (
@@ -43,7 +46,9 @@ from tidegate.fleet.guard_tables import (
     ErrorRateTable,
     GuardTable,
     ProviderResponseTable,
+    UrlTable,
 )
+from tidegate.fleet.guard_urls import shown_url
 
 __all__ = [
     "AlertFile",
@@ -65,6 +70,7 @@ TIMEOUT_S = 10.0
 _ANSWER_MAX = 4 << 20
 """Longest answer that is read, in bytes."""
 
+_TOKEN = re.compile(r"[!-~]+")
 _WINDOW = 20
 _FIRST_LOOK_S = 1.0
 
@@ -81,6 +87,8 @@ class Page:
     ca: Path | None = None
     verify: bool = True
     timeout_s: float = TIMEOUT_S
+    token: Callable[[], str] | None = field(default=None, repr=False)
+    """Gives the bearer token that is sent."""
 
     async def get(self) -> tuple[int, bytes]:
         """Return status and body.
@@ -89,9 +97,12 @@ class Page:
         ------
         HostUnreachable
             When there is no whole answer within the timeout.
+        FleetError
+            When there is no token where one is to be sent.
         """
+        headers = self._headers()
         try:
-            async with asyncio.timeout(self.timeout_s), self._client() as client:
+            async with asyncio.timeout(self.timeout_s), self._client(headers) as client:
                 return await self._read(client)
         except TimeoutError:
             raise HostUnreachable(f"{self} does not answer within {self.timeout_s:g} s") from None
@@ -107,18 +118,25 @@ class Page:
                     raise HostUnreachable(f"the answer of {self} has no end")
             return answer.status_code, body
 
-    def _client(self) -> httpx.AsyncClient:
+    def _headers(self) -> dict[str, str]:
+        if self.token is None:
+            return {}
+        token = self.token()
+        if not _TOKEN.fullmatch(token):  # who sends it would say it
+            raise FleetError(f"the token for {self} is none: it has spaces, or is not ASCII")
+        return {"Authorization": f"Bearer {token}"}
+
+    def _client(self, headers: Mapping[str, str]) -> httpx.AsyncClient:
         verify: ssl.SSLContext | bool = self.verify
         if self.verify and self.ca is not None:
             verify = ssl.create_default_context(cafile=str(self.ca))
         transport = httpx.AsyncHTTPTransport(uds=str(self.socket) if self.socket else None, verify=verify)
-        return httpx.AsyncClient(transport=transport, timeout=self.timeout_s, follow_redirects=False, trust_env=False)
+        return httpx.AsyncClient(
+            transport=transport, headers=headers, timeout=self.timeout_s, follow_redirects=False, trust_env=False
+        )
 
     def __str__(self) -> str:
-        if self.socket:
-            return f"the gate at {self.socket}"
-        url = httpx.URL(self.url)  # a password in it must not be shown
-        return str(url.copy_with(username=None, password=None, query=None)) if url.userinfo else self.url
+        return f"the gate at {self.socket}" if self.socket else shown_url(self.url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,10 +362,10 @@ def probes_of(tables: Mapping[str, GuardTable], latencies: Latencies | None = No
     for name, table in tables.items():
         match table:
             case ProviderResponseTable():
-                page = _page(table)
+                page = _page(table, table.gate)
                 probes.append(GateResponse(name, page) if table.gate else UrlResponse(name, page))
             case ErrorRateTable():
-                page = _page(table)
+                page = _page(table, table.gate)
                 probes.append(GateErrors(name, page) if table.gate else UrlErrors(name, page))
             case DatastoreLatencyTable():
                 if latencies is None:
@@ -361,9 +379,12 @@ def probes_of(tables: Mapping[str, GuardTable], latencies: Latencies | None = No
     return probes
 
 
-def _page(table: ProviderResponseTable | ErrorRateTable | AlertTable) -> Page:
-    gate = None if isinstance(table, AlertTable) else table.gate
+def _page(table: UrlTable, gate: Path | None = None) -> Page:
     if gate is not None:
         # The gate's file says "unix:/path": what is copied from there must work here.
         return Page("http://gate/status", socket=Path(str(gate).rpartition("unix:")[2]))
-    return Page(table.url or "", ca=table.ca, verify=table.verify)
+    url, variable, file = table.url or "", table.token_env, table.token_file
+    token = None
+    if variable is not None or file is not None:
+        token = partial(read_secret, variable or "", file, shown_url(url), "token")
+    return Page(url, ca=table.ca, verify=table.verify, token=token)
