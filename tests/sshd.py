@@ -25,6 +25,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+from uuid import NAMESPACE_DNS, uuid5
 
 import asyncssh
 
@@ -168,6 +169,7 @@ class SshHost(Sshd):
         super().__init__(folder, client_key, {place: _HERE / "esxi" / Path(place).name for place in places})
         self.write("clock", str(NOON))
         self.write("booted", str(NOON - 86400))
+        self.write("uuid", f"{uuid5(NAMESPACE_DNS, str(folder))}\n")
         self.write("starts", "start\n")
         self.write("process", "2255518\n")
         self.write("var/run/vmware/vvold.pid", "2255518\n")

@@ -139,6 +139,41 @@ def test_a_rolling_restart_is_known_by_its_pid(one: SshSite) -> None:
     assert world.restarts == 1
 
 
+@pytest.mark.parametrize(
+    ("noise", "says"),
+    [
+        (3 << 20, "connected; no failure for 100 s of 180 s"),
+        (5 << 20, "runs, but its log is too busy, or too young, to see 180 s back: it begins 60 s ago"),
+    ],
+)
+def test_a_noisy_log_hides_no_failure(one: SshSite, noise: int, says: str) -> None:
+    """A provider failed 100 s ago and is back; what was logged since is more than is read in the second case."""
+    world, work = one.hosts[0], make(one)
+    host = target(world)
+
+    async def whole() -> tuple[Verdict, Verdict]:
+        before = await work.look("start", host)
+        world.turn_clock(600)
+        head = "Z Er(163) VVold[2255518]: [Originator@6876 sub=Default] "
+        failed = "setContext for VP vp-b (url: https://vp-b/) failed [connectionState: TransportError]: no"
+        lines = [
+            f"2025-08-08T11:00:10.000{head}begins",
+            f"2025-08-08T11:08:20.000{head}VasaSession::DoSetContext: {failed}",
+            f"2025-08-08T11:08:59.000{head}VasaOp::EventPollerCB",
+            "--> Issuing 'getEvents' to VP vp-b (#outstanding 0/5) [session state: Connected]",
+        ]
+        line = f"2025-08-08T11:09:00.000{head}chatter {'x' * 900}"
+        world.write("var/run/log/vvold.log", "\n".join([*lines, *([line] * (noise // len(line))), ""]))
+        world.write("online", "")
+        early = await work.verify("start", host, before)
+        world.turn_clock(180)
+        return early, await work.verify("start", host, before)
+
+    early, late = ends(work, whole())
+    assert (early.ok, early.sure, early.says) == (False, False, says)
+    assert (late.ok, late.sure) == (True, True)
+
+
 def test_without_a_pid_file_ps_tells(one: SshSite) -> None:
     world, work = one.hosts[0], make(one, variant="rolling")
     world.write("no-pid-file", "")

@@ -191,7 +191,10 @@ def test_a_host_that_cannot_be_reached_or_trusted_is_failed_with_a_sentence(
     assert [host.restarts for host in six.hosts] == [1, 1, 1, 1, 0, 1]
 
 
-def test_a_host_with_two_names_is_restarted_once(six: SshSite, files: Fleet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("unknown", ["uuid", "proc/sys/kernel/random/boot_id"])
+def test_a_host_with_two_names_is_restarted_once(six: SshSite, files: Fleet, tmp_path: Path, unknown: str) -> None:
+    """It is known by its own id where its kernel tells no boot id, and the other way round."""
+    (six.hosts[2].folder / unknown).unlink()
     plan = write_plan(tmp_path, six)
     with (tmp_path / "hosts.toml").open("a") as inventory:
         inventory.write(f'[[host]]\nname = "alias"\naddress = "localhost:{six.hosts[2].port}"\n')

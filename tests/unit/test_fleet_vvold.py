@@ -133,6 +133,10 @@ def test_a_continuation_line_has_the_time_of_its_head() -> None:
         (shown(stamped(NOON - 9, FAILED), stamped(NOON + 9, CONNECTED)), True, "connected"),
         (shown(stamped(NOON - 9, CONNECTED)), False, "nothing shows yet"),
         (shown(stamped(NOON + 9, CONNECTED), began=NOON + 30), False, "nothing shows yet"),
+        # A log that does not reach back over the quiet time shows nothing.
+        (shown(stamped(NOON + 421, CONNECTED)), False, "to see 180 s back: it begins 178 s ago"),
+        (shown(stamped(NOON + 420, CONNECTED)), True, "connected"),
+        (shown(stamped(NOON + 421, "chatter"), listed=ONLINE), False, "its log is too busy"),
         # Every provider counts.
         (shown(stamped(NOON + 9, CONNECTED), stamped(NOON + 9, FAILED, "vp-b")), False, "not reconnected to vp-b"),
         (shown(stamped(NOON + 9, CONNECTED), state="not running"), False, "vvold is stopped after its start"),
@@ -159,6 +163,7 @@ EVENTS = st.lists(st.tuples(st.integers(NOON - 300, NOON + 600), st.sampled_from
 def test_no_host_is_fine_with_a_failure_inside_the_quiet_time(events: list[tuple[int, str]], quiet: int) -> None:
     log = [stamped(at, text) for at, text in sorted(events)]
     verdict = judge(shown(*log), BEFORE, quiet, positive=True)
+    assert not (verdict.ok and log and min(at for at, _ in events) > NOON + 600 - quiet)
     after = [(at, text) for at, text in events if at >= NOON]
     failures = [at for at, text in after if text == FAILED]
     if verdict.ok:

@@ -9,8 +9,9 @@ Evidence (reference of vvold, in order of trust): no ``DoSetContext … failed``
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -34,9 +35,18 @@ s=$(/etc/init.d/vvold status 2>&1); echo "status=$?"; echo "said=$(echo "$s" | h
 """.strip()
 """A POSIX shell script that changes nothing; what it prints is for :func:`parse`."""
 
+_SIFT = """
+/^([0-9]+:)?[0-9][0-9][0-9][0-9]-[0-9][0-9]-/ {head = $0; shown = 0; if (!begun) {begun = shown = 1; print}}
+/DoSetContext: setContext for VP|session state: Connected/ {if (!shown && head != $0) print head; shown = 1; print}
+""".strip()
 VERIFY = f"""{LOOK}
-echo "==list"; {_LIST} 2>/dev/null; echo "==log $?"; tail -c 131072 {LOG} 2>/dev/null"""
-"""The same, and what is needed for :func:`judge`."""
+echo "==list"; {_LIST} 2>/dev/null; echo "==log $?"
+tail -c 4194304 {LOG} 2>/dev/null | awk '{_SIFT}' | tail -c 131072"""
+"""The same, and what is needed for :func:`judge`.
+
+Of the log's last 4 MiB the first line, which tells how far back they reach, and those that speak of sessions, with the
+head of what is a continuation.
+"""
 
 _STAMP = re.compile(r"(?:\d+:)?(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?)Z")
 _FAILED = re.compile(
@@ -120,9 +130,8 @@ class _Listed:
     online: Mapping[str, bool] = field(default_factory=dict)
 
 
-def sessions(lines: Iterable[str], since: float) -> dict[str, Session]:
-    """Return what became of every provider's session since ``since``; a continuation line has its head's time."""
-    found: dict[str, Session] = {}
+def _timed(lines: Iterable[str]) -> Iterator[tuple[float, str]]:
+    """Give every line with its time, from the first that has one on."""
     at: float | None = None
     for line in lines:
         stamp = _STAMP.match(line)
@@ -131,7 +140,15 @@ def sessions(lines: Iterable[str], since: float) -> dict[str, Session]:
                 at = datetime.fromisoformat(f"{stamp[1]}+00:00").timestamp()
             except ValueError:
                 continue
-        if at is None or at < since:
+        if at is not None:
+            yield at, line
+
+
+def sessions(lines: Iterable[str], since: float) -> dict[str, Session]:
+    """Return what became of every provider's session since ``since``; a continuation line has its head's time."""
+    found: dict[str, Session] = {}
+    for at, line in _timed(lines):
+        if at < since:
             continue
         if (failed := _FAILED.search(line)) is not None:
             session = found.setdefault(failed["vp"], Session())
@@ -167,7 +184,7 @@ def judge(text: str, before: Evidence, quiet_s: float, positive: bool) -> Verdic
     before
         The evidence that was recorded before the step.
     quiet_s
-        No failure for this long.
+        No failure for this long; a log that does not reach back so far shows nothing.
     positive
         Whether a sign that it works is wanted, too: for every provider that was heard of, a call in a connected session
         after the last failure, or ``online`` in esxcli's list.
@@ -179,7 +196,8 @@ def judge(text: str, before: Evidence, quiet_s: float, positive: bool) -> Verdic
     if not isinstance(host_time, int) or not isinstance(mark, int):
         return Verdict(False, False, "the host does not say what time it is", now)
     since = max(mark, began) if isinstance(began, int) else mark
-    heard = sessions(text.partition("\n==log ")[2].splitlines()[1:], since)
+    log = text.partition("\n==log ")[2].splitlines()[1:]
+    heard = sessions(log, since)
     listed = _listed(text)
     failures = [(one.failed_at, name, one.why) for name, one in heard.items() if one.failed_at is not None]
     last = max(failures, default=(float(since), "", ""))
@@ -192,8 +210,15 @@ def judge(text: str, before: Evidence, quiet_s: float, positive: bool) -> Verdic
         if not names and not listed.asked:
             return Verdict(False, False, "runs, but nothing shows yet that it has reconnected", now)
     calm = host_time - last[0]
+    begins, _ = next(_timed(log), (-math.inf, ""))
+    short = ""
     if calm < quiet_s:
-        return Verdict(False, False, f"connected; no failure for {max(calm, 0):.0f} s of {quiet_s:.0f} s", now)
+        short = f"connected; no failure for {max(calm, 0):.0f} s of {quiet_s:.0f} s"
+    elif begins >= host_time - quiet_s + 1:  # the host's time has no parts of a second
+        back = f"it begins {max(host_time - begins, 0):.0f} s ago"
+        short = f"runs, but its log is too busy, or too young, to see {quiet_s:.0f} s back: {back}"
+    if short:
+        return Verdict(False, False, short, now)
     none = positive and not heard and not listed.online
     says = "runs; no provider is registered on this host" if none else f"no failure for {calm:.0f} s"
     return Verdict(True, True, says + (", connected" if positive and not none else ""), now)
