@@ -119,6 +119,8 @@ class Vcenter:
         self._server = server
         self.moves: list[str] = []
         self.moving: dict[str, MaintenanceState] = {}
+        self.ssh_open: set[str] = set()
+        self.killed = False
         self.heard: Callable[..., None] = lambda *_: None
 
     def node(self, host: Host) -> LabNode:
@@ -150,26 +152,46 @@ class HostsSay:
 
     def __init__(self, vcenter: Vcenter) -> None:
         self._vcenter = vcenter
+        self._opened: set[str] = set()
         self.mute: set[str] = set()
         self.given_back: list[str] = []
         self.still_open = ""
 
     async def ens_driven(self, host: Host) -> bool | None:
+        if host.name not in self._vcenter.ssh_open:
+            self._vcenter.ssh_open.add(host.name)
+            self._opened.add(host.name)
         return None if host.name in self.mute else self._vcenter.node(host).ens_driven
 
     def note(self, host: Host) -> Evidence:
-        return {"ssh_opened": True} if host.name else {}
+        return {"ssh_opened": host.name in self._opened}
 
     def adopt(self, host: Host, evidence: Evidence) -> None:
-        assert evidence.get("ssh_opened", True)
-        assert host.name
+        if evidence.get("ssh_opened"):
+            self._opened.add(host.name)
+
+    def recall(self, host: Host, evidence: Evidence) -> None:
+        self.adopt(host, evidence)
+        if evidence.get("ssh_opened") is False:
+            self._opened.discard(host.name)
 
     async def give_back(self, host: Host) -> str:
         self.given_back.append(host.name)
+        if not self.still_open:
+            self._close(host.name)
         return self.still_open
 
     async def close(self) -> None:
-        return
+        task = asyncio.current_task()
+        if self._vcenter.killed or (task is not None and task.cancelling()):
+            return  # the controller is killed: it closes nothing
+        for name in list(self._opened):
+            self._close(name)
+
+    def _close(self, name: str) -> None:
+        if name in self._opened:
+            self._opened.remove(name)
+            self._vcenter.ssh_open.discard(name)
 
 
 def host_of(node: LabNode) -> Host:

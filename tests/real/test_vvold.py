@@ -304,7 +304,9 @@ def test_ssh_is_opened_through_vcenter_and_closed_again(one: SshSite) -> None:
         before = await work.look("start", host)
         await work.act("start", host, before)
         world.turn_clock(200)
-        assert (await work.verify("start", host, before)).ok
+        verdict = await work.verify("start", host, before)
+        assert verdict.ok
+        assert verdict.evidence["ssh_opened"] is False
         assert manager.running["TSM-SSH"] is False
 
     ends(work, whole())
@@ -344,6 +346,7 @@ def test_a_vcenter_that_is_away_when_ssh_is_to_be_closed_fails_no_host(one: SshS
     verdict = ends(work, whole())
     assert (verdict.ok, verdict.sure) == (True, True)
     assert "its SSH is still open" in verdict.says
+    assert verdict.evidence["ssh_opened"] is True
     # What could not be closed then was closed at the end.
     assert manager.running["TSM-SSH"] is False
 

@@ -157,6 +157,9 @@ def test_the_host_is_asked_by_ssh_and_given_back() -> None:
         def adopt(self, host: Host, evidence: Any) -> None:
             self.said.append(f"adopt {host.name} {dict(evidence)}")
 
+        def recall(self, host: Host, evidence: Any) -> None:
+            self.said.append(f"recall {host.name} {dict(evidence)}")
+
         async def give_back(self, host: Host) -> None:
             self.said.append(f"back {host.name}")
 
@@ -170,14 +173,16 @@ def test_the_host_is_asked_by_ssh_and_given_back() -> None:
         access.ran = Ran(1, access.ran.out, "no such command")
         assert await proof.ens_driven(host) is None
         assert proof.note(host) == {"ssh_opened": True}
-        assert proof.note(Host("esx-2", "esx-2")) == {}
+        assert proof.note(Host("esx-2", "esx-2")) == {"ssh_opened": False}
         proof.adopt(host, {"ssh_opened": True})
+        proof.recall(host, {"ssh_opened": False})
         await proof.give_back(host)
         await proof.close()
         assert access.said == [
             "esx-1# esxcfg-nics -e",
             "esx-1# esxcfg-nics -e",
             "adopt esx-1 {'ssh_opened': True}",
+            "recall esx-1 {'ssh_opened': False}",
             "back esx-1",
             "close",
         ]

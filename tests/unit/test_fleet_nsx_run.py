@@ -59,6 +59,8 @@ class Stage:
         work, clock = self.work(), self.managers.clock
         planned = await plan_run(work, [host_of(node) for node in self.nodes], POLICY, at=clock.now)
         self.journal.rows.append(planned)
+        assert work.estate.proof is not None
+        await work.estate.proof.close()
 
     async def drive(self, cut: Cut | None = None) -> str:
         """Drive until the run ends, as one controller; approve what waits."""
@@ -105,6 +107,26 @@ def test_a_host_that_never_gets_there_fails_alone_and_the_profile_stays(managers
     asyncio.run(play())
 
 
+def test_ssh_stays_open_on_no_host_that_a_dead_controller_gave_up(managers: Managers) -> None:
+    """It dies right before it would write that the run has ended, and close what it has opened."""
+
+    async def play() -> None:
+        async with managers.nsx() as server:
+            stage = Stage(managers, server)
+            stage.nodes[0].stuck = True
+            await stage.plan()
+            stage.vcenter.killed = True
+            assert await stage.drive() == "failed"
+            assert "esx-0" in stage.vcenter.ssh_open
+            assert isinstance(stage.journal.rows.pop(), e.Ended)
+            stage.vcenter.killed = False
+            assert await stage.drive() == "failed"
+            assert stage.vcenter.ssh_open == set()
+            await managers.close()
+
+    asyncio.run(play())
+
+
 def test_killed_anywhere_another_controller_goes_on_and_nobody_moves_twice(managers: Managers) -> None:
     async def play(at: int) -> bool:
         async with managers.nsx() as server:
@@ -112,6 +134,7 @@ def test_killed_anywhere_another_controller_goes_on_and_nobody_moves_twice(manag
             await stage.plan()
             killed = await stage.drive(Cut(at)) == "killed"
             assert await stage.drive() == "finished", at
+            assert stage.vcenter.ssh_open == set(), at
             assert sorted(stage.vcenter.moves) == [f"esx-{n} {way}" for n in range(3) for way in ("in", "out")], at
             puts = [json.loads(request.body)["id"] for request in server.sent("PUT")]
             assert len(puts) == len(set(puts)), (at, puts)
@@ -121,6 +144,6 @@ def test_killed_anywhere_another_controller_goes_on_and_nobody_moves_twice(manag
             managers.clients.clear()
             return killed
 
-    # Every fifth moment: each is a run of its own.
+    # Every seventh moment: each is a run of its own.
     killed = [asyncio.run(play(at)) for at in range(1, 220, 7)]
     assert sum(killed) > 10

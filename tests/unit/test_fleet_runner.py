@@ -354,6 +354,32 @@ def test_a_host_keeps_its_name_when_another_controller_goes_on() -> None:
     assert [what for what, _, host in work.log if what == "act"] == ["act"]
 
 
+class Reminded(FakeWork):
+    """Keeps what it is told of earlier controllers, and says in every verdict whether it was."""
+
+    def __init__(self) -> None:
+        super().__init__(ROLLING)
+        self.told: list[tuple[str, Evidence]] = []
+
+    def remember(self, host: Host, evidence: Evidence) -> None:
+        self.told.append((host.name, evidence))
+
+
+def test_a_controller_that_takes_over_tells_the_work_all_that_was_recorded() -> None:
+    journal, first = Memory(), Reminded()
+    gauge = Gauge(lambda now: 0.1 if now < START + 100 else 9.0)
+    assert drive(journal, first, guards=[Limit(2.0)], probes=[gauge]) == "stopped"
+    assert first.told == []
+    recorded = [
+        (row.host, row.evidence) for row in journal.rows if isinstance(row, (e.Looked, e.Acted, e.Verified, e.Failed))
+    ]
+    second = Reminded()
+    second.services = first.services
+    assert drive(journal, second) == "finished"
+    assert len(recorded) == 6
+    assert second.told == recorded
+
+
 def test_until_it_is_steady() -> None:
     journal, work = Memory(), FakeWork(ROLLING)
     policy = e.Policy(size=3, most=3, pause_s=150, steady=True, settle_s=30, patience_s=600)

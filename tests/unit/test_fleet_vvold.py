@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.cli.fleet_parts import work_of
 from tidegate.errors import FleetError
-from tidegate.fleet import events as e
-from tidegate.fleet.act import Evidence, Host
-from tidegate.fleet.machine import phases_of
+from tidegate.fleet.act import Evidence, Host, Remembers
 from tidegate.fleet.model import Plan
 from tidegate.fleet.plans import work_for
+from tidegate.fleet.plans.nsx_check import EnsCheck
+from tidegate.fleet.plans.nsx_mode import ModeWork
 from tidegate.fleet.plans.vvold import VvoldRestart
 from tidegate.fleet.plans.vvold_look import identity_known, judge, parse, same_process, sessions
 
@@ -237,42 +236,43 @@ def test_plans_that_are_refused(more: dict[str, Any], says: str) -> None:
         work_for(plan(**more))
 
 
-def test_ssh_that_a_dead_controller_opened_in_another_phase_is_remembered() -> None:
-    """It had stopped two hosts and died; one was started since. The one that is stopped is still to be closed."""
-    text = (
-        '[run]\nplan = "vvold-phased-restart"\n[targets]\ninventory = "hosts.toml"\n[ssh]\nopen_ssh = true\n'
-        '[vcenter]\naddress = "vc.example"\nuser = "me"\n'
-    )
-    plan = Plan.model_validate(
-        {
-            "run": {"plan": "vvold-phased-restart"},
-            "targets": {"inventory": "hosts.toml"},
-            "ssh": {"open_ssh": True},
-            "vcenter": {"address": "vc.example", "user": "me"},
-        }
-    )
-    hosts = (Host("esx-01", "192.0.2.1"), Host("esx-02", "192.0.2.2"), Host("esx-03", "192.0.2.3"))
-    events: list[e.Event] = [
-        e.Planned(
-            at=1.0,
-            plan="vvold-phased-restart",
-            file="plan.toml",
-            text=text,
-            hosts=hosts,
-            phases=phases_of(work_for(plan)),
-            policy=e.Policy(size=2, most=4, pause_s=150),
-        ),
-        e.Opened(at=2.0, phase=0, hosts=("esx-01", "esx-02")),
-    ]
-    for phase, names in ((0, ("esx-01", "esx-02")), (1, ("esx-02",))):
-        for name in names:
-            evidence: Evidence = {"state": "running", "ssh_opened": True}
-            events += [
-                e.Looked(at=3.0, phase=phase, host=name, evidence=evidence),
-                e.Acting(at=3.0, phase=phase, host=name),
-                e.Acted(at=3.0, phase=phase, host=name),
-                e.Verified(at=3.0, phase=phase, host=name),
-            ]
-    _, work = work_of(events)
+SSH = {"ssh": {"open_ssh": True}, "vcenter": {"address": "vc.example", "user": "me"}}
+OLD, CLOSED, OPENED = {"state": "running"}, {"ssh_opened": False}, {"ssh_opened": True}
+
+
+@pytest.mark.parametrize(
+    ("recorded", "opened"),
+    [
+        ([], False),
+        ([OPENED], True),
+        ([OPENED, OLD], True),
+        ([CLOSED, OPENED, OPENED], True),
+        ([OPENED, OPENED, CLOSED], False),
+        ([OPENED, CLOSED, OPENED], True),
+    ],
+)
+def test_ssh_that_a_dead_controller_opened_and_did_not_close_is_remembered(
+    recorded: list[Evidence], opened: bool
+) -> None:
+    work, host = work_for(plan(**SSH)), Host("esx-01", "192.0.2.1")
     assert isinstance(work, VvoldRestart)
-    assert [work._access.opened(host) for host in hosts] == [True, False, False]
+    assert isinstance(work, Remembers)
+    for evidence in recorded:
+        work.remember(host, evidence)
+    work._access.adopt(host, CLOSED)  # what was recorded before a step says nothing of what was opened since
+    assert work._access.opened(host) is opened
+
+
+@pytest.mark.parametrize("name", ["nsx-ens-check", "nsx-ens-to-standard", "nsx-standard-to-ens"])
+def test_plans_about_nsx_remember_it_too(name: str) -> None:
+    options: dict[str, Any] = {"host_check": True, **({"mode": "ENS"} if name.endswith("to-ens") else {})}
+    nsx = {"address": "nsx.example", "user": "admin"}
+    work, host = work_for(plan(run={"plan": name}, nsx=nsx, options=options, **SSH)), Host("esx-01", "192.0.2.1")
+    assert isinstance(work, Remembers)
+    assert isinstance(work, (EnsCheck, ModeWork))
+    proof = work.estate.proof
+    assert proof is not None
+    work.remember(host, OPENED)
+    assert proof.note(host) == OPENED
+    work.remember(host, CLOSED)
+    assert proof.note(host) == CLOSED

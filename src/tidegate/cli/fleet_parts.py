@@ -24,7 +24,7 @@ from tidegate.cli.printer import Printer
 from tidegate.config.load import read_text
 from tidegate.errors import ConfigError, Exit, FleetError, Problem, UsageError
 from tidegate.fleet import events as e
-from tidegate.fleet.act import Guard, Host, Remembers, Work
+from tidegate.fleet.act import Guard, Host, Work
 from tidegate.fleet.guards import guards_of
 from tidegate.fleet.journal import Journal, default_place, open_journal, stand_by
 from tidegate.fleet.load import load_plan, parse_plan
@@ -148,13 +148,7 @@ def work_of(events: list[e.Event]) -> tuple[Plan, Work]:
     run = fold(events)
     file = Path(run.plan.file)
     plan = parse_plan(run.plan.text, file)
-    work = _work(plan, file)
-    if isinstance(work, Remembers):
-        stopped = run.left()
-        for event in events:
-            if isinstance(event, e.Looked) and event.host in stopped:
-                work.remember(run.hosts[event.host], event.evidence)
-    return plan, work
+    return plan, _work(plan, file)
 
 
 def control(one: Controlled, printer: Printer, *, wait: bool = False) -> str:

@@ -210,7 +210,7 @@ class Remembers(Protocol):
     """A work that must know what an earlier controller recorded, to put back what that one has opened."""
 
     def remember(self, host: Host, evidence: Evidence) -> None:
-        """Take what was recorded of a host that this run has stopped, in whatever phase."""
+        """Take what was recorded of a host, in whatever phase; called for everything, oldest first."""
 
 
 class Guard(Protocol):

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from tidegate.errors import FleetError
 from tidegate.fleet import events as e
-from tidegate.fleet.act import Evidence, Guard, Host, Probe, Readings, Trip, Work
+from tidegate.fleet.act import Evidence, Guard, Host, Probe, Readings, Remembers, Trip, Work
 from tidegate.fleet.journal import Journal
 from tidegate.fleet.machine import Do, Leave, Record, Seen, Wait, decide
 from tidegate.fleet.sampling import sampled
@@ -163,6 +163,7 @@ class Runner:
         events = await self._call(self._journal.events, self._name)
         self._seq = events[-1][0]
         self._run = fold(event for _, event in events)
+        self._remind(event for _, event in events)
         for steps in self.run.steps:
             for name, step in steps.items():
                 self._same_host(name, step.before or {})
@@ -175,6 +176,13 @@ class Runner:
             return await self._among_tasks()
         finally:
             await self._work.close()
+
+    def _remind(self, events: Iterable[e.Event]) -> None:
+        """Tell the work what earlier controllers have recorded, when this one has taken the run over."""
+        if isinstance(self._work, Remembers):
+            for event in events:
+                if isinstance(event, (e.Looked, e.Acted, e.Verified, e.Failed)):
+                    self._work.remember(self.run.hosts[event.host], event.evidence)
 
     async def _among_tasks(self) -> str:
         async with asyncio.TaskGroup() as group:

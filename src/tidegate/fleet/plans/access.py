@@ -121,6 +121,12 @@ class Access:
         if evidence.get(OPENED):
             self._opened.setdefault(host.name, host)
 
+    def recall(self, host: Host, evidence: Evidence) -> None:
+        """Take one thing that the journal holds, oldest first: SSH was opened on the host, or was given back since."""
+        self.adopt(host, evidence)
+        if evidence.get(OPENED) is False:
+            self._opened.pop(host.name, None)
+
     async def give_back(self, host: Host) -> str:
         """Close SSH on the host if this run has opened it; return what is to be added to a verdict where it stays open.
 

@@ -74,11 +74,9 @@ class EnsCheck:
     async def verify(self, step: str, host: Host, before: Evidence) -> Verdict:
         """Judge the host."""
         seen = before if "says" in before else await self.look(step, host)
-        says = str(seen["says"])
         if self.estate.proof:
             self.estate.proof.adopt(host, before)
-            says += await self.estate.proof.give_back(host)
-        return Verdict(not seen["exposed"], True, says, seen)
+        return await self.estate.given_back(host, Verdict(not seen["exposed"], True, str(seen["says"]), seen))
 
     def commands(self, step: str, host: Host) -> list[str]:  # noqa: ARG002 (there is one step)
         """Return the requests."""
@@ -96,6 +94,10 @@ class EnsCheck:
     def undo(self, step: str) -> str | None:  # noqa: ARG002 (nothing was done)
         """Return nothing: nothing was done."""
         return None
+
+    def remember(self, host: Host, evidence: Evidence) -> None:
+        """Remember that SSH was opened on the host, when that was recorded by a controller that has died since."""
+        self.estate.remember(host, evidence)
 
     async def close(self) -> None:
         """Log out."""

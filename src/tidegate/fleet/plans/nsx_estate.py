@@ -10,12 +10,12 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from tidegate.clients.nsx import Document, Member, Nsx
 from tidegate.errors import FleetError
-from tidegate.fleet.act import Evidence, Host
+from tidegate.fleet.act import Evidence, Host, Verdict
 from tidegate.fleet.plans.nsx_body import ENS_MODES
 from tidegate.fleet.plans.nsx_facts import build_verdict
 
@@ -54,10 +54,13 @@ class Proof(Protocol):
         """Return whether ENS drives an uplink; ``None``: it does not tell."""
 
     def note(self, host: Host) -> Evidence:
-        """Return what must be remembered of the way to the host (that SSH was opened)."""
+        """Return what must be remembered of the way to the host (whether SSH was opened)."""
 
     def adopt(self, host: Host, evidence: Evidence) -> None:
         """Take over what another process has remembered."""
+
+    def recall(self, host: Host, evidence: Evidence) -> None:
+        """Take one thing that the journal holds of the host, oldest first."""
 
     async def give_back(self, host: Host) -> str:
         """Close what was opened on the host; return what is to be said where it stays open."""
@@ -199,6 +202,18 @@ class Estate:
         if self.proof is not None:
             evidence.update(self.proof.note(host))
         return evidence
+
+    async def given_back(self, host: Host, verdict: Verdict) -> Verdict:
+        """Close what was opened on a host that is done with; return the verdict, with what is to be said of that."""
+        if self.proof is None:
+            return verdict
+        says = verdict.says + await self.proof.give_back(host)
+        return replace(verdict, says=says, evidence={**verdict.evidence, **self.proof.note(host)})
+
+    def remember(self, host: Host, evidence: Evidence) -> None:
+        """Take what was recorded of a host, so that what a controller has opened that died since is closed."""
+        if self.proof is not None:
+            self.proof.recall(host, evidence)
 
     async def close(self) -> None:
         """Log out of NSX, and give back the ways to vCenter and to hosts."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from tidegate.clients.nsx import Document
 from tidegate.errors import FleetError
@@ -186,9 +186,7 @@ class ModeWork(ABC):
         if self.estate.proof:
             self.estate.proof.adopt(host, before)
         verdict = await self._judge(step, host, before)
-        if verdict.sure and self.estate.proof:
-            return replace(verdict, says=verdict.says + await self.estate.proof.give_back(host))
-        return verdict
+        return await self.estate.given_back(host, verdict) if verdict.sure else verdict
 
     async def _judge(self, step: str, host: Host, before: Evidence) -> Verdict:
         goal = await self.goal()
@@ -234,6 +232,10 @@ class ModeWork(ABC):
     def undo(self, step: str) -> str | None:
         """Return ``leave``: a host that failed half-way leaves maintenance mode, where that is safe."""
         return "leave" if step == "mode" else None
+
+    def remember(self, host: Host, evidence: Evidence) -> None:
+        """Remember that SSH was opened on the host, when that was recorded by a controller that has died since."""
+        self.estate.remember(host, evidence)
 
     async def close(self) -> None:
         """Log out of NSX, and give back the ways to vCenter and to hosts."""

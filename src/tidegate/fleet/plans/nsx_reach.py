@@ -93,12 +93,16 @@ class HostProof:
         return reads_ens(ran.out) if ran.status == 0 else None
 
     def note(self, host: Host) -> Evidence:
-        """Return that SSH was opened on the host, if it was."""
-        return {OPENED: True} if self._access.opened(host) else {}
+        """Return whether SSH was opened on the host and is still to be closed."""
+        return {OPENED: self._access.opened(host)}
 
     def adopt(self, host: Host, evidence: Evidence) -> None:
         """Remember that SSH was opened before another process took over."""
         self._access.adopt(host, evidence)
+
+    def recall(self, host: Host, evidence: Evidence) -> None:
+        """Take one thing that the journal holds of the host, oldest first."""
+        self._access.recall(host, evidence)
 
     async def give_back(self, host: Host) -> str:
         """Close SSH on the host if this run has opened it; return what is to be said where it stays open."""

@@ -143,7 +143,8 @@ class VvoldRestart:
         ran = await self._access.run(host, VERIFY)
         verdict = judge(ran.out, before, self._verify.quiet.seconds, self._verify.positive)
         if verdict.ok and verdict.sure:
-            return replace(verdict, says=verdict.says + await self._access.give_back(host))
+            says = verdict.says + await self._access.give_back(host)
+            return replace(verdict, says=says, evidence={**verdict.evidence, OPENED: self._access.opened(host)})
         return verdict
 
     def commands(self, step: str, host: Host) -> list[str]:
@@ -164,7 +165,7 @@ class VvoldRestart:
 
     def remember(self, host: Host, evidence: Evidence) -> None:
         """Remember that SSH was opened on the host, when that was recorded by a controller that has died since."""
-        self._access.adopt(host, evidence)
+        self._access.recall(host, evidence)
 
     async def close(self) -> None:
         """Close SSH where this run has opened it, and log out."""
