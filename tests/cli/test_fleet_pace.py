@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -338,6 +339,28 @@ def test_a_second_controller_is_refused(plan: Path) -> None:
         first.communicate()
     assert first.returncode == 0
     assert state_of(plan).count('"did": "began"') == 3
+
+
+def test_a_state_file_that_cannot_be_written_any_more_is_4(plan: Path) -> None:
+    with controller(plan, *python(COUNTED)) as process:
+        eventually(lambda: '"vm": "a", "did": "ended"' in state_of(plan))
+        eventually(lambda: '"vm": "b", "did": "runs"' in state_of(plan) and "b" in counted(plan))
+        _, hard = resource.prlimit(process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, hard))
+        plan.with_name("go").touch()
+        out, err = process.communicate()
+    assert process.returncode == 4
+    assert "stopped: state: the state file " in err
+    assert "cannot be written: File too large" in err
+    assert "see to its disk first; the same command line goes on with the 1 that are left" in err
+    result = json.loads(out)
+    assert (result["done"], result["failed"], result["left"]) == (1, {}, 1)
+    assert result["unknown"] == {"b": "its command went well, and that could not be written down"}
+    assert counted(plan) == {"a": 1, "b": 1}
+    with controller(plan, *python(COUNTED)) as process:
+        out, _ = process.communicate()
+    assert (process.returncode, list(json.loads(out)["unknown"])) == (1, ["b"])
+    assert counted(plan) == {"a": 1, "b": 1, "c": 1}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import sys
 from pathlib import Path
 
 import pytest
 
-from tidegate.errors import FleetError, UsageError
+from tidegate.errors import UsageError
 from tidegate.fleet.act import Guard
 from tidegate.fleet.guards import FailedHosts
 from tidegate.fleet.pace import Rules
@@ -112,13 +113,48 @@ def test_names_are_looked_at_before_anything_begins(tmp_path: Path) -> None:
         worked(tmp_path, command("pass"), ["a", "-b"])
 
 
-def test_a_state_that_cannot_be_written_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise FleetError("the state file cannot be written: No space left on device")
+@pytest.mark.parametrize("at", [1, 2])
+def test_a_state_that_cannot_be_written_begins_nothing_more_and_lets_what_runs_end(tmp_path: Path, at: int) -> None:
+    """The system refuses to let the file grow from the ``at``-th start on; both commands wait for what comes then."""
+    folder = str(tmp_path)
+    work = command(
+        "import os, sys, time\n"
+        f"while not os.path.exists({folder!r} + '/go'): time.sleep(0.01)\n"
+        f"open({folder!r} + '/ended-' + sys.argv[1], 'x')"
+    )
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    begun: list[Told] = []
 
-    monkeypatch.setattr(StateFile, "began", full)
-    with pytest.raises(FleetError, match="No space left"):
-        worked(tmp_path, command("pass"), ["a", "b", "c"])
+    async def story() -> Worked:
+        with StateFile.open(tmp_path / "state", "p", work.parts, 1.0) as state:
+            todo, result = left_over(list("abcde"), state.past, again=False)
+
+            def tell(told: Told) -> None:
+                begun.extend([told] if told.did == "began" else [])
+                if told.did == "began" and len(begun) == at:
+                    resource.setrlimit(resource.RLIMIT_FSIZE, (state.path.stat().st_size, hard))
+
+            class Letting(Pacer):
+                def halt(self, guard: str, why: str) -> None:
+                    super().halt(guard, why)
+                    (tmp_path / "go").touch()
+
+            async with Letting(RULES) as pacer:
+                return await Worker(work, tell).work(todo, result, state, pacer)
+
+    try:
+        result = asyncio.run(story())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    vms = [one.vm for one in begun]
+    assert vms in (["a", "b"], ["a"])
+    assert sorted(path.name for path in tmp_path.glob("ended-*")) == [f"ended-{vm}" for vm in vms]
+    assert (result.done, result.failed, result.lost) == ([], {}, True)
+    assert result.unknown == dict.fromkeys(vms, "its command went well, and that could not be written down")
+    assert result.left == list("abcde")[len(vms) :]
+    assert result.stopped == f"state: the state file {tmp_path}/state cannot be written: File too large"
+    with StateFile.open(tmp_path / "state", "p", work.parts, 1.0) as state:
+        assert {vm: was.state for vm, was in state.past.items()} == dict.fromkeys(vms, "unknown")
 
 
 def test_the_operator_may_break_off_what_is_under_way(tmp_path: Path) -> None:

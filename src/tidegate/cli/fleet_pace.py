@@ -184,9 +184,12 @@ def _ended(printer: Printer, asked: _Asked, names: list[str], worked: Worked) ->
     printer.text(summary(names, worked))
     if worked.stopped:
         printer.words(f"stopped: {worked.stopped}")
-        printer.words(f"  hint: the same command line goes on with the {len(worked.left)} that are left")
+        first = "see to its disk first; " if worked.lost else ""
+        printer.words(f"  hint: {first}the same command line goes on with the {len(worked.left)} that are left")
     if (worked.failed or worked.unknown) and not asked.again:
         printer.words("  hint: --again also does those that failed or whose end nobody saw; look at them first")
+    if worked.lost:
+        return Exit.UNREACHABLE
     if worked.stopped.startswith(_OPERATOR):
         return Exit.INTERRUPTED
     if worked.stopped:

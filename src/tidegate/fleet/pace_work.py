@@ -1,7 +1,8 @@
 """Paced work from its list to its end: one command per machine, each start and end written down first.
 
 Nothing is ever tried again by itself. What was done before is left out; what failed or is unknown is done again only
-when asked (``again``), and an unknown one whose command still runs not even then.
+when asked (``again``), and an unknown one whose command still runs not even then. When the state file cannot be written
+any more, nothing new begins; what is under way comes to its end, and stays unknown.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tidegate.errors import Stopped
+from tidegate.errors import FleetError, Stopped
 from tidegate.fleet.pace_command import Outcome, environment, filled, run_command
 from tidegate.fleet.pace_run import Pacer
 from tidegate.fleet.pace_state import Past, StateFile, is_running
@@ -45,6 +46,8 @@ class Worked:
     """How many were done before."""
     stopped: str = ""
     """Why it did not go on."""
+    lost: bool = False
+    """Whether that is the state file, which cannot be written any more."""
 
 
 def left_over(
@@ -101,6 +104,7 @@ class Worker:
         self._now = now
         self._running: set[asyncio.Task[Outcome]] = set()
         self._broken_off = False
+        self._lost = False
 
     async def work(self, todo: Sequence[str], worked: Worked, state: StateFile, pacer: Pacer) -> Worked:
         """Do everything; return what became of it."""
@@ -113,6 +117,7 @@ class Worker:
                     group.create_task(self._one_after_the_other(names, worked, state, pacer))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
+        worked.lost = self._lost
         if pacer.stopped is not None:
             worked.stopped = f"{pacer.stopped.guard}: {pacer.stopped.why}"
         return worked
@@ -127,24 +132,42 @@ class Worker:
         for vm in names:
             try:
                 async with pacer.slot(vm) as slot:
+                    begun = self._now()
+                    if not self._written(pacer, lambda vm=vm, at=begun: state.began(vm, at)):  # type: ignore[misc]
+                        return
                     worked.left.remove(vm)
-                    slot.ok = await self._one(vm, worked, state, pacer)
+                    slot.ok = await self._one(vm, begun, worked, state, pacer)
             except Stopped:
                 return
 
-    async def _one(self, vm: str, worked: Worked, state: StateFile, pacer: Pacer) -> bool:
-        batch, begun = pacer.pace.batch, self._now()
+    def _written(self, pacer: Pacer, write: Callable[[], None]) -> bool:
+        """Write to the state file, if that can still be written; else nothing more begins."""
+        if not self._lost:
+            try:
+                write()
+            except FleetError as error:
+                self._lost = True
+                pacer.halt("state", error.message)
+        return not self._lost
+
+    async def _one(self, vm: str, begun: float, worked: Worked, state: StateFile, pacer: Pacer) -> bool:
+        batch = pacer.pace.batch
         token = pacer.session.token if pacer.session else None
-        state.began(vm, begun)
         worked.unknown[vm] = "its command is under way"
         self._tell(Told(vm, "began", batch))
-        outcome = await self._outcome(vm, token, lambda pid: state.runs(vm, self._now(), pid))
-        state.ended(vm, self._now(), ok=outcome.ok, code=outcome.code)
-        del worked.unknown[vm]
-        if outcome.ok:
-            worked.done.append(vm)
+
+        def started(pid: int) -> None:
+            self._written(pacer, lambda: state.runs(vm, self._now(), pid))
+
+        outcome = await self._outcome(vm, token, started)
+        if self._written(pacer, lambda: state.ended(vm, self._now(), ok=outcome.ok, code=outcome.code)):
+            del worked.unknown[vm]
+            if outcome.ok:
+                worked.done.append(vm)
+            else:
+                worked.failed[vm] = outcome.why
         else:
-            worked.failed[vm] = outcome.why
+            worked.unknown[vm] = f"{outcome.why or 'its command went well'}, and that could not be written down"
         elapsed, secret = self._now() - begun, token or ""
         did = "done" if outcome.ok else "failed"
         outputs = outcome.stdout.text(secret), outcome.stderr.text(secret)
