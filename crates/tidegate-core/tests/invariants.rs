@@ -29,6 +29,8 @@ enum Move {
     Bypass(bool),
     Drain,
     Restarted(u16),
+    /// Another process of the gate uses so many slots, or leaves so many.
+    Slots(u16, u32, bool),
     /// A new plan: which of the servers a to d it has, their limit, whether it only observes.
     Pool(u8, u32, bool),
 }
@@ -55,6 +57,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => prop_oneof![9 => any::<bool>().prop_map(Move::Maintenance), 1 => Just(Move::Drain)],
         1 => prop::bool::weighted(0.3).prop_map(Move::Bypass),
         1 => (0..4u16).prop_map(Move::Restarted),
+        1 => (0..4u16, 0..6u32, any::<bool>()).prop_map(|(server, slots, most)| Move::Slots(server, slots, most)),
         1 => (1..16u8, 1..6u32, prop::bool::weighted(0.1)).prop_map(|(which, limit, observe)| Move::Pool(which, limit, observe)),
     ]
 }
@@ -110,6 +113,10 @@ fn step(world: &mut World, base: &Plan, what: Move) {
         Move::Bypass(on) => world.event(Event::Bypass(on)),
         Move::Drain => world.event(Event::Drain),
         Move::Restarted(server) => world.event(Event::Restarted(ServerId(server))),
+        Move::Slots(server, slots, most) => {
+            let slots = if most { Slots::AtMost(slots) } else { Slots::AllBut(slots) };
+            world.event(Event::Slots(ServerId(server), slots));
+        }
         Move::Pool(which, limit, observe) => {
             let names = ["a", "b", "c", "d"].iter().enumerate().filter(|(index, _)| which >> index & 1 == 1);
             let servers =
@@ -175,7 +182,7 @@ proptest! {
         for what in trace {
             let skip = match &what {
                 Move::Arrive { role, .. } => Role::ALL[*role] == Role::Bulk, // its own cap may leave slots free
-                Move::Done(_, 3, _) | Move::Maintenance(_) | Move::Pool(..) | Move::Bypass(_) | Move::Drain => true,
+                Move::Done(_, 3, _) | Move::Maintenance(_) | Move::Pool(..) | Move::Bypass(_) | Move::Drain | Move::Slots(..) => true,
                 _ => false,
             };
             if skip { continue; }

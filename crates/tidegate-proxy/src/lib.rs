@@ -16,6 +16,7 @@ mod explain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
+pub mod handed;
 mod handshake;
 mod home;
 mod http1;
@@ -39,4 +40,4 @@ pub mod wire;
 
 pub use error::GateError;
 pub use explain::ExplainQuery;
-pub use gate::{ApplyReport, DrainReport, Gate, ServiceChange, check_learned, check_plan};
+pub use gate::{ApplyReport, DrainReport, Gate, Handed, Inherited, ServiceChange, check_learned, check_plan};

@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tidegate_core::admission::Machine;
-use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, ServerId, Snapshot};
+use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, ServerId, Slots, Snapshot};
 use tidegate_core::reason::{End, Reason, Step, Who};
+use tidegate_core::session::Passed;
 use tidegate_core::time::{Nanos, Span};
 use tidegate_core::trace::{Begin, Step as TraceStep, Taped};
 
@@ -154,6 +155,42 @@ impl Service {
         core.event(now, Event::Drain);
         self.rearm(&core);
         (before, core.machine.snapshot(now))
+    }
+
+    /// Another process takes over: what is held and who is here is served still, and then let go.
+    pub(crate) fn retire(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives up slots that are not needed any more; how many are in use, by server.
+    pub(crate) fn shrink(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut core = self.core();
+        let used = core.machine.shrink(clock::now(), self.stats.open_conns.get() > 0);
+        core.servers.iter().zip(used).map(|(server, used)| (server.name.to_string(), used.into())).collect()
+    }
+
+    /// Another process uses so many slots of this server.
+    pub(crate) fn share(&self, server: &str, used: u32) {
+        let at = self.core().servers.iter().position(|known| *known.name == *server);
+        if let Some(id) = at.and_then(|at| u16::try_from(at).ok()) {
+            self.event(Event::Slots(ServerId(id), Slots::AllBut(used)));
+        }
+    }
+
+    /// Another process uses so many slots of each server.
+    pub(crate) fn share_all(&self, used: u32) {
+        let count = self.core().servers.len();
+        (0u16..).take(count).for_each(|id| self.event(Event::Slots(ServerId(id), Slots::AllBut(used))));
+    }
+
+    /// Takes over the sessions of another process.
+    pub(crate) fn take_over(&self, sessions: Vec<Passed>) {
+        self.core().machine.take_over(clock::now(), sessions);
+    }
+
+    /// Looks at the machine, for what is read seldom.
+    pub(crate) fn machine<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
+        look(&self.core().machine)
     }
 
     /// Swaps the plan. Held calls stay in line; servers are matched by name, and one with another address is another

@@ -12,8 +12,9 @@ from tidegate.cli.printer import Follow, Output, Printer
 from tidegate.cli.status_text import explain_text, status_text
 from tidegate.errors import ConfigError, Exit, GateError, Problem
 from tidegate.gate.admin import ADMIN_DEFAULT, AdminClient
+from tidegate.gate.handover import ask_restart
 
-__all__ = ["bypass", "drain", "explain", "maintenance", "reload", "status"]
+__all__ = ["bypass", "drain", "explain", "maintenance", "reload", "restart", "status"]
 
 Admin = Annotated[Path, Parameter(name="--admin", env_var="TIDEGATE_ADMIN", help="The gate's admin socket.")]
 Service = Annotated[str | None, Parameter(name="--service", help="Only this service; all when left out.")]
@@ -160,4 +161,17 @@ def reload(*, admin: Admin = ADMIN_DEFAULT, output: Output = "text") -> int:
             f"{service['held_after']} still are, {service['admitted']} were admitted, "
             f"{service['turned_away']} turned away"
         )
+    return Exit.FINE
+
+
+def restart(*, admin: Admin = ADMIN_DEFAULT, output: Output = "text") -> int:
+    """Let the gate start its successor (a new version, say), and hand over to it: no connection is refused.
+
+    The successor gets the listening sockets, what was learned, and the sessions. The old process serves the clients it
+    has, closes each with its next answer, and ends. A successor that does not come to serve changes nothing.
+    """
+    printer = Printer(output)
+    answer = ask_restart(admin)
+    printer.data(answer)
+    printer.text(f"restarted: process {answer['pid']} serves; the old one has {answer['clients']} clients still")
     return Exit.FINE

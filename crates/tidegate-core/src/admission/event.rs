@@ -171,6 +171,20 @@ pub enum Event {
     Bypass(bool),
     /// The service shuts down: what is held is turned away, nothing more is admitted.
     Drain,
+    /// Another process of this gate uses slots of this server, while one takes over from the other.
+    Slots(ServerId, Slots),
+}
+
+/// What a machine may use of a server's limit while two processes share it.
+///
+/// The one that goes shrinks first and never grows; the one that comes is told after that. So the two together stay
+/// within the limit, however long a message between them takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Slots {
+    /// The one that goes: at most so many in flight, whatever the limit says.
+    AtMost(u32),
+    /// The one that comes: all but what the other one still uses, and one at the least of what that leaves by one.
+    AllBut(u32),
 }
 
 impl Action {

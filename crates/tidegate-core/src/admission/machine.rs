@@ -127,6 +127,11 @@ impl Machine {
                 let held: Vec<u32> = self.queues.iter().collect();
                 held.into_iter().for_each(|index| self.turn_away(now, index, Reason::Draining, out));
             }
+            Event::Slots(server, slots) => {
+                let at = self.servers.get_mut(usize::from(server.0));
+                at.into_iter().for_each(|server| server.slots = Some(slots));
+                self.dispatch(now, out);
+            }
         }
         self.end_event(now);
     }
@@ -209,7 +214,7 @@ impl Machine {
         let longest = self.absence.expected(self.plan.client_timeout).mul_f64(2.0);
         self.clients.expect_no_longer(now, longest);
         // A slot may be free while somebody waits: bulk at its cap, a session bound to another server.
-        let full = |server: &Server| server.down.is_some() || server.load() >= server.limit;
+        let full = |server: &Server| server.down.is_some() || server.load() >= server.room();
         let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);
         let waiting = self.passes_all() || (self.queues.total() > 0 && !self.maintenance);
         self.rate.saturated(now, waiting && busy);

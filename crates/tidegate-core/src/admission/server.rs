@@ -5,7 +5,7 @@
 //! three tries in vain its sessions are taken for dead with it: where the pool has others, their calls go there, are told
 //! so by the server in its own words, and their clients log in again.
 
-use super::event::ServerId;
+use super::event::{ServerId, Slots};
 use super::learned::LearnedServer;
 use super::plan::{LimitPlan, ServerPlan};
 use super::recover::Recovery;
@@ -33,6 +33,8 @@ pub(super) struct Server {
     pub down: Option<Retry>,
     /// How it is let back to work.
     pub recovery: Recovery,
+    /// What another process of this gate leaves of the limit.
+    pub slots: Option<Slots>,
 }
 
 /// How a server that is down is tried.
@@ -71,6 +73,7 @@ impl Server {
             in_flight_max: 0,
             down: None,
             recovery: Recovery::new(known.map(|known| known.base), now),
+            slots: None,
         }
     }
 
@@ -104,10 +107,21 @@ impl Server {
         self.in_flight - u32::from(self.probing)
     }
 
+    /// What this process may use of the limit.
+    pub fn room(&self) -> u32 {
+        match self.slots {
+            None => self.limit,
+            Some(Slots::AtMost(most)) => self.limit.min(most),
+            // The other one keeps a slot as long as it has clients; a limit of 1 cannot wait for that.
+            Some(Slots::AllBut(1)) => self.limit.saturating_sub(1).max(1),
+            Some(Slots::AllBut(used)) => self.limit.saturating_sub(used),
+        }
+    }
+
     /// Whether it may take one more call now.
     pub fn has_slot(&self, now: Nanos) -> bool {
         let reachable = self.down.is_none_or(|retry| !retry.trying && retry.at <= now);
-        reachable && self.load() < self.limit
+        reachable && self.load() < self.room()
     }
 
     /// Whether its sessions are taken for dead.
@@ -198,7 +212,7 @@ impl Server {
 
     /// Whether somebody waits: with no slot free, the limit is what keeps them.
     pub fn full(&mut self, waiting: bool) {
-        let full = waiting && self.down.is_none() && self.load() >= self.limit;
+        let full = waiting && self.down.is_none() && self.load() >= self.room();
         self.finder.iter_mut().for_each(|finder| finder.full(full));
     }
 

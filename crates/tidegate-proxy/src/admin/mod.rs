@@ -16,6 +16,7 @@ use crate::plan::AdminPlan;
 use routes::Answer;
 use socket::Sockets;
 use std::mem::MaybeUninit;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -38,21 +39,25 @@ pub(crate) struct Bound(Sockets);
 pub(crate) struct Admin {
     stop: Arc<Notify>,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// A second handle of the TCP socket, for a process that takes over.
+    pub(crate) tcp: Option<TcpListener>,
 }
 
 /// Binds what the plan asks for.
 ///
 /// # Errors
 /// A socket cannot be bound, or the token cannot be read.
-pub(crate) fn bind(plan: &AdminPlan) -> Result<Bound, GateError> {
-    socket::bind(plan).map(Bound)
+pub(crate) fn bind(plan: &AdminPlan, tcp: Option<TcpListener>, replaces: bool) -> Result<Bound, GateError> {
+    socket::bind(plan, tcp, replaces).map(Bound)
 }
 
 /// Starts to answer.
 ///
 /// # Errors
 /// The thread cannot be started.
-pub(crate) fn start(bound: Bound, shared: Arc<Shared>) -> Result<Admin, GateError> {
+pub(crate) fn start(mut bound: Bound, shared: Arc<Shared>) -> Result<Admin, GateError> {
+    bound.0.publish()?;
+    let tcp = bound.0.tcp.as_ref().and_then(|tcp| tcp.try_clone().ok());
     let stop = Arc::new(Notify::new());
     let stopped = stop.clone();
     let body = move || {
@@ -65,7 +70,7 @@ pub(crate) fn start(bound: Bound, shared: Arc<Shared>) -> Result<Admin, GateErro
     let thread = std::thread::Builder::new().name("tidegate-admin".into()).spawn(body).map_err(|error| {
         GateError::new("runtime", format!("the admin thread cannot start: {error}"), "check the limits on threads")
     })?;
-    Ok(Admin { stop, thread: Some(thread) })
+    Ok(Admin { stop, thread: Some(thread), tcp })
 }
 
 impl Drop for Admin {

@@ -4,9 +4,12 @@
 //! while Python holds its lock. The handle itself may be used from any thread.
 
 mod apply;
+mod handover;
 mod io;
 
 pub use apply::{ApplyReport, ServiceChange};
+use handover::State;
+pub use handover::{Handed, Inherited};
 pub(crate) use io::bind;
 
 use crate::admin::{self, Admin};
@@ -21,7 +24,7 @@ use crate::status;
 use io::{Command, Shard};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_core::admission::{Event, Learned};
@@ -31,6 +34,8 @@ use tidegate_core::admission::{Event, Learned};
 pub(crate) struct Served {
     pub(crate) service: Arc<Service>,
     pub(crate) address: SocketAddr,
+    /// A second handle of its listening socket, for a process that takes over.
+    pub(crate) socket: Option<Arc<TcpListener>>,
 }
 
 /// What was learned, by name of the service.
@@ -70,11 +75,25 @@ impl Gate {
     /// # Errors
     /// The plan is wrong, what was learned does not fit it, an address cannot be bound, a thread cannot be started.
     pub fn start(plan_json: &[u8], learned_json: Option<&[u8]>) -> Result<Gate, GateError> {
+        Gate::start_with(plan_json, learned_json, Inherited::default())
+    }
+
+    /// [`Gate::start`], with what another process hands over.
+    ///
+    /// # Errors
+    /// As [`Gate::start`], or what was handed over has no place.
+    pub fn start_with(
+        plan_json: &[u8],
+        learned_json: Option<&[u8]>,
+        mut inherited: Inherited,
+    ) -> Result<Gate, GateError> {
         let plan = plan::parse(plan_json)?;
+        let mut state = inherited.state()?;
         let learned = learned_json.map(|json| parse_learned(&plan, json)).transpose()?.unwrap_or_default();
         check_files(&plan)?;
-        let bound = apply::bind_all(&plan, &[])?;
-        let admin = admin::bind(&plan.admin)?;
+        let bound = apply::bind_all(&plan, &[], &mut inherited)?;
+        inherited.all_taken()?;
+        let admin = admin::bind(&plan.admin, inherited.admin.take(), inherited.replaces)?;
         let (shard, thread) = io::start()?;
         let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), shard });
         let gate = Gate {
@@ -83,7 +102,7 @@ impl Gate {
             admin: Mutex::new(None),
             applying: Mutex::new(plan.admin.clone()),
         };
-        apply::swap(&gate.shared, &plan, &learned, bound)?;
+        apply::swap(&gate.shared, &plan, &learned, bound, &mut state)?;
         let running = admin::start(admin, gate.shared.clone())?;
         *gate.admin.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(gate)
@@ -101,8 +120,8 @@ impl Gate {
         }
         check_files(&plan)?;
         let kept: Vec<(String, SocketAddr)> = self.configured();
-        let bound = apply::bind_all(&plan, &kept)?;
-        apply::swap(&self.shared, &plan, &LearnedByService::new(), bound)
+        let bound = apply::bind_all(&plan, &kept, &mut Inherited::default())?;
+        apply::swap(&self.shared, &plan, &LearnedByService::new(), bound, &mut State::default())
     }
 
     /// Where each service listens, port 0 resolved.
@@ -223,6 +242,7 @@ impl Shared {
         for service in self.named(name)? {
             self.shard.send(Command::Unlisten(service.clone()));
             service.stop();
+            self.close_sockets(|served| Arc::ptr_eq(&served.service, &service));
         }
         Ok(())
     }
