@@ -12,7 +12,7 @@ from tidegate import Gate, load_config
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
 SHAPE = re.compile(r"tidegate_(?:gate|admission|client|server|relay)_[a-z_]+")
-CLOSED = {"service", "server", "reason", "class", "state", "switch", "direction", "phase", "mode", "cause"}
+CLOSED = {"service", "server", "reason", "class", "state", "switch", "direction", "phase", "mode", "cause", "ending"}
 # Only while calls are held, once a limit was learned, or while a server recovers.
 AT_TIMES = {
     "tidegate_admission_all_in_seconds",

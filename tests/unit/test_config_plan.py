@@ -34,6 +34,7 @@ state = "state.json"
 listen = "[::1]:8443"
 protocol = "vasa"
 mode = "enforce"
+pool_scope = "never"
 accept_proxy = true
 forwarded_from = "10.0.0.0/8"
 tls = {kind = "terminate", certificate = "c.pem", key = "k.pem", client_ca = "ca.pem"}
@@ -79,7 +80,7 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
     assert set(service["io"]) == IO
     assert set(service) == {
         "name", "listen", "protocol", "tls", "servers", "accept_proxy", "forwarded_from", "admission", "io",
-        "identities",
+        "identities", "pool_scope",
     }  # fmt: skip
 
 
@@ -89,6 +90,7 @@ def test_defaults() -> None:
     assert whole["admin"] == {"unix": "/run/tidegate/admin.sock", "tcp": None, "token_file": None}
     service = whole["services"][0]
     assert service["tls"] == {"kind": "none"}
+    assert service["pool_scope"] == "service"
     assert service["admission"]["mode"] == "observe"
     assert service["admission"]["client_timeout_ns"] == 30_000_000_000
     assert service["admission"]["guarantees"] == {"continuation": 500, "new_session": 250, "steady": 100, "bulk": 100}
@@ -123,6 +125,7 @@ def test_a_full_file() -> None:
     assert service["admission"]["session_idle_ns"] == 300_000_000_000
     assert service["admission"]["follow_ups_milli"] == 500
     assert service["forwarded_from"] == ["10.0.0.0/8"]
+    assert service["pool_scope"] == "never"
     operations = service["protocol"]["operations"]
     assert operations["setContext"] == {"role": "open", "cost_milli": 1000, "fault": "StorageFault"}
     assert operations["getEvents"] == {"role": "poll", "cost_milli": 500, "fault": "LostEvent"}

@@ -5,8 +5,10 @@ use crate::handshake::Pending;
 use crate::passthrough;
 use crate::service::Service;
 use crate::timers::Timers;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
+use tidegate_core::limit::{RETRIES_AT_ONCE, Retries};
 use tokio::sync::Semaphore;
 
 /// One service on one shard.
@@ -20,11 +22,27 @@ pub(crate) struct Home {
     pub(crate) passthrough: passthrough::Shared,
     /// One step of cryptography at a time.
     pub(crate) crypto: Semaphore,
+    /// How many requests may be sent again …
+    pub(crate) retries: RefCell<Retries>,
+    /// … and how many of them at the same time.
+    pub(crate) retrying: Semaphore,
+    /// Requests under way that may well have to be: each keeps its share of the budget.
+    risky: Cell<u32>,
+}
+
+/// One of them. Dropped, it is over.
+pub(crate) struct Risk<'h>(&'h Cell<u32>);
+
+impl Drop for Risk<'_> {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
 }
 
 impl Home {
     pub(crate) fn new(service: Arc<Service>, timers: Rc<Timers>) -> Rc<Home> {
         let max = usize::try_from(service.setup().io.buffers_max_bytes).unwrap_or(usize::MAX);
+        let retries = Retries::new(timers.now());
         Rc::new(Home {
             service,
             timers,
@@ -32,6 +50,20 @@ impl Home {
             pending: Pending::default(),
             passthrough: passthrough::Shared::default(),
             crypto: Semaphore::new(1),
+            retries: RefCell::new(retries),
+            retrying: Semaphore::new(RETRIES_AT_ONCE),
+            risky: Cell::new(0),
         })
+    }
+
+    /// Whether one more request could be sent again now.
+    pub(crate) fn may_retry(&self) -> bool {
+        self.retrying.available_permits() > 0 && self.retries.borrow_mut().may(self.timers.now(), self.risky.get())
+    }
+
+    /// A request that may well have to be sent again begins.
+    pub(crate) fn risk(&self) -> Risk<'_> {
+        self.risky.set(self.risky.get() + 1);
+        Risk(&self.risky)
     }
 }

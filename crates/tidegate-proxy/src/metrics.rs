@@ -3,7 +3,9 @@
 //! Names are `tidegate_<area>_<noun>_<unit>[_total]`; labels come from closed lists, or are names of services and servers.
 
 use crate::gate::{Served, Shared};
+use crate::stats::{Again, Connects};
 use crate::status;
+use crate::stream::Ending;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -166,9 +168,17 @@ fn connections(scrape: &mut Scrape, served: &Served) {
         ),
         ("tidegate_client_silent_connections", "Client connections that said nothing in time", stats.silent.get()),
         ("tidegate_gate_panics", "Connections ended by a defect of the gate", stats.panics.get()),
-        ("tidegate_relay_retried_requests", "Requests sent again because a connection was stale", stats.retries.get()),
+        (
+            "tidegate_relay_retries_refused_requests",
+            "Requests not sent again because too many were already",
+            stats.retries_refused.get(),
+        ),
     ] {
         scrape.count(name, help, &labels, value);
+    }
+    for why in Again::ALL {
+        let help = "Requests sent again, by why that was safe";
+        scrape.count("tidegate_relay_retried_requests", help, &with(&labels, "cause", why), stats.retries(*why));
     }
     for (direction, bytes) in [("to-server", stats.bytes_in.get()), ("to-client", stats.bytes_out.get())] {
         scrape.count(
@@ -202,14 +212,30 @@ fn servers(scrape: &mut Scrape, served: &Served) {
             ("tidegate_server_connects", "Connections made", stats.connects.get()),
             (
                 "tidegate_server_reused_requests",
-                "Requests over a connection that had served before",
+                "Requests answered over a connection that had served before",
                 stats.reuses.get(),
+            ),
+            (
+                "tidegate_server_unasked_connections",
+                "Idle connections closed because the server spoke unasked",
+                stats.unasked.get(),
             ),
         ] {
             scrape.count(name, help, &labels, value);
         }
+        for why in Connects::ALL {
+            let help = "Connections made for a request, by why none was reused";
+            scrape.count("tidegate_server_fresh_requests", help, &with(&labels, "cause", why), stats.connected(*why));
+        }
+        for ending in Ending::ALL {
+            let help = "Connections that are over, by how they ended";
+            let value = stats.ended(*ending);
+            scrape.count("tidegate_server_ended_connections", help, &with(&labels, "ending", ending), value);
+        }
         let open = stats.open_conns.get() as f64;
         scrape.gauge("tidegate_server_open_connections", "Connections open now, idle ones included", &labels, open);
+        let kept = server.idle_conns() as f64;
+        scrape.gauge("tidegate_server_idle_connections", "Connections that wait for the next call", &labels, kept);
         let idle = server.keeps_idle().as_secs_f64();
         scrape.gauge("tidegate_server_idle_seconds", "How long an idle connection is kept", &labels, idle);
         let Some(seen) = snapshot.servers.get(index) else { continue };

@@ -213,6 +213,7 @@ impl Service {
                 core.machine.on_event(now, Event::Restarted(ServerId(id)), &mut actions);
             }
             self.setup.store(Arc::new(setup));
+            before.iter().filter(|b| !servers.iter().any(|s| Arc::ptr_eq(s, b))).for_each(|gone| gone.retire());
         }
         core.deliver(now, &mut actions);
         core.actions = actions;
@@ -234,6 +235,16 @@ impl Service {
     /// Notes no more.
     pub(crate) fn record_no_more(&self) {
         self.core().machine.stop();
+    }
+
+    /// Once a second: servers are told their limits as they are now, stale connections to them are closed.
+    pub(crate) fn sweep(&self, now: Nanos) {
+        {
+            let core = self.core();
+            (0u16..).zip(&core.servers).for_each(|(id, server)| server.allow(core.machine.limit_of(ServerId(id))));
+        }
+        let setup = self.setup();
+        setup.servers.iter().for_each(|server| server.sweep(now, setup.io.server_idle));
     }
 
     /// The machine's own numbers.
@@ -313,8 +324,11 @@ impl Core {
                     }
                     continue;
                 }
-                Action::Admit { call, server } => match self.servers.get(server.0 as usize) {
-                    Some(server) => (call, Decision::Admit(server.clone())),
+                Action::Admit { call, server: id } => match self.servers.get(id.0 as usize) {
+                    Some(server) => {
+                        server.allow(self.machine.limit_of(id));
+                        (call, Decision::Admit(server.clone()))
+                    }
                     None => continue,
                 },
                 Action::Hold { call, ahead, predicted } => {

@@ -3,6 +3,7 @@
 use crate::explain::{ExplainQuery, KEPT, tell};
 use crate::gate::{Served, Shared};
 use crate::plan::{FORMAT, TlsPlan};
+use crate::stats::Again;
 use crate::{clock, service::Service, why};
 use serde_json::{Map, Value, json};
 use tidegate_core::admission::{Class, Counters, Mode};
@@ -69,7 +70,11 @@ fn service(served: &Served) -> Value {
                 "connections_dropped": stats.connections_dropped.get(),
                 "connects": stats.connects.get(),
                 "reuses": stats.reuses.get(),
+                "idle_conns": server.idle_conns(),
+                "shared_conns": stats.places.get(),
+                "shared_conns_max": stats.places_max.get(),
                 "idle_s": server.keeps_idle().as_secs_f64(),
+                "idle_source": server.knows_idle().word(),
                 "tls": server.tls.as_ref().map(|tls| if tls.unverified { "unverified" } else { "verified" }),
             })
         })
@@ -115,7 +120,8 @@ fn counters(service: &Service, counters: &Counters) -> Value {
     all.insert("turned_away".into(), away.into());
     all.insert("turned_away_total".into(), turned_away(service, counters).map(|(_, n)| n).sum::<u64>().into());
     all.insert("panics".into(), service.stats.panics.get().into());
-    all.insert("retries".into(), service.stats.retries.get().into());
+    all.insert("retries".into(), Again::ALL.iter().map(|why| service.stats.retries(*why)).sum::<u64>().into());
+    all.insert("retries_refused".into(), service.stats.retries_refused.get().into());
     Value::Object(all)
 }
 

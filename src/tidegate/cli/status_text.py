@@ -35,12 +35,17 @@ def _service(service: dict[str, Any]) -> list[RenderableType]:
         phase = Text(server["phase"], style=_PHASE_STYLE.get(server["phase"], ""))
         table.add_row(f"  {server['name']}", phase, *(_number(server.get(name)) for name in columns))
     lines.append(table)
-    lines += [Text(f"{server['name']}: {server['why']['text']}") for server in service["servers"]]
+    lines += [Text(f"{server['name']}: {server['why']['text']}; {_idle(server)}") for server in service["servers"]]
     if any(server["recovery"] for server in service["servers"]):
         lines.append(Text(_recovery(service), style="bold yellow"))
     lines.append(Text(_waiting(service) + estimated))
     lines.append(Text(_fates(service)))
     return lines
+
+
+def _idle(server: dict[str, Any]) -> str:
+    """Return how long connections to the server may idle, and how that is known."""
+    return f"keeps idle {_span(server['idle_s'])}, {server['idle_source']}"
 
 
 def _recovery(service: dict[str, Any]) -> str:

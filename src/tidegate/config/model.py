@@ -348,6 +348,8 @@ class Service(Table):
     vasa: Vasa | None = None
     http: Http | None = None
     server: Annotated[dict[Name, Server], Field(min_length=1)]
+    pool_scope: Literal["service", "never"] = "service"
+    """``service``: all clients share the connections to a server; ``never``: each call has one of its own."""
     admission: Admission = Admission()
     io: Io = Io()
     identity: dict[Name, Identity] = Field(default_factory=dict)

@@ -68,6 +68,7 @@ def _service(name: str, service: Service, seed: int, operations: Mapping[str, Op
         "protocol": protocol,
         "tls": _tls(service),
         "servers": [_server(key, server) for key, server in service.server.items()],
+        "pool_scope": service.pool_scope,
         "accept_proxy": service.accept_proxy,
         "forwarded_from": list(service.forwarded_from),
         "admission": admission_plan(service.admission, service.mode, service.server, seed),

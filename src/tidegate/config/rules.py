@@ -75,6 +75,9 @@ def _tls(at: Path, service: Service) -> Iterator[Broken]:
     if isinstance(service.tls, Passthrough) and service.forwarded_from:
         hint = "remove it, or use accept_proxy where a balancer stands in front"
         yield Broken((*at, "forwarded_from"), "the gate reads no headers when TLS passes through", hint)
+    if passthrough and service.pool_scope != "service":
+        message = "nothing is shared when TLS passes through: each client has a connection of its own anyway"
+        yield Broken((*at, "pool_scope"), message, 'remove it, or set kind = "terminate"')
     if passthrough and service.vasa and service.vasa.lower_concurrency:
         hint = 'remove it, or set kind = "terminate"'
         yield Broken((*at, "vasa", "lower_concurrency"), "the gate reads no answers when TLS passes through", hint)

@@ -98,6 +98,11 @@ impl Machine {
         self.calls.find(call).and_then(|index| self.calls.get(index)).map(Call::class)
     }
 
+    /// How many calls may be in flight at a server now; 0 for one that is not there.
+    pub fn limit_of(&self, server: ServerId) -> u32 {
+        self.servers.get(usize::from(server.0)).map_or(0, |server| server.limit)
+    }
+
     /// Takes an event and says what to do.
     pub fn on_event(&mut self, now: Nanos, event: Event, out: &mut Vec<Action>) {
         match event {

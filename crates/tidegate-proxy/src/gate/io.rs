@@ -97,6 +97,7 @@ async fn run(mut inbox: mpsc::Receiver<Command>, turned: &AtomicU64) {
                 timers.advance();
                 turned.store(timers.now().0, Ordering::Relaxed);
                 ticks += 1;
+                homes.values().for_each(|(home, ..)| tend(home));
                 if ticks % SWEEP_TICKS == 0 {
                     homes.values().for_each(|(home, ..)| sweep(home));
                 }
@@ -146,13 +147,17 @@ fn serve(
     Some((home, accepting, waking))
 }
 
+/// Each tick: closes the idle connections to servers that have stirred.
+fn tend(home: &Home) {
+    let now = home.timers.now();
+    home.service.setup().servers.iter().for_each(|server| server.tend(now));
+}
+
 /// Once a second: closes stale connections to servers, follows the plan's budget, shows what is lent.
 fn sweep(home: &Home) {
     let setup = home.service.setup();
     let now = home.timers.now();
-    for server in &setup.servers {
-        server.sweep(now, setup.io.server_idle);
-    }
+    home.service.sweep(now);
     home.buffers.set_max(usize::try_from(setup.io.buffers_max_bytes).unwrap_or(usize::MAX));
     home.service.stats.buffer_bytes.set(home.buffers.used() as u64);
 }

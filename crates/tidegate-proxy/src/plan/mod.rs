@@ -47,6 +47,9 @@ pub struct ServicePlan {
     pub tls: TlsPlan,
     /// The pool, in the order of `admission.servers` and with the same names.
     pub servers: Vec<ServerPlan>,
+    /// Who shares connections to the servers.
+    #[serde(default)]
+    pub pool_scope: PoolScope,
     /// Each connection begins with a PROXY header (v1 or v2); one without is refused.
     pub accept_proxy: bool,
     /// Hops whose X-Forwarded-For is believed.
@@ -57,6 +60,17 @@ pub struct ServicePlan {
     pub io: IoPlan,
     /// What is known of clients; the first that matches counts.
     pub identities: Vec<IdentityPlan>,
+}
+
+/// Who shares connections to servers. One on which a user has authenticated (NTLM, Negotiate) is never shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolScope {
+    /// All clients of the service.
+    #[default]
+    Service,
+    /// Nobody: each call has a connection of its own.
+    Never,
 }
 
 /// One server of a pool.

@@ -1,9 +1,11 @@
 //! A TCP socket that can be watched without being read, and that can take bytes back.
 
+use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::io::{self, Read};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
+use tidegate_core::words;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -16,6 +18,12 @@ pub(crate) struct Sock {
     unread: bool,
     /// At least one byte has been read.
     heard: bool,
+    /// The kernel has taken at least one byte since [`Sock::begin`].
+    said: bool,
+    /// The other side has said that nothing more will come.
+    ended: bool,
+    /// The connection was reset, by either side.
+    broken: bool,
     /// Bytes that were read too far (behind a PROXY header, of a hello): they come first. Boxed twice to cost a word.
     #[expect(clippy::box_collection, reason = "an idle connection pays for one word instead of three")]
     back: Option<Box<Vec<u8>>>,
@@ -23,7 +31,7 @@ pub(crate) struct Sock {
 
 impl Sock {
     pub(crate) fn new(tcp: TcpStream) -> Sock {
-        Sock { tcp, unread: false, heard: false, back: None }
+        Sock { tcp, unread: false, heard: false, said: false, ended: false, broken: false, back: None }
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
@@ -35,8 +43,28 @@ impl Sock {
         self.heard
     }
 
+    /// Whether the kernel has taken any byte since [`Sock::begin`].
+    pub(crate) fn said(&self) -> bool {
+        self.said
+    }
+
+    /// A new exchange begins.
+    pub(crate) fn begin(&mut self) {
+        self.said = false;
+    }
+
+    /// What is known of how it ends when it is closed now.
+    pub(crate) fn ending(&self) -> Ending {
+        match (self.broken, self.ended) {
+            (true, _) => Ending::Reset,
+            (false, true) => Ending::Clean,
+            (false, false) => Ending::Unknown,
+        }
+    }
+
     /// Makes the close a reset: the other side notices at once, and the port is free at once.
-    pub(crate) fn reset(&self) {
+    pub(crate) fn reset(&mut self) {
+        self.broken = true;
         let _it_was_closed = socket2::SockRef::from(&self.tcp).set_linger(Some(std::time::Duration::ZERO));
     }
 
@@ -72,11 +100,38 @@ impl Sock {
         }
     }
 
-    /// Whether an idle connection is still as it was left: open, and not one byte has come. Asks the kernel.
-    pub(crate) fn is_quiet(&self) -> bool {
+    /// What became of an idle connection; nothing when it is still as it was left. Asks the kernel.
+    pub(crate) fn stirred(&mut self) -> Option<Stir> {
         let mut byte = [std::mem::MaybeUninit::uninit()];
         let peeked = socket2::SockRef::from(&self.tcp).peek(&mut byte);
-        self.back.is_none() && peeked.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+        match peeked {
+            _ if self.back.is_some() => Some(Stir::Spoke),
+            Ok(0) => {
+                self.ended = true;
+                Some(Stir::Closed)
+            }
+            Ok(_) => Some(Stir::Spoke),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+            Err(_) => {
+                self.broken = true;
+                Some(Stir::Closed)
+            }
+        }
+    }
+
+    /// The next read asks the kernel, whatever is known of readiness.
+    pub(crate) fn look_again(&mut self) {
+        self.unread = true;
+    }
+
+    /// Forgets that it is readable, when it is not.
+    pub(crate) fn calm(&mut self) {
+        self.unread = false;
+        let _cleared: io::Result<()> = self.tcp.try_io(Interest::READABLE, || Err(io::ErrorKind::WouldBlock.into()));
+    }
+
+    fn note<T>(&mut self, result: &Poll<io::Result<T>>) {
+        self.broken |= matches!(result, Poll::Ready(Err(_)));
     }
 
     fn read_past_readiness(&mut self, buf: &mut ReadBuf<'_>) -> Option<io::Result<()>> {
@@ -93,6 +148,27 @@ impl Sock {
             Err(error) => Some(Err(error)),
         }
     }
+}
+
+words! {
+    /// How a connection ended, as far as this side knows.
+    Ending {
+        /// The other side had closed before this one did: nothing is left of it.
+        Clean = "clean",
+        /// It was reset, by either side: the other side may hold nothing.
+        Reset = "reset",
+        /// This side closed first, or gave up: the other side may still hold it.
+        Unknown = "unknown",
+    }
+}
+
+/// What became of an idle connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stir {
+    /// The other side has closed or reset it.
+    Closed,
+    /// The other side has sent something unasked.
+    Spoke,
 }
 
 /// What is known to be ready now, without waiting; `None` when nothing is.
@@ -114,19 +190,25 @@ impl AsyncRead for Sock {
             self.back = Some(back).filter(|back| !back.is_empty());
             return Poll::Ready(Ok(()));
         }
-        let before = buf.filled().len();
+        let (before, room) = (buf.filled().len(), buf.remaining() > 0);
         let result = match self.unread.then(|| self.read_past_readiness(buf)).flatten() {
             Some(result) => Poll::Ready(result),
             None => Pin::new(&mut self.tcp).poll_read(cx, buf),
         };
-        self.heard |= buf.filled().len() > before;
+        let heard = buf.filled().len() > before;
+        self.heard |= heard;
+        self.ended |= !heard && room && matches!(result, Poll::Ready(Ok(())));
+        self.note(&result);
         result
     }
 }
 
 impl AsyncWrite for Sock {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write(cx, data)
+        let written = Pin::new(&mut self.tcp).poll_write(cx, data);
+        self.said |= matches!(written, Poll::Ready(Ok(n)) if n > 0);
+        self.note(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -134,7 +216,10 @@ impl AsyncWrite for Sock {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.tcp).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.tcp).poll_write_vectored(cx, slices);
+        self.said |= matches!(written, Poll::Ready(Ok(n)) if n > 0);
+        self.note(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

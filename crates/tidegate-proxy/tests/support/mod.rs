@@ -131,7 +131,7 @@ impl Peer {
     }
 
     async fn more(&mut self) -> usize {
-        let mut part = [0; 65536];
+        let mut part = vec![0; 65536];
         let read = tokio::time::timeout(Duration::from_secs(20), self.tcp.read(&mut part)).await.expect("read in time");
         let n = read.unwrap_or(0);
         self.buf.extend_from_slice(&part[..n]);
@@ -193,6 +193,7 @@ pub fn length(head: &str) -> usize {
 pub struct Origin {
     pub address: SocketAddr,
     accepted: mpsc::Receiver<TcpStream>,
+    accepting: tokio::task::JoinHandle<()>,
 }
 
 impl Origin {
@@ -200,14 +201,20 @@ impl Origin {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("address");
         let (send, accepted) = mpsc::channel(1024);
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 if send.send(tcp).await.is_err() {
                     return;
                 }
             }
         });
-        Origin { address, accepted }
+        Origin { address, accepted, accepting }
+    }
+
+    /// Listens no more; what was accepted stays open.
+    pub async fn close(self) {
+        self.accepting.abort();
+        let _aborted = self.accepting.await;
     }
 
     pub async fn accept(&mut self) -> Peer {
