@@ -18,6 +18,8 @@ pub(crate) struct Home {
     pub(crate) pending: Pending,
     /// What connections whose TLS is not opened share.
     pub(crate) passthrough: passthrough::Shared,
+    /// How near to used up is what all services share and connections need (ports), in thousandths.
+    pub(crate) pressure: Box<dyn Fn() -> u32>,
     /// One step of cryptography at a time.
     pub(crate) crypto: Semaphore,
 }
@@ -31,6 +33,7 @@ impl Home {
             buffers: Buffers::new(max),
             pending: Pending::default(),
             passthrough: passthrough::Shared::default(),
+            pressure: Box::new(|| 0),
             crypto: Semaphore::new(1),
         })
     }

@@ -3,6 +3,7 @@
 //! Names are `tidegate_<area>_<noun>_<unit>[_total]`; labels come from closed lists, or are names of services and servers.
 
 use crate::gate::{Served, Shared};
+use crate::stats::Reaped;
 use crate::status;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -169,6 +170,11 @@ fn connections(scrape: &mut Scrape, served: &Served) {
         ("tidegate_relay_retried_requests", "Requests sent again because a connection was stale", stats.retries.get()),
     ] {
         scrape.count(name, help, &labels, value);
+    }
+    for why in Reaped::ALL {
+        let help = "Connections closed by the gate that cannot be shared, by reason";
+        let labels = with(&labels, "reason", why.word());
+        scrape.count("tidegate_client_closed_connections", help, &labels, stats.closed(why));
     }
     for (direction, bytes) in [("to-server", stats.bytes_in.get()), ("to-client", stats.bytes_out.get())] {
         scrape.count(

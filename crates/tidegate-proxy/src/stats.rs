@@ -22,6 +22,30 @@ impl Count {
     }
 }
 
+/// Why the gate closed a connection whose bytes it does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaped {
+    /// No byte had passed for as long as the plan says.
+    Idle,
+    /// No byte had passed for some time, and connections or ports were nearly used up.
+    IdlePressed,
+    /// One side had ended, and the other was silent.
+    HalfClosed,
+}
+
+impl Reaped {
+    pub(crate) const ALL: [Reaped; 3] = [Reaped::Idle, Reaped::IdlePressed, Reaped::HalfClosed];
+
+    /// Its word in status and metrics.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Reaped::Idle => "idle",
+            Reaped::IdlePressed => "idle-pressed",
+            Reaped::HalfClosed => "half-closed",
+        }
+    }
+}
+
 /// Of one service.
 #[derive(Default)]
 pub(crate) struct ServiceStats {
@@ -37,6 +61,9 @@ pub(crate) struct ServiceStats {
     refused: [Count; Reason::ALL.len()],
     /// Connections that said nothing, or not all of a head, in time.
     pub(crate) silent: Count,
+    closed: [Count; Reaped::ALL.len()],
+    /// Connections whose bytes are not read that were in use at once, at most, within the last minute.
+    pub(crate) in_use_max: Count,
     /// Connections ended by a defect of the gate (a panic).
     pub(crate) panics: Count,
     /// Bytes relayed from clients to servers.
@@ -52,6 +79,14 @@ pub(crate) struct ServiceStats {
 impl ServiceStats {
     pub(crate) fn refuse(&self, reason: Reason) {
         self.refused[reason as usize].add(1);
+    }
+
+    pub(crate) fn close(&self, why: Reaped) {
+        self.closed[why as usize].add(1);
+    }
+
+    pub(crate) fn closed(&self, why: Reaped) -> u64 {
+        self.closed[why as usize].get()
     }
 
     pub(crate) fn refused(&self, reason: Reason) -> u64 {

@@ -154,6 +154,7 @@ fn sweep(home: &Home) {
         server.sweep(now, setup.io.server_idle);
     }
     home.buffers.set_max(usize::try_from(setup.io.buffers_max_bytes).unwrap_or(usize::MAX));
+    home.passthrough.sweep(home, now);
     home.service.stats.buffer_bytes.set(home.buffers.used() as u64);
 }
 
