@@ -23,6 +23,7 @@ CHECKED = {
     "http.toml",
     "pace.toml",
     "storm-100k.toml",
+    "tcp.toml",
     "vasa-passthrough.toml",
     "vasa-restart.toml",
     "vasa-terminate.toml",

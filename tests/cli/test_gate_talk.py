@@ -36,6 +36,14 @@ def test_status_reads_like_a_load_balancers(run: Run, admin: FakeAdmin) -> None:
     ]
 
 
+def test_status_says_what_sharing_connections_would_save(run: Run, admin: FakeAdmin) -> None:
+    text = "4000 clients hold 4000 connections; terminating TLS here would carry them on about 40"
+    closed = {"idle": 3, "idle-pressed": 0, "half-closed": 1}
+    admin.status["services"][0] |= {"connections_closed": closed, "hint": {"text": text}}
+    told = [line.rstrip() for line in run("gate", "status", "--admin", admin.path).out.splitlines()]
+    assert told[-2:] == ["connections closed: idle 3, half-closed 1", text]
+
+
 def test_status_as_json_is_what_the_gate_said(run: Run, admin: FakeAdmin) -> None:
     assert run("gate", "status", "--admin", admin.path, "--output", "json").json() == STATUS
 

@@ -22,6 +22,10 @@ IO = {
     "head_timeout_ns", "handshake_timeout_ns", "idle_timeout_ns", "write_timeout_ns", "body_rate_timeout_ns",
     "connect_timeout_ns", "server_idle_ns", "connections_max", "handshakes_max", "buffers_max_bytes", "drain_ns",
 }  # fmt: skip
+TCP = {
+    "half_open_max", "half_closed_timeout_ns", "idle_timeout_ns", "idle_timeout_pressed_ns", "lazy",
+    "connections_per_client_max",
+}  # fmt: skip
 FULL = """\
 [gate]
 admin = "unix:/run/x.sock"
@@ -80,8 +84,9 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
     assert set(service["io"]) == IO
     assert set(service) == {
         "name", "listen", "protocol", "tls", "servers", "accept_proxy", "forwarded_from", "admission", "io",
-        "identities", "pool_scope",
+        "identities", "pool_scope", "tcp",
     }  # fmt: skip
+    assert set(service["tcp"]) == TCP
 
 
 def test_defaults() -> None:
@@ -99,6 +104,21 @@ def test_defaults() -> None:
     assert service["protocol"] == {
         "kind": "http", "rules": [], "session_cookie": None, "user_header": None, "status": 503, "probe_paths": [],
     }  # fmt: skip
+
+
+def test_bytes_that_are_not_read() -> None:
+    text = MINIMAL.replace('"http"', '"tcp"')
+    bounds = "tcp = {lazy = true, connections_per_client_max = 9, idle_timeout = '10m'}"
+    service = plan(text.replace("\n\n", f"\n{bounds}\n\n", 1))["services"][0]
+    assert service["protocol"] == {"kind": "tcp"}
+    assert service["tcp"] == {
+        "half_open_max": 64,
+        "half_closed_timeout_ns": 30_000_000_000,
+        "idle_timeout_ns": 600_000_000_000,
+        "idle_timeout_pressed_ns": 60_000_000_000,
+        "lazy": True,
+        "connections_per_client_max": 9,
+    }
 
 
 def test_a_full_file() -> None:

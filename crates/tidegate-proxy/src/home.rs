@@ -20,6 +20,8 @@ pub(crate) struct Home {
     pub(crate) pending: Pending,
     /// What connections whose TLS is not opened share.
     pub(crate) passthrough: passthrough::Shared,
+    /// How near to used up is what all services share and connections need (ports), in thousandths.
+    pub(crate) pressure: Box<dyn Fn() -> u32>,
     /// One step of cryptography at a time.
     pub(crate) crypto: Semaphore,
     /// How many requests may be sent again …
@@ -49,6 +51,7 @@ impl Home {
             buffers: Buffers::new(max),
             pending: Pending::default(),
             passthrough: passthrough::Shared::default(),
+            pressure: Box::new(|| 0),
             crypto: Semaphore::new(1),
             retries: RefCell::new(retries),
             retrying: Semaphore::new(RETRIES_AT_ONCE),

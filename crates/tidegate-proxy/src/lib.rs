@@ -2,7 +2,7 @@
 //!
 //! - [`plan`]: what the gate is told; [`Gate`]: its handle; [`GateError`]: why it would not.
 //! - `listener` → `connection` → `call` (prepare, dispatch, refuse) → `relay` (exchange, pump): the life of a call.
-//! - `listener` → `passthrough`: the life of a connection whose TLS is not opened.
+//! - `listener` → `passthrough`: the life of a connection that is not read: `tcp`, or TLS that is not opened.
 //! - `service`: the machine behind one mutex; `pool`: connections to servers; `http1`: strict heads and bodies.
 //! - `admin`, `status`, `metrics`, `explain`, `why`: what the gate tells about itself, from a thread of its own.
 

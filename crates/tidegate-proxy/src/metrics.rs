@@ -3,7 +3,7 @@
 //! Names are `tidegate_<area>_<noun>_<unit>[_total]`; labels come from closed lists, or are names of services and servers.
 
 use crate::gate::{Served, Shared};
-use crate::stats::{Again, Connects};
+use crate::stats::{Again, Connects, Reaped};
 use crate::status;
 use crate::stream::Ending;
 use prometheus_client::encoding::text::encode;
@@ -179,6 +179,11 @@ fn connections(scrape: &mut Scrape, served: &Served) {
     for why in Again::ALL {
         let help = "Requests sent again, by why that was safe";
         scrape.count("tidegate_relay_retried_requests", help, &with(&labels, "cause", why), stats.retries(*why));
+    }
+    for why in Reaped::ALL {
+        let help = "Connections closed by the gate that cannot be shared, by reason";
+        let labels = with(&labels, "reason", why.word());
+        scrape.count("tidegate_client_closed_connections", help, &labels, stats.closed(why));
     }
     for (direction, bytes) in [("to-server", stats.bytes_in.get()), ("to-client", stats.bytes_out.get())] {
         scrape.count(

@@ -53,6 +53,30 @@ impl Count {
     }
 }
 
+/// Why the gate closed a connection whose bytes it does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reaped {
+    /// No byte had passed for as long as the plan says.
+    Idle,
+    /// No byte had passed for some time, and connections or ports were nearly used up.
+    IdlePressed,
+    /// One side had ended, and the other was silent.
+    HalfClosed,
+}
+
+impl Reaped {
+    pub(crate) const ALL: [Reaped; 3] = [Reaped::Idle, Reaped::IdlePressed, Reaped::HalfClosed];
+
+    /// Its word in status and metrics.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Reaped::Idle => "idle",
+            Reaped::IdlePressed => "idle-pressed",
+            Reaped::HalfClosed => "half-closed",
+        }
+    }
+}
+
 /// Of one service.
 #[derive(Default)]
 pub(crate) struct ServiceStats {
@@ -68,6 +92,9 @@ pub(crate) struct ServiceStats {
     refused: [Count; Reason::ALL.len()],
     /// Connections that said nothing, or not all of a head, in time.
     pub(crate) silent: Count,
+    closed: [Count; Reaped::ALL.len()],
+    /// Connections whose bytes are not read that were in use at once, at most, within the last minute.
+    pub(crate) in_use_max: Count,
     /// Connections ended by a defect of the gate (a panic).
     pub(crate) panics: Count,
     /// Bytes relayed from clients to servers.
@@ -93,6 +120,14 @@ impl ServiceStats {
 
     pub(crate) fn retries(&self, why: Again) -> u64 {
         self.retries[why as usize].get()
+    }
+
+    pub(crate) fn close(&self, why: Reaped) {
+        self.closed[why as usize].add(1);
+    }
+
+    pub(crate) fn closed(&self, why: Reaped) -> u64 {
+        self.closed[why as usize].get()
     }
 
     pub(crate) fn refused(&self, reason: Reason) -> u64 {

@@ -2,16 +2,22 @@
 
 use crate::explain::{ExplainQuery, KEPT, tell};
 use crate::gate::{Served, Shared};
-use crate::plan::{FORMAT, TlsPlan};
-use crate::stats::Again;
+use crate::plan::{FORMAT, ProtocolPlan, ServicePlan, TlsPlan};
+use crate::stats::{Again, Reaped};
 use crate::{clock, service::Service, why};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use tidegate_core::admission::{Class, Counters, Mode};
 use tidegate_core::reason::Reason;
 use tidegate_core::time::Span;
 
 /// Calls told when the query does not say how many.
 const EXPLAIN_DEFAULT: usize = 50;
+
+/// A hint to share connections is given above so many clients …
+const HINT_CLIENTS: u64 = 100;
+/// … when so many times fewer connections would do: the most that were in use at once within the last minute.
+const HINT_RATIO: u64 = 4;
 
 /// The state of everything.
 pub(crate) fn status(shared: &Shared) -> Value {
@@ -104,8 +110,35 @@ fn service(served: &Served) -> Value {
         "connections_dropped": service.stats.connections_dropped.get(),
         "buffer_bytes": service.stats.buffer_bytes.get(),
         "connections_silent": service.stats.silent.get(),
-        "estimated": matches!(plan.tls, TlsPlan::Passthrough { .. }),
+        "connections_closed": Reaped::ALL.map(|why| (why.word(), service.stats.closed(why))).into_iter().collect::<BTreeMap<_, _>>(),
+        "estimated": unread(plan),
+        "hint": hint(service, plan),
         "servers": servers,
+    })
+}
+
+/// Whether connections of this service are relayed unread, so that none can be shared.
+fn unread(plan: &ServicePlan) -> bool {
+    matches!(plan.tls, TlsPlan::Passthrough { .. }) || matches!(plan.protocol, ProtocolPlan::Tcp {})
+}
+
+/// How many connections to the servers would do if the gate could read what passes; `None` where it would gain little.
+fn hint(service: &Service, plan: &ServicePlan) -> Value {
+    let clients = service.stats.open_conns.get();
+    let connections: u64 = service.setup().servers.iter().map(|server| server.stats.open_conns.get()).sum();
+    let enough = service.stats.in_use_max.get().max(1);
+    if !unread(plan) || clients <= HINT_CLIENTS || connections < enough * HINT_RATIO {
+        return Value::Null;
+    }
+    let how = match plan.protocol {
+        ProtocolPlan::Tcp {} => "if this is HTTP, protocol = \"http\" here would carry them on about",
+        _ => "terminating TLS here would carry them on about",
+    };
+    json!({
+        "clients": clients,
+        "connections": connections,
+        "enough": enough,
+        "text": format!("{clients} clients hold {connections} connections; {how} {enough}"),
     })
 }
 

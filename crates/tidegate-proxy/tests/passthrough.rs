@@ -212,7 +212,7 @@ async fn a_server_that_refuses_is_tried_until_the_deadline() {
 async fn idle_connections_end() {
     let mut world = World::start("1.2", 2, false).await;
     let mut plan = passthrough(world.address, 1);
-    plan["services"][0]["io"]["idle_timeout_ns"] = json!(300_000_000u64);
+    plan["services"][0]["tcp"] = json!({"idle_timeout_ns": 300_000_000u64, "idle_timeout_pressed_ns": 300_000_000u64});
     let gated = start(&plan);
     let (mut client, _server) = connected(&mut world, &gated).await;
     let ended = client.stream.read(&mut [0; 10]).await;

@@ -23,7 +23,8 @@ def status_text(status: dict[str, Any]) -> RenderableType:
 
 def _service(service: dict[str, Any]) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(""), _title(service)]
-    estimated = " (estimated: TLS passes through)" if service.get("estimated") else ""
+    unread = "nothing is read" if service["protocol"] == "tcp" else "TLS passes through"
+    estimated = f" (estimated: {unread})" if service.get("estimated") else ""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("server")
     table.add_column("phase")
@@ -40,6 +41,10 @@ def _service(service: dict[str, Any]) -> list[RenderableType]:
         lines.append(Text(_recovery(service), style="bold yellow"))
     lines.append(Text(_waiting(service) + estimated))
     lines.append(Text(_fates(service)))
+    if closed := ", ".join(f"{why} {count}" for why, count in service.get("connections_closed", {}).items() if count):
+        lines.append(Text(f"connections closed: {closed}"))
+    if service.get("hint"):
+        lines.append(Text(service["hint"]["text"], style="yellow"))
     return lines
 
 

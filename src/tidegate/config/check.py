@@ -29,6 +29,9 @@ _OUT_OF_TIME = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_C
 _DESCRIPTORS_OWN = 64
 """Files that the process needs for itself: sockets of the admin, epoll, log, certificates."""
 
+_DESCRIPTORS_PIPES = 2 * (64 + 16)
+"""Pipes of a ``tcp`` service for large transfers, in use and kept: bounded in ``stream/pipe.rs``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -72,8 +75,9 @@ def descriptors_needed(config: Config) -> int:
     """Return how many files the gate may have open at most: clients, their servers, its own."""
     needed = _DESCRIPTORS_OWN
     for service in config.service.values():
-        both_sides = 2 if isinstance(service.tls, Passthrough) else 1
-        needed += service.io.connections_max * both_sides
+        unread = service.protocol == "tcp" or isinstance(service.tls, Passthrough)
+        needed += service.io.connections_max * (2 if unread else 1)
+        needed += _DESCRIPTORS_PIPES if service.protocol == "tcp" else 0
         needed += sum(server.limit_most + 1 for server in service.server.values())
     return needed
 

@@ -31,6 +31,7 @@ __all__ = [
     "Server",
     "ServerTls",
     "Service",
+    "Tcp",
     "Terminate",
     "Vasa",
 ]
@@ -242,6 +243,26 @@ class Http(Table):
     probe_paths: Texts = ()
 
 
+class Tcp(Table):
+    """``[service.NAME.tcp]``: bounds where connections cannot be shared, with ``protocol = "tcp"`` or passthrough.
+
+    Defaults are what proxies in the field use; only bytes count as life, TCP keepalives do not.
+    """
+
+    half_open_max: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    """Connects in progress per server; more wait in order."""
+    half_closed_timeout: Duration = duration("30s")
+    """A connection that one side has ended is closed after this silence of the other."""
+    idle_timeout: Duration = duration("1h")
+    """A connection on which no byte has come for this long is closed."""
+    idle_timeout_pressed: Duration = duration("60s")
+    """The same where 95 % of ``io.connections_max`` are open; from 60 % on ``idle_timeout`` falls towards it."""
+    lazy: bool = False
+    """Connect to the server with the client's first byte; only where servers do not speak first."""
+    connections_per_client_max: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Connections of one client address; left out: as many as the service may have."""
+
+
 class Guarantees(Table):
     """``[service.NAME.admission.guarantees]``: least share of work while calls of a class wait; sum ≤ 1."""
 
@@ -299,7 +320,8 @@ class Io(Table):
     """From a request's first byte to the end of its head."""
     handshake_timeout: Duration = duration("10s")
     idle_timeout: Duration = duration("5m")
-    """A client's connection without a request is closed after this; a poll every 10 s keeps it open."""
+    """A client's connection without a request is closed after this; a poll every 10 s keeps it open. Where the gate reads
+    no requests ``[service.NAME.tcp]`` has an ``idle_timeout`` of its own."""
     write_timeout: Duration = duration("30s")
     """A client that takes no byte of its answer for this long is closed."""
     body_rate_timeout: Duration = duration("10s")
@@ -336,7 +358,8 @@ class Service(Table):
     """``[service.NAME]``: one listening address and the servers behind it."""
 
     listen: Listen
-    protocol: Literal["http", "vasa"]
+    protocol: Literal["http", "vasa", "tcp"]
+    """``tcp``: bytes that the gate does not read; only establishments are admitted."""
     mode: Literal["observe", "enforce"] = "observe"
     """``observe``: decide and tell, let everything pass."""
     accept_proxy: bool = False
@@ -347,6 +370,7 @@ class Service(Table):
     """Left out: cleartext."""
     vasa: Vasa | None = None
     http: Http | None = None
+    tcp: Tcp | None = None
     server: Annotated[dict[Name, Server], Field(min_length=1)]
     pool_scope: Literal["service", "never"] = "service"
     """``service``: all clients share the connections to a server; ``never``: each call has one of its own."""

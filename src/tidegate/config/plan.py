@@ -22,6 +22,7 @@ from tidegate.config.model import (
     Server,
     ServerTls,
     Service,
+    Tcp,
     Terminate,
     Vasa,
 )
@@ -58,10 +59,13 @@ def compile_plan(config: Config, operations: Mapping[str, Operation], default: O
 
 
 def _service(name: str, service: Service, seed: int, operations: Mapping[str, Operation], default: Operation) -> Json:
-    if service.protocol == "vasa":
-        protocol = _vasa(service.vasa or Vasa(), operations, default)
-    else:
-        protocol = _http(service.http or Http())
+    match service.protocol:
+        case "vasa":
+            protocol = _vasa(service.vasa or Vasa(), operations, default)
+        case "http":
+            protocol = _http(service.http or Http())
+        case "tcp":
+            protocol = {"kind": "tcp"}
     return {
         "name": name,
         "listen": service.listen,
@@ -73,6 +77,7 @@ def _service(name: str, service: Service, seed: int, operations: Mapping[str, Op
         "forwarded_from": list(service.forwarded_from),
         "admission": admission_plan(service.admission, service.mode, service.server, seed),
         "io": _io(service.io),
+        "tcp": _tcp(service.tcp or Tcp()),
         "identities": [_identity(identity) for identity in service.identity.values()],
     }
 
@@ -167,7 +172,11 @@ def _io(io: Io) -> Json:
     return {**_plain(io, leave_out={"buffers_max"}), "buffers_max_bytes": io.buffers_max.bytes}
 
 
-def _plain(table: Admission | Io, *, leave_out: set[str]) -> Json:
+def _tcp(tcp: Tcp) -> Json:
+    return {**_plain(tcp, leave_out=set()), "connections_per_client_max": tcp.connections_per_client_max}
+
+
+def _plain(table: Admission | Io | Tcp, *, leave_out: set[str]) -> Json:
     """Return numbers under their own names and durations under ``NAME_ns``."""
     plain: Json = {}
     for name, value in dict(table).items():

@@ -47,11 +47,12 @@ def _gate(config: Config) -> Iterator[Broken]:
 
 
 def _service(at: Path, service: Service) -> Iterator[Broken]:
-    other = "http" if service.protocol == "vasa" else "vasa"
-    if getattr(service, other) is not None:
-        hint = f'remove the table, or set protocol = "{other}"'
-        yield Broken((*at, other), f'a service with protocol = "{service.protocol}" has no table "{other}"', hint)
+    for other in ("http", "vasa"):
+        if other != service.protocol and getattr(service, other) is not None:
+            hint = f'remove the table, or set protocol = "{other}"'
+            yield Broken((*at, other), f'a service with protocol = "{service.protocol}" has no table "{other}"', hint)
     yield from _tls(at, service)
+    yield from _tcp(at, service)
     yield from _admission(at, service)
     yield from _positive((*at, "io"), dict(service.io))
     for name, identity in service.identity.items():
@@ -88,6 +89,35 @@ def _tls(at: Path, service: Service) -> Iterator[Broken]:
             yield Broken(path, "the gate does not speak TLS to the server when TLS passes through", hint)
         elif server.tls:
             yield from _server_tls((*at, "server", name, "tls"), server.tls)
+
+
+def _tcp(at: Path, service: Service) -> Iterator[Broken]:
+    if service.protocol == "tcp":
+        hint = 'remove it; bytes pass as they come, TLS among them; to read what is in it, protocol = "http"'
+        if service.tls is not None:
+            yield Broken((*at, "tls"), 'the gate speaks no TLS with protocol = "tcp"', hint)
+        for name, server in service.server.items():
+            if server.tls:
+                yield Broken((*at, "server", name, "tls"), 'the gate speaks no TLS with protocol = "tcp"', hint)
+        if service.forwarded_from:
+            hint = "remove it, or use accept_proxy where a balancer stands in front"
+            yield Broken((*at, "forwarded_from"), 'the gate reads no headers with protocol = "tcp"', hint)
+    tcp = service.tcp
+    if tcp is None:
+        return
+    at = (*at, "tcp")
+    if service.protocol != "tcp" and not isinstance(service.tls, Passthrough):
+        hint = 'remove the table: it is for protocol = "tcp", and for tls with kind = "passthrough"'
+        yield Broken(at, "the gate shares connections to servers here, so the bounds of [io] hold", hint)
+    elif tcp.lazy and service.protocol != "tcp":
+        yield Broken((*at, "lazy"), "passthrough waits for the client's first bytes anyway", "remove it")
+    yield from _positive(at, dict(tcp))
+    if tcp.idle_timeout_pressed > tcp.idle_timeout:
+        hint = "under pressure connections may idle for a shorter time, not for a longer one"
+        yield Broken((*at, "idle_timeout_pressed"), f"is longer than idle_timeout, which is {tcp.idle_timeout}", hint)
+    if (tcp.connections_per_client_max or 0) > service.io.connections_max:
+        message = f"one client may have more connections than the service, which has {service.io.connections_max}"
+        yield Broken((*at, "connections_per_client_max"), message, "lower it, or raise io.connections_max")
 
 
 def _server_tls(at: Path, tls: ServerTls) -> Iterator[Broken]:
@@ -133,6 +163,8 @@ def _identity(at: Path, identity: Identity, service: Service) -> Iterator[Broken
         yield Broken((*at, "subject"), "the gate sees no client certificates here", hint)
     if identity.header is not None and isinstance(tls, Passthrough):
         yield Broken((*at, "header"), "the gate reads no headers when TLS passes through", "use address")
+    elif identity.header is not None and service.protocol == "tcp":
+        yield Broken((*at, "header"), 'the gate reads no headers with protocol = "tcp"', "use address")
 
 
 def _collisions(config: Config) -> Iterator[Broken]:

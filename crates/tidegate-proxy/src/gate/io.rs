@@ -159,6 +159,7 @@ fn sweep(home: &Home) {
     let now = home.timers.now();
     home.service.sweep(now);
     home.buffers.set_max(usize::try_from(setup.io.buffers_max_bytes).unwrap_or(usize::MAX));
+    home.passthrough.sweep(home, now);
     home.service.stats.buffer_bytes.set(home.buffers.used() as u64);
 }
 

@@ -1,6 +1,8 @@
 //! The connection to the server: TCP, and a PROXY header where the plan asks for one.
 
-use super::Link;
+use super::half_open::Connecting;
+use super::{Link, poll_left};
+use crate::clock;
 use crate::connection::Conn;
 use crate::pool::Server;
 use crate::setup::Setup;
@@ -27,20 +29,37 @@ pub(super) enum Dialled {
 
 /// Connects to `server` for the client of `conn`.
 pub(super) async fn dial(conn: &mut Conn, setup: &Setup, server: &Arc<Server>) -> Dialled {
+    let home = conn.home.clone();
     conn.deadline(setup.io.connect_timeout).await;
+    let mut place = Connecting::new(&home.passthrough, server);
+    let half_open_max = setup.plan.tcp.half_open_max;
+    let turn = poll_fn(|cx| match place.poll(cx, half_open_max) {
+        Poll::Ready(()) => Poll::Ready(Some(true)),
+        Poll::Pending if poll_left(conn, setup, cx).is_ready() => Poll::Ready(None),
+        Poll::Pending if conn.home.timers.expired(conn.slot) => Poll::Ready(Some(false)),
+        Poll::Pending => Poll::Pending,
+    });
+    match turn.await {
+        Some(true) => conn.deadline(setup.io.connect_timeout).await,
+        Some(false) => return Dialled::Failed,
+        None => return Dialled::ClientLeft,
+    }
     let mut connecting = pin!(connect(server, conn.peer, conn.stream.local_addr().ok()));
     let made = poll_fn(|cx| {
         if let Poll::Ready(result) = connecting.as_mut().poll(cx) {
             return Poll::Ready(Some(result.ok()));
         }
-        if conn.stream.poll_gone(cx).is_ready() {
+        if poll_left(conn, setup, cx).is_ready() {
             return Poll::Ready(None);
         }
         if conn.home.timers.expired(conn.slot) { Poll::Ready(Some(None)) } else { Poll::Pending }
     })
     .await;
     match made {
-        Some(Some(sock)) => Dialled::Yes(Link::new(server, sock)),
+        Some(Some(sock)) => {
+            sock.give_up_after(clock::duration(setup.io.write_timeout));
+            Dialled::Yes(Link::new(&home, server, sock))
+        }
         Some(None) => {
             server.stats.connections_dropped.add(1);
             Dialled::Failed

@@ -5,10 +5,12 @@
 
 mod check;
 mod protocol;
+mod tcp;
 mod tls;
 
 pub use check::{check, parse};
 pub use protocol::{HttpPlan, HttpRule, OperationPlan, ProtocolPlan, VasaDefault, VasaPlan};
+pub use tcp::TcpPlan;
 pub use tls::{ServerTlsPlan, TlsPlan, VerifyPlan};
 
 use ipnet::IpNet;
@@ -58,6 +60,9 @@ pub struct ServicePlan {
     pub admission: tidegate_core::admission::Plan,
     /// Timeouts and caps of the sockets.
     pub io: IoPlan,
+    /// Bounds of connections that carry what cannot be read: `tcp`, and TLS that is not opened.
+    #[serde(default)]
+    pub tcp: TcpPlan,
     /// What is known of clients; the first that matches counts.
     pub identities: Vec<IdentityPlan>,
 }
@@ -107,7 +112,7 @@ pub struct IoPlan {
     /// From accept to the end of the TLS or PROXY handshake (default 10 s).
     #[serde(rename = "handshake_timeout_ns")]
     pub handshake_timeout: Span,
-    /// How long a client's connection may stay idle between two calls.
+    /// How long a client's connection may stay idle between two calls; [`TcpPlan`] has its own.
     #[serde(rename = "idle_timeout_ns")]
     pub idle_timeout: Span,
     /// How long a write may make no progress.

@@ -1,7 +1,9 @@
 //! One side of a conversation: a TCP socket or TLS over one, polled without a buffer until bytes are there.
 
+mod pipe;
 mod sock;
 
+pub(crate) use pipe::{Pipe, Pipes};
 pub(crate) use sock::{Ending, Sock, Stir};
 use std::io;
 use std::pin::Pin;
@@ -109,6 +111,32 @@ impl Stream {
             self.sock_mut().calm();
         }
         Poll::Pending
+    }
+
+    /// Whether bytes wait to be read, whatever has come behind them.
+    pub(crate) fn has_bytes(&self) -> bool {
+        self.holds() || self.sock().has_bytes()
+    }
+
+    /// Ends the connection when the other side does not acknowledge what was sent for this long.
+    pub(crate) fn give_up_after(&self, timeout: std::time::Duration) {
+        self.sock().give_up_after(timeout);
+    }
+
+    /// Moves bytes that have come into `pipe`, which is empty; 0 is the end. `InvalidInput`: not from here.
+    pub(crate) fn poll_splice_from(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Plain(sock) => sock.poll_splice_from(cx, pipe),
+            Stream::Tls(_) => Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
+        }
+    }
+
+    /// Sends what `pipe` holds. `InvalidInput`: not to here.
+    pub(crate) fn poll_splice_to(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Plain(sock) => sock.poll_splice_to(cx, pipe),
+            Stream::Tls(_) => Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
+        }
     }
 
     /// Reads into `room`; 0 is the end.

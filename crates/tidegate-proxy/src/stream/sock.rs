@@ -1,5 +1,6 @@
 //! A TCP socket that can be watched without being read, and that can take bytes back.
 
+use super::Pipe;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::io::{self, Read};
@@ -96,6 +97,49 @@ impl Sock {
                     let _cleared: io::Result<()> =
                         self.tcp.try_io(Interest::READABLE, || Err(io::ErrorKind::WouldBlock.into()));
                 }
+            }
+        }
+    }
+
+    /// Whether bytes wait to be read, whatever has come behind them. Asks the kernel.
+    pub(crate) fn has_bytes(&self) -> bool {
+        let mut byte = [std::mem::MaybeUninit::uninit()];
+        self.back.is_some() || socket2::SockRef::from(&self.tcp).peek(&mut byte).is_ok_and(|n| n > 0)
+    }
+
+    /// Ends the connection when the other side does not acknowledge what was sent for this long.
+    pub(crate) fn give_up_after(&self, timeout: std::time::Duration) {
+        let _only_a_bound = socket2::SockRef::from(&self.tcp).set_tcp_user_timeout(Some(timeout));
+    }
+
+    /// Moves bytes that have come into `pipe`, which is empty; 0 is the end. Bytes that were put back are never moved:
+    /// `InvalidInput` says so, and whatever else cannot be spliced.
+    pub(crate) fn poll_splice_from(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        if self.back.is_some() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
+        }
+        if self.unread {
+            match pipe.fill(&self.tcp) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.unread = false,
+                filled => return Poll::Ready(filled),
+            }
+        }
+        loop {
+            ready!(self.tcp.poll_read_ready(cx))?;
+            match self.tcp.try_io(Interest::READABLE, || pipe.fill(&self.tcp)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                filled => return Poll::Ready(filled),
+            }
+        }
+    }
+
+    /// Sends what `pipe` holds.
+    pub(crate) fn poll_splice_to(&self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.tcp.poll_write_ready(cx))?;
+            match self.tcp.try_io(Interest::WRITABLE, || pipe.drain(&self.tcp)) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                drained => return Poll::Ready(drained),
             }
         }
     }
