@@ -186,7 +186,7 @@ impl World {
             Move::Reconcile(from, number, offsets) => {
                 let ports: BTreeSet<u16> = offsets.iter().map(|offset| FIRST + offset).collect();
                 let listed: Vec<u16> = ports.iter().copied().collect();
-                self.ledger.reconcile(self.now, source(*from), to(*number), &listed);
+                self.ledger.reconcile(self.now, Nanos::NEVER, source(*from), to(*number), &listed);
                 if let Some(naive) = self.naive.get_mut(&(to(*number), source(*from))) {
                     naive.reconcile(self.now, &ports);
                 }
@@ -318,7 +318,7 @@ proptest! {
             }
         }
         for bucket in carried.buckets {
-            next.reconcile(start, bucket.source, bucket.destination, &[]);
+            next.reconcile(start, start, bucket.source, bucket.destination, &[]);
         }
         prop_assert!(next.view(start).buckets.iter().all(|bucket| bucket.foreign == 0), "the old process is gone");
     }

@@ -25,6 +25,7 @@ pub(crate) fn status(shared: &Shared) -> Value {
         "ready": !served.is_empty() && !draining,
         "mode": if observe { "observe" } else { "enforce" },
         "services": services,
+        "warnings": shared.ports.warnings(),
     })
 }
 

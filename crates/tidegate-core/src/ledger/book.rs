@@ -150,12 +150,17 @@ impl Ledger {
         Watermark::of(capacity - free, capacity)
     }
 
-    /// The kernel's own view of a bucket that the ledger knows: the ports with which other processes are connected. Ports
-    /// that are leased stay leased, whatever the list says.
-    pub fn reconcile(&mut self, now: Nanos, source: IpAddr, destination: SocketAddr, foreign: &[u16]) {
+    /// The kernel's own list for a bucket that the ledger knows: ports with connections, asked for at `asked`. What the
+    /// ledger leases, holds in quarantine, or had released only since then is ours; the rest of them is others'.
+    pub fn reconcile(&mut self, now: Nanos, asked: Nanos, source: IpAddr, destination: SocketAddr, used: &[u16]) {
         if let Some(bucket) = self.passed(now, (canonical(destination), source)) {
-            bucket.reconcile(now, foreign);
+            bucket.reconcile(now, asked, used);
         }
+    }
+
+    /// Every bucket that [`reconcile`](Ledger::reconcile) can be asked for.
+    pub fn known(&self) -> Vec<(IpAddr, SocketAddr)> {
+        self.buckets.keys().map(|(destination, source)| (*source, *destination)).collect()
     }
 
     /// Every bucket.
@@ -260,6 +265,19 @@ mod tests {
         assert_eq!((view.buckets.len(), view.evicted_total), (2, 1));
         ledger.release(Nanos(7), &idle, Ending::Clean);
         assert_eq!(ledger.view(Nanos(7)).buckets[0].traffic, 1, "{kept:?}");
+    }
+
+    #[test]
+    fn what_was_released_since_the_kernel_was_asked_is_ours() {
+        let mut ledger = ledger(9);
+        let lease = ledger.lease(Nanos(0), to(1), None, Use::Traffic).unwrap();
+        let [asked, now] = [1, 2].map(|seconds| Nanos(0) + Span::secs(seconds));
+        ledger.release(now, &lease, Ending::Reset);
+        ledger.reconcile(now, asked, lease.source, to(1), &[lease.port]);
+        assert_eq!(ledger.view(now).buckets[0].foreign, 0);
+        ledger.reconcile(now, now + Span::secs(1), lease.source, to(1), &[lease.port]);
+        assert_eq!(ledger.view(now).buckets[0].foreign, 1);
+        assert_eq!(ledger.known(), [(lease.source, to(1))]);
     }
 
     #[test]

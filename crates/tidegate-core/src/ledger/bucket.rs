@@ -130,8 +130,8 @@ impl Bucket {
         true
     }
 
-    pub fn reconcile(&mut self, now: Nanos, others: &[u16]) {
-        self.pools.iter_mut().for_each(|pool| pool.reconcile(now, others, &mut self.flow));
+    pub fn reconcile(&mut self, now: Nanos, asked: Nanos, used: &[u16]) {
+        self.pools.iter_mut().for_each(|pool| pool.reconcile(now, asked, used, &mut self.flow));
     }
 
     /// What is known of every port that was ever used.

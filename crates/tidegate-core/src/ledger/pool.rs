@@ -151,10 +151,14 @@ impl Pool {
         [due(&self.resting, quarantine), due(&self.foreign, FOREIGN_REST)].into_iter().flatten().min()
     }
 
-    /// The kernel says that others use exactly these ports of the bucket (and maybe ports of the other pool).
-    pub fn reconcile(&mut self, now: Nanos, others: &[u16], flow: &mut Flow) {
+    /// When the kernel was asked, exactly these ports of the bucket were in use (and maybe ports of the other pool).
+    pub fn reconcile(&mut self, now: Nanos, asked: Nanos, used: &[u16], flow: &mut Flow) {
         let mut listed = vec![false; self.capacity() as usize];
-        others.iter().filter_map(|port| self.ports.index(*port)).for_each(|index| listed[usize::from(index)] = true);
+        for index in used.iter().filter_map(|port| self.ports.index(*port)).map(usize::from) {
+            let ended =
+                self.slots.get(index).filter(|slot| slot.state() == State::Free).and_then(|slot| slot.history());
+            listed[index] = ended.is_none_or(|(when, _)| when < asked);
+        }
         let listed = |index: u16| listed[usize::from(index)];
         let (seen, rest): (Vec<u16>, Vec<u16>) = self.foreign.take(&self.slots).into_iter().partition(|i| listed(*i));
         for index in rest {

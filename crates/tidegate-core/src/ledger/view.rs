@@ -3,7 +3,7 @@
 use super::bucket::Bucket;
 use super::words::{Ending, Use, Watermark};
 use crate::time::{Nanos, Span};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
@@ -45,7 +45,7 @@ pub struct BucketView {
     /// Free ports that come back.
     pub back_per_second: f64,
     /// When the last traffic port will be gone, if it goes on like this.
-    #[serde(rename = "exhausted_in_ns")]
+    #[serde(rename = "exhausted_in_s", serialize_with = "seconds")]
     pub forecast: Option<Span>,
     /// Leases ever, by use.
     pub leased_total: BTreeMap<Use, u64>,
@@ -83,6 +83,10 @@ impl BucketView {
             ended_total: Ending::ALL.iter().map(ended).collect(),
         }
     }
+}
+
+fn seconds<S: Serializer>(span: &Option<Span>, serializer: S) -> Result<S::Ok, S::Error> {
+    span.map(Span::as_secs_f64).serialize(serializer)
 }
 
 /// The whole ledger.

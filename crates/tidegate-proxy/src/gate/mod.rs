@@ -15,6 +15,7 @@ use crate::error::GateError;
 use crate::explain::ExplainQuery;
 use crate::metrics;
 use crate::plan::{self, Plan};
+use crate::ports::Ports;
 use crate::service::Service;
 use crate::setup::Setup;
 use crate::status;
@@ -40,6 +41,8 @@ pub(crate) type LearnedByService = BTreeMap<String, Learned>;
 pub(crate) struct Shared {
     served: Mutex<Vec<Served>>,
     pub(crate) started: Instant,
+    /// All source ports of the process.
+    pub(crate) ports: Arc<Ports>,
     shard: Shard,
 }
 
@@ -73,10 +76,11 @@ impl Gate {
         let plan = plan::parse(plan_json)?;
         let learned = learned_json.map(|json| parse_learned(&plan, json)).transpose()?.unwrap_or_default();
         check_files(&plan)?;
+        let ports = Ports::new(&plan.ports)?;
         let bound = apply::bind_all(&plan, &[])?;
         let admin = admin::bind(&plan.admin)?;
         let (shard, thread) = io::start()?;
-        let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), shard });
+        let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), ports, shard });
         let gate = Gate {
             shared,
             io: Mutex::new(Some(thread)),
@@ -102,7 +106,10 @@ impl Gate {
         check_files(&plan)?;
         let kept: Vec<(String, SocketAddr)> = self.configured();
         let bound = apply::bind_all(&plan, &kept)?;
-        apply::swap(&self.shared, &plan, &LearnedByService::new(), bound)
+        Ports::check(&plan.ports)?;
+        let report = apply::swap(&self.shared, &plan, &LearnedByService::new(), bound)?;
+        self.shared.ports.apply(&plan.ports)?;
+        Ok(report)
     }
 
     /// Where each service listens, port 0 resolved.
