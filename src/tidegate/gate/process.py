@@ -74,6 +74,7 @@ def run_gate(file: Path, *, ready: Callable[[dict[str, str]], None], until_eof: 
         keeper = Keeper(config, gate.learned, _log.warning)
         with gate, closing(_Talk(reload_path(admin))) as talk:
             _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
+            _warn(gate)
             ready(gate.addresses())
             _notify("READY=1")
             try:
@@ -138,7 +139,13 @@ def _reload(gate: Gate, file: Path, keeper: Keeper) -> dict[str, Any]:
     finally:
         _notify("READY=1")
     _log.info("reloaded", extra={"fields": {"report": report}})
+    _warn(gate)
     return {"format": 1, "kind": "reloaded", "report": report}
+
+
+def _warn(gate: Gate) -> None:
+    for warning in gate.status()["warnings"]:
+        _log.warning(warning)
 
 
 def _drain(gate: Gate, config: Config, signals: socket.socket) -> None:

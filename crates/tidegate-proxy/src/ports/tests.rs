@@ -43,6 +43,23 @@ fn what_is_leased_is_what_is_bound() {
 }
 
 #[test]
+fn each_server_has_every_port_and_probes_have_theirs() {
+    let servers = [server(), server()];
+    let ports = ports(6, 21_060);
+    let mut leased = Vec::new();
+    for (_listener, to) in &servers {
+        for usage in [Use::Traffic, Use::Probe] {
+            leased.extend([0; 2].map(|_| ports.begin(*to, usage).unwrap()));
+            assert!(matches!(ports.begin(*to, usage), Err(NotBegun::NoPort(NoPort::Exhausted { leased: 2, .. }))));
+        }
+    }
+    let buckets = ports.view().buckets;
+    assert_eq!(buckets.iter().map(|b| (b.traffic, b.probes, b.free, b.foreign)).collect::<Vec<_>>(), [(2, 2, 0, 0); 2]);
+    ports.reconcile();
+    assert_eq!(ports.view().buckets.iter().map(|bucket| bucket.foreign).sum::<u32>(), 0, "what is leased is ours");
+}
+
+#[test]
 fn a_port_is_used_again_at_once_after_a_clean_end() {
     let (listener, to) = server();
     let ports = ports(2, 21_010);
