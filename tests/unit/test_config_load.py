@@ -215,3 +215,26 @@ def test_a_file_without_end(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(file)
     assert "longer than 1 MiB" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "message", "hint"),
+    [
+        ('range = "20000"', "range", '"20000" is not a range of ports', 'write "FIRST-LAST"'),
+        ('range = "20000-70000"', "range", "70000 is not a port", "ports go up to 65535"),
+        ('range = "30000-20000"', "range", "the range 30000-20000 is empty", 'write "20000-30000"'),
+        ('range = "0-400"', "range", "begins with port 0, which is no port", "better above 10000"),
+        ('range = "20-40,10-20"', "range", "the ranges 10-20 and 20-40 overlap", "give each port once"),
+        ('range = "20000-20007"', "headroom", "8 ports are kept for probes, and the range has 8", "keep fewer"),
+        ("headroom = 0", "headroom", "0 is out of range", "write 1 or more"),
+        ('sources = "ten"', "sources", '"ten" is not an IP address', "`ip address` lists them"),
+        ('sources = ["::1", "0::1"]', "sources", "the source 0::1 is given twice", "remove one"),
+        ("sourcs = []", "sourcs", 'there is no key "sourcs" here', 'did you mean "sources"?'),
+    ],
+)
+def test_one_mistake_in_ports(line: str, key: str, message: str, hint: str) -> None:
+    problem = only(f"[gate.ports]\n{line}\n\n{MINIMAL}")
+    assert problem.where == f"gate.ports.{key}"
+    assert message in problem.message
+    assert hint in problem.hint
+    assert problem.line in {1, 2}

@@ -192,3 +192,13 @@ def test_a_world_at_speed_5_has_every_duration_divided() -> None:
                 assert fast_plan[part][key] == Duration(value).divided(5).count, key
             else:
                 assert fast_plan[part][key] == value, key
+
+
+def test_ports_are_ranges_sources_and_headroom() -> None:
+    ports = '[gate.ports]\nrange = "20000-24999, 30000-32767"\nsources = "10.0.0.5"\nheadroom = 16\n\n'
+    assert json.loads(plan_for(parse_config(ports + MINIMAL, FILE)))["ports"] == {
+        "ranges": [{"first": 20000, "last": 24999}, {"first": 30000, "last": 32767}],
+        "sources": ["10.0.0.5"],
+        "headroom": 16,
+    }
+    assert json.loads(plan_for(parse_config(MINIMAL, FILE)))["ports"] == {"ranges": [], "sources": [], "headroom": 8}

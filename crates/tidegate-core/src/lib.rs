@@ -3,6 +3,7 @@
 //! - [`admission`]: the machine that admits, holds and turns away: start at [`admission::Machine`].
 //! - [`queue`]: where held calls wait: exact fair queues per client, order by seniority, by expiry.
 //! - [`limit`]: how fast work is done.
+//! - [`ledger`]: which source ports are leased, and how long each of them rests.
 //! - [`session`]: which session belongs to which client, and whether it is settled.
 //! - [`reason`]: the closed lists of reasons and ends.
 //! - [`trace`]: what a machine was told, written down and replayed.
@@ -13,6 +14,7 @@
 
 pub mod admission;
 pub mod key;
+pub mod ledger;
 pub mod limit;
 pub mod queue;
 pub mod reason;

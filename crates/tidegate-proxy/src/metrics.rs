@@ -11,9 +11,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use tidegate_core::admission::{Class, Phase, ServerSnapshot};
+use tidegate_core::ledger::{LedgerView, Use};
 use tidegate_core::limit::{LimitCause, LimitMode};
 use tidegate_core::time::Span;
 
@@ -56,6 +58,7 @@ pub(crate) fn text(shared: &Shared) -> String {
         &none,
         shared.loop_age().as_secs_f64(),
     );
+    ports(&mut scrape, shared.ports.view());
     for served in shared.served() {
         admission(&mut scrape, &served);
         connections(&mut scrape, &served);
@@ -152,6 +155,51 @@ fn admission(scrape: &mut Scrape, served: &Served) {
             &with(&labels, "switch", switch),
             f64::from(u8::from(on)),
         );
+    }
+}
+
+/// Most buckets that are told of: those with most leases.
+const BUCKETS_MAX: usize = 20;
+
+fn ports(scrape: &mut Scrape, mut view: LedgerView) {
+    let none = Labels::new();
+    let help = "Idle destinations whose ports were forgotten for others";
+    scrape.count("tidegate_ports_evicted_buckets", help, &none, view.evicted_total);
+    for (usage, n) in view.no_port_total {
+        let labels = with(&none, "use", usage);
+        scrape.count("tidegate_ports_refused_leases", "Leases refused because every port was taken", &labels, n);
+    }
+    view.buckets.sort_by_key(|bucket| Reverse(bucket.traffic + bucket.probes));
+    for bucket in view.buckets.iter().take(BUCKETS_MAX) {
+        let labels = with(&with(&none, "source", bucket.source), "destination", bucket.destination);
+        let [traffic, probe] = Use::ALL else { continue };
+        for (usage, leased, free) in [
+            (traffic, bucket.traffic, bucket.free - bucket.free_headroom),
+            (probe, bucket.probes, bucket.free_headroom),
+        ] {
+            let labels = with(&labels, "use", usage);
+            scrape.gauge("tidegate_ports_leased", "Source ports leased now, by use", &labels, f64::from(leased));
+            scrape.gauge("tidegate_ports_free", "Source ports free now, by use", &labels, f64::from(free));
+            let ever = bucket.leased_total.get(usage).copied().unwrap_or_default();
+            scrape.count("tidegate_ports_leases", "Source ports leased ever, by use", &labels, ever);
+        }
+        for (name, help, value) in [
+            (
+                "tidegate_ports_quarantined",
+                "Source ports that rest because the server may hold them",
+                bucket.quarantined,
+            ),
+            ("tidegate_ports_foreign", "Source ports that other programs use", bucket.foreign),
+            ("tidegate_ports_high_water", "Most source ports leased at one time", bucket.high_water),
+        ] {
+            scrape.gauge(name, help, &labels, f64::from(value));
+        }
+        let used = f64::from(bucket.used_milli) / 1000.0;
+        scrape.gauge("tidegate_ports_used_ratio", "How full the source ports for traffic are", &labels, used);
+        if let Some(left) = bucket.forecast {
+            let help = "When the last source port for traffic will be gone";
+            scrape.gauge("tidegate_ports_exhausted_in_seconds", help, &labels, left.as_secs_f64());
+        }
     }
 }
 

@@ -32,6 +32,7 @@ pub(crate) fn status(shared: &Shared) -> Value {
         "ready": !served.is_empty() && !draining,
         "mode": if observe { "observe" } else { "enforce" },
         "services": services,
+        "warnings": shared.ports.warnings(),
     })
 }
 

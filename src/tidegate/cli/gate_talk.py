@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import Parameter
+from rich.console import RenderableType
 
 from tidegate.cli.printer import Follow, Output, Printer
 from tidegate.cli.status_text import explain_text, status_text
@@ -14,7 +16,7 @@ from tidegate.errors import ConfigError, Exit, GateError, Problem
 from tidegate.gate.admin import ADMIN_DEFAULT, AdminClient
 from tidegate.gate.handover import ask_restart
 
-__all__ = ["bypass", "drain", "explain", "maintenance", "reload", "restart", "status"]
+__all__ = ["bypass", "drain", "explain", "keep_looking", "maintenance", "reload", "restart", "status"]
 
 Admin = Annotated[Path, Parameter(name="--admin", env_var="TIDEGATE_ADMIN", help="The gate's admin socket.")]
 Service = Annotated[str | None, Parameter(name="--service", help="Only this service; all when left out.")]
@@ -39,27 +41,34 @@ def status(
     --------
     ``tidegate gate status --watch``
     """
-    printer, client = Printer("jsonl" if watch and output == "json" else output), AdminClient(admin)
-    answer = client.status()
-    if not watch:
-        _show(printer, answer)
-        return _verdict(answer)
+    client = AdminClient(admin)
+    if watch:
+        keep_looking(output, client.status, status_text)
+    printer, answer = Printer(output), client.status()
+    printer.data(answer)
+    printer.text(status_text(answer))
+    return _verdict(answer)
+
+
+def keep_looking(
+    output: Literal["text", "json", "jsonl"],
+    ask: Callable[[], dict[str, Any]],
+    shown: Callable[[dict[str, Any]], RenderableType],
+) -> NoReturn:
+    """Show what ``ask`` returns every second until interrupted: in place on a terminal, else one after the other."""
+    printer, answer = Printer("jsonl" if output == "json" else output), ask()
     if printer.is_text and printer.console.is_terminal:
         from rich.live import Live
 
-        with Live(status_text(answer), console=printer.console, auto_refresh=False) as live:
+        with Live(shown(answer), console=printer.console, auto_refresh=False) as live:
             while True:
                 time.sleep(_WATCH_S)
-                live.update(status_text(client.status()), refresh=True)
+                live.update(shown(ask()), refresh=True)
     while True:
-        _show(printer, answer)
+        printer.data(answer)
+        printer.text(shown(answer))
         time.sleep(_WATCH_S)
-        answer = client.status()
-
-
-def _show(printer: Printer, answer: dict[str, Any]) -> None:
-    printer.data(answer)
-    printer.text(status_text(answer))
+        answer = ask()
 
 
 def _verdict(answer: dict[str, Any]) -> int:

@@ -9,16 +9,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["explain_text", "status_text"]
+__all__ = ["explain_text", "span", "status_text"]
 
 _PHASE_STYLE = {"up": "green", "down": "red", "suspect": "yellow", "degraded": "yellow", "recovering": "yellow"}
 
 
 def status_text(status: dict[str, Any]) -> RenderableType:
     """Return the whole of ``/status`` as tables."""
-    up = _span(status.get("uptime_s"))
+    up = span(status.get("uptime_s"))
     head = f"tidegate {status.get('version', '?')}, up {up}, {'ready' if status.get('ready') else 'not ready'}"
-    return Group(Text(head), *(part for service in status["services"] for part in _service(service)))
+    warnings = [Text(f"warning: {warning}", style="yellow") for warning in status.get("warnings", [])]
+    return Group(Text(head), *warnings, *(part for service in status["services"] for part in _service(service)))
 
 
 def _service(service: dict[str, Any]) -> list[RenderableType]:
@@ -80,8 +81,8 @@ def _waiting(service: dict[str, Any]) -> str:
     if not held:
         return "held: none"
     classes = ", ".join(f"{name} {count}" for name, count in service["held"].items() if count)
-    when = f"; all in within {_span(service['all_in_s'])}" if service.get("all_in_s") is not None else ""
-    return f"held: {held} ({classes}), longest {_span(service.get('oldest_wait_s'))}{when}"
+    when = f"; all in within {span(service['all_in_s'])}" if service.get("all_in_s") is not None else ""
+    return f"held: {held} ({classes}), longest {span(service.get('oldest_wait_s'))}{when}"
 
 
 def _fates(service: dict[str, Any]) -> str:
@@ -123,7 +124,7 @@ def _number(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _span(seconds: Any) -> str:
+def span(seconds: Any) -> str:
     """Return a time for people: ``0.4s``, ``12s``, ``3m05s``, ``2h10m``."""
     if seconds is None:
         return "-"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +28,7 @@ __all__ = [
     "Io",
     "Operation",
     "Passthrough",
+    "Ports",
     "Role",
     "Server",
     "ServerTls",
@@ -104,6 +106,45 @@ def _admin(value: str) -> str:
     return value
 
 
+def _ranges(value: str) -> str:
+    """Check ``FIRST-LAST``, several with commas between them: as ``net.ipv4.ip_local_reserved_ports`` has them."""
+    ranges = []
+    for part in value.split(","):
+        found = re.fullmatch(r"\s*(\d{1,5})-(\d{1,5})\s*", part)
+        if not found:
+            raise refuse(value, f'"{part.strip()}" is not a range of ports', 'write "FIRST-LAST", as in "20000-32767"')
+        first, last = int(found.group(1)), int(found.group(2))
+        if last > 65535:
+            raise refuse(value, f"{last} is not a port", "ports go up to 65535")
+        if first > last:
+            raise refuse(
+                value, f"the range {first}-{last} is empty", f'write "{last}-{first}": the lower port goes first'
+            )
+        if first == 0:
+            hint = "begin above 1023, better above 10000"
+            raise refuse(value, f"the range {first}-{last} begins with port 0, which is no port", hint)
+        ranges.append((first, last))
+    for low, high in pairwise(sorted(ranges)):
+        if low[1] >= high[0]:
+            message = f"the ranges {low[0]}-{low[1]} and {high[0]}-{high[1]} overlap"
+            raise refuse(value, message, "give each port once")
+    return value
+
+
+def _sources(value: tuple[str, ...]) -> tuple[str, ...]:
+    seen = set()
+    for text in value:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            hint = 'write an address of this machine, for example "10.0.0.5"; `ip address` lists them'
+            raise refuse(text, f'"{text}" is not an IP address', hint) from None
+        if address in seen:
+            raise refuse(text, f"the source {text} is given twice", "its ports can be leased only once: remove one")
+        seen.add(address)
+    return value
+
+
 def _listed(value: object) -> object:
     """Take one text where a list of texts may stand."""
     return [value] if isinstance(value, str) else value
@@ -114,6 +155,28 @@ Listen = Annotated[str, AfterValidator(_listen)]
 Network = Annotated[str, AfterValidator(_network)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Ports(Table):
+    """``[gate.ports]``: from which addresses and ports the gate connects to servers."""
+
+    range: Annotated[str, AfterValidator(_ranges)] | None = None
+    """``"20000-32767"``, several with commas; left out: the larger range beside the kernel's own, above 10000."""
+    sources: Annotated[Texts, AfterValidator(_sources), Field(max_length=64)] = ()
+    """Addresses of this machine; each has the whole range for every server. Left out: the one that the route takes."""
+    headroom: Annotated[int, Field(ge=1, le=65_534)] = 8
+    """Ports for each server that are kept for probes alone, so that traffic never makes a healthy server look dead."""
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """The ranges as (first, last), both of them included; empty when left out."""
+        parts = self.range.split(",") if self.range else []
+        return tuple((int(first), int(last)) for first, _, last in (part.partition("-") for part in parts))
+
+    @property
+    def count(self) -> int:
+        """How many ports there are in :attr:`ranges`."""
+        return sum(last - first + 1 for first, last in self.ranges)
 
 
 class GateTable(Table):
@@ -129,6 +192,7 @@ class GateTable(Table):
     """File in which what was learned is kept for the next start; mode 0600."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Seed of all randomness (spread of Retry-After, stagger); without it every start draws one."""
+    ports: Ports = Ports()
 
 
 class ServerTls(Table):

@@ -19,6 +19,7 @@ from tidegate.config.model import (
     Io,
     Operation,
     Passthrough,
+    Ports,
     Server,
     ServerTls,
     Service,
@@ -55,7 +56,16 @@ def compile_plan(config: Config, operations: Mapping[str, Operation], default: O
         "tcp": config.gate.admin_tcp,
         "token_file": _text(config.gate.admin_token_file),
     }
-    return json.dumps({"format": FORMAT, "services": services, "admin": admin}).encode()
+    plan = {"format": FORMAT, "services": services, "admin": admin, "ports": _ports(config.gate.ports)}
+    return json.dumps(plan).encode()
+
+
+def _ports(ports: Ports) -> Json:
+    return {
+        "ranges": [{"first": first, "last": last} for first, last in ports.ranges],
+        "sources": list(ports.sources),
+        "headroom": ports.headroom,
+    }
 
 
 def _service(name: str, service: Service, seed: int, operations: Mapping[str, Operation], default: Operation) -> Json:

@@ -44,6 +44,10 @@ def _gate(config: Config) -> Iterator[Broken]:
         yield Broken(("gate", "admin_tcp"), "the admin address over TCP needs a token", hint)
     if config.gate.admin_token_file and not config.gate.admin_tcp:
         yield Broken(("gate", "admin_token_file"), "there is no admin_tcp that this token could guard")
+    ports = config.gate.ports
+    if ports.range is not None and ports.headroom >= ports.count:
+        message = f"{ports.headroom} ports are kept for probes, and the range has {ports.count}"
+        yield Broken(("gate", "ports", "headroom"), message, "keep fewer, or give a larger range")
 
 
 def _service(at: Path, service: Service) -> Iterator[Broken]:

@@ -93,6 +93,7 @@ def run_gate(
                 if predecessor:
                     serving.follow(predecessor)
                 _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
+                _warn(gate)
                 ready(gate.addresses())
                 _notify(f"READY=1\nMAINPID={os.getpid()}")
                 serving.until_end(signals)
@@ -214,7 +215,13 @@ def _reload(gate: Gate, file: Path, seed: int, keeper: Keeper) -> dict[str, Any]
     finally:
         _notify("READY=1")
     _log.info("reloaded", extra={"fields": {"report": report}})
+    _warn(gate)
     return {"format": 1, "kind": "reloaded", "report": report}
+
+
+def _warn(gate: Gate) -> None:
+    for warning in gate.status()["warnings"]:
+        _log.warning(warning)
 
 
 def _drain(gate: Gate, config: Config, signals: socket.socket) -> None:

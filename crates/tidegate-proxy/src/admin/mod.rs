@@ -13,6 +13,7 @@ use crate::http1::request::{FieldRoom, Request};
 use crate::http1::scan::Scan;
 use crate::http1::{Framing, Refusal};
 use crate::plan::AdminPlan;
+use crate::ports;
 use routes::Answer;
 use socket::Sockets;
 use std::mem::MaybeUninit;
@@ -83,6 +84,7 @@ impl Drop for Admin {
 }
 
 async fn serve(sockets: Sockets, shared: Arc<Shared>, stop: Arc<Notify>) {
+    tokio::task::spawn_local(ports::watch(shared.ports.clone()));
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let token = sockets.token.clone();
     let unix = sockets.unix.as_ref().and_then(|s| tokio::net::UnixListener::from_std(s.try_clone().ok()?).ok());

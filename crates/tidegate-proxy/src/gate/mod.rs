@@ -18,6 +18,7 @@ use crate::error::GateError;
 use crate::explain::ExplainQuery;
 use crate::metrics;
 use crate::plan::{self, Plan};
+use crate::ports::Ports;
 use crate::service::Service;
 use crate::setup::Setup;
 use crate::status;
@@ -45,6 +46,8 @@ pub(crate) type LearnedByService = BTreeMap<String, Learned>;
 pub(crate) struct Shared {
     served: Mutex<Vec<Served>>,
     pub(crate) started: Instant,
+    /// All source ports of the process.
+    pub(crate) ports: Arc<Ports>,
     shard: Shard,
 }
 
@@ -91,11 +94,12 @@ impl Gate {
         let mut state = inherited.state()?;
         let learned = learned_json.map(|json| parse_learned(&plan, json)).transpose()?.unwrap_or_default();
         check_files(&plan)?;
+        let ports = Ports::new(&plan.ports)?;
         let bound = apply::bind_all(&plan, &[], &mut inherited)?;
         inherited.all_taken()?;
         let admin = admin::bind(&plan.admin, inherited.admin.take(), inherited.replaces)?;
         let (shard, thread) = io::start()?;
-        let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), shard });
+        let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), ports, shard });
         let gate = Gate {
             shared,
             io: Mutex::new(Some(thread)),
@@ -121,7 +125,10 @@ impl Gate {
         check_files(&plan)?;
         let kept: Vec<(String, SocketAddr)> = self.configured();
         let bound = apply::bind_all(&plan, &kept, &mut Inherited::default())?;
-        apply::swap(&self.shared, &plan, &LearnedByService::new(), bound, &mut State::default())
+        Ports::check(&plan.ports)?;
+        let report = apply::swap(&self.shared, &plan, &LearnedByService::new(), bound, &mut State::default())?;
+        self.shared.ports.apply(&plan.ports)?;
+        Ok(report)
     }
 
     /// Where each service listens, port 0 resolved.

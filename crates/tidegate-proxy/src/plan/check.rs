@@ -1,9 +1,12 @@
 //! Checks of the plan that types alone cannot make. Each error names its field.
 
-use super::{FORMAT, IoPlan, MatchPlan, Plan, ProtocolPlan, ServerPlan, ServicePlan, TcpPlan, TlsPlan, VerifyPlan};
+use super::{
+    FORMAT, IoPlan, MatchPlan, Plan, PortsPlan, ProtocolPlan, ServerPlan, ServicePlan, TcpPlan, TlsPlan, VerifyPlan,
+};
 use crate::error::GateError;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use tidegate_core::ledger::{PortRange, Settings};
 use tidegate_core::time::Span;
 
 type Checked = Result<(), GateError>;
@@ -35,7 +38,16 @@ pub fn check(plan: &Plan) -> Checked {
         ensure(fresh, format!("{at}.listen"), "is used twice")?;
         check_service(&at, service)?;
     }
+    check_ports(&plan.ports)?;
     check_admin(plan)
+}
+
+fn check_ports(ports: &PortsPlan) -> Checked {
+    // Ranges that are left out are found on the machine; what is wrong with the rest is wrong everywhere.
+    let any = vec![PortRange { first: 1, last: u16::MAX }];
+    let ranges = if ports.ranges.is_empty() { any } else { ports.ranges.clone() };
+    let checked = Settings::new(ports.sources.clone(), ranges, ports.headroom, 0).check();
+    checked.map_err(|error| GateError::plan("ports", format_args!("cannot be used: {error}")))
 }
 
 fn ensure(holds: bool, field: impl std::fmt::Display, message: impl std::fmt::Display) -> Checked {

@@ -15,9 +15,10 @@ pub use tls::{ServerTlsPlan, TlsPlan, VerifyPlan};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use tidegate_core::admission::Role;
+use tidegate_core::ledger::PortRange;
 use tidegate_core::time::Span;
 
 /// The only format that this library takes.
@@ -33,6 +34,27 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// Where the gate answers about itself.
     pub admin: AdminPlan,
+    /// From which ports it connects to servers.
+    #[serde(default)]
+    pub ports: PortsPlan,
+}
+
+/// From which addresses and ports the gate connects to servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortsPlan {
+    /// Ports of every bucket, not overlapping. Empty: the larger range beside the kernel's own, above 10 000.
+    pub ranges: Vec<PortRange>,
+    /// Addresses of this machine. Empty: the one that the route to the server takes.
+    pub sources: Vec<IpAddr>,
+    /// So many ports of every bucket are for probes alone (default 8).
+    pub headroom: u16,
+}
+
+impl Default for PortsPlan {
+    fn default() -> PortsPlan {
+        PortsPlan { ranges: Vec::new(), sources: Vec::new(), headroom: 8 }
+    }
 }
 
 /// One listening address and the servers behind it.
