@@ -91,6 +91,7 @@ impl Limiter {
         role: &str,
         operation: Option<&str>,
         session: Option<&str>,
+        server: None,
         cost_milli: u32,
         deadline: Option<f64>,
     ) -> PyResult<(u64, Vec<Decision>, Option<f64>)> {
