@@ -14,7 +14,7 @@ use crate::wire::proxy_header::Version;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tidegate_core::admission::SessionKey;
+use tidegate_core::admission::{ServerId, SessionKey};
 use tidegate_core::key;
 use tokio_rustls::TlsAcceptor;
 
@@ -57,6 +57,12 @@ impl Setup {
     /// The number that stands for an identity: equal for equal bytes, and not to be foreseen without the plan's seed.
     pub(crate) fn hash(&self, kind: u8, bytes: &[u8]) -> u64 {
         key::secret(self.seed, kind, bytes)
+    }
+
+    /// The number by which the machine knows this server; none for one of an earlier plan.
+    pub(crate) fn id_of(&self, server: &Arc<Server>) -> Option<ServerId> {
+        let known = (0u16..).zip(&self.servers).find(|(_, known)| Arc::ptr_eq(known, server));
+        known.map(|(id, _)| ServerId(id))
     }
 
     /// The session with this token.

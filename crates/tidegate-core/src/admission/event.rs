@@ -108,6 +108,9 @@ pub struct Arrival {
     pub operation: OperationKey,
     /// The session that the call carries, if any.
     pub session: Option<SessionKey>,
+    /// The only server that may have it: its client has authenticated on a connection to it. Goes before the session's.
+    #[serde(default)]
+    pub server: Option<ServerId>,
     /// Expected work in thousandths of a unit (one unit: one session open), until it is learned. 1..=1_000_000; 0 is
     /// taken as 1.
     pub cost_milli: u32,

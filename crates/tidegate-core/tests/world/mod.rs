@@ -20,6 +20,7 @@ pub fn arrival(client: u64, role: Role) -> Arrival {
         role,
         operation: OperationKey::default(),
         session: None,
+        server: None,
         cost_milli: 1000,
         deadline: None,
         token_expiry: None,

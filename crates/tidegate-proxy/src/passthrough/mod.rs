@@ -119,6 +119,7 @@ impl Caller {
             role,
             operation: operation(role, turn),
             session,
+            server: None,
             cost_milli,
             deadline: None,
             token_expiry: None,

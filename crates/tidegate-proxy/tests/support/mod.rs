@@ -158,6 +158,29 @@ impl Peer {
         self.buf.drain(..n).collect()
     }
 
+    /// As [`Peer::exactly`]; `None` when the connection ends first.
+    pub async fn try_exactly(&mut self, n: usize) -> Option<Vec<u8>> {
+        while self.buf.len() < n {
+            if self.more().await == 0 {
+                return None;
+            }
+        }
+        Some(self.buf.drain(..n).collect())
+    }
+
+    /// The next line, without its end; `None` when the connection ends first.
+    pub async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(at) = self.buf.windows(2).position(|w| w == b"\r\n") {
+                let line: Vec<u8> = self.buf.drain(..at + 2).take(at).collect();
+                return Some(String::from_utf8_lossy(&line).into_owned());
+            }
+            if self.more().await == 0 {
+                return None;
+            }
+        }
+    }
+
     /// All until the end of the connection.
     pub async fn rest(&mut self) -> Vec<u8> {
         while self.more().await > 0 {}

@@ -144,6 +144,7 @@ impl Policy for Gate {
             role: arriving.role,
             operation: arriving.operation,
             session: arriving.session,
+            server: None,
             cost_milli: cost_milli(arriving.role),
             deadline: None,
             token_expiry: None,
