@@ -109,6 +109,7 @@ impl Machine {
             Event::Connected(call) => self.connected(now, call, out),
             Event::Done(call, outcome) => self.done(now, call, outcome, out),
             Event::Restarted(server) => self.restarted(now, server, out),
+            Event::Health(server, standing) => self.stands(now, server, standing, out),
             Event::SessionOver(session) => self.sessions.close(session),
             Event::Wake => self.wake(now, out),
             Event::Maintenance(on) => {
@@ -156,6 +157,7 @@ impl Machine {
         });
         self.timers.remove(&(call.timer, index));
         call.timer = now + self.plan.upstream_timeout;
+        call.wanting = None;
         call.state = State::InFlight(InFlight {
             server,
             since: now,
@@ -209,7 +211,7 @@ impl Machine {
         let longest = self.absence.expected(self.plan.client_timeout).mul_f64(2.0);
         self.clients.expect_no_longer(now, longest);
         // A slot may be free while somebody waits: bulk at its cap, a session bound to another server.
-        let full = |server: &Server| server.down.is_some() || server.load() >= server.limit;
+        let full = |server: &Server| server.down.is_some() || server.load() >= server.allowed();
         let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);
         let waiting = self.passes_all() || (self.queues.total() > 0 && !self.maintenance);
         self.rate.saturated(now, waiting && busy);

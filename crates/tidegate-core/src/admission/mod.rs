@@ -22,6 +22,7 @@ mod recover;
 mod server;
 mod share;
 mod snapshot;
+mod stand;
 mod timers;
 
 pub use event::{
