@@ -97,7 +97,7 @@ proptest! {
 }
 
 fn pool(names: &[&str]) -> Plan {
-    let server = |name: &&str| ServerPlan { name: (*name).into(), limit: LimitPlan::Static(2) };
+    let server = |name: &&str| ServerPlan { name: (*name).into(), limit: LimitPlan::Static(2), standby: false };
     Plan { servers: names.iter().map(server).collect(), ..plan(2) }
 }
 

@@ -274,7 +274,8 @@ fn while_the_server_is_down_one_call_at_a_time_tries() {
 
 #[test]
 fn sessions_of_a_dead_server_go_to_another() {
-    let servers = ["a", "b"].map(|name| ServerPlan { name: name.into(), limit: LimitPlan::Static(1) }).to_vec();
+    let servers =
+        ["a", "b"].map(|name| ServerPlan { name: name.into(), limit: LimitPlan::Static(1), standby: false }).to_vec();
     let mut world = World::new(Plan { servers, ..plan(1) });
     world.limits = vec![1, 1];
     login(&mut world, 1, 11); // at a
@@ -468,7 +469,10 @@ fn observe_tells_what_it_would_have_done() {
 #[test]
 fn a_new_plan_keeps_what_is_held_and_moves_servers_by_name() {
     let pool = |names: &[&str]| {
-        names.iter().map(|name| ServerPlan { name: (*name).into(), limit: LimitPlan::Static(1) }).collect::<Vec<_>>()
+        names
+            .iter()
+            .map(|name| ServerPlan { name: (*name).into(), limit: LimitPlan::Static(1), standby: false })
+            .collect::<Vec<_>>()
     };
     let mut world = World::new(Plan { servers: pool(&["a", "b"]), ..plan(1) });
     let at_a = world.arrive(open(1));

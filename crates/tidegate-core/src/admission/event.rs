@@ -1,5 +1,6 @@
 //! What happens to the machine ([`Event`]) and what it asks for ([`Action`]).
 
+use crate::health::{Cause, Standing};
 use crate::reason::{Reason, words};
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
@@ -145,6 +146,9 @@ pub enum Outcome {
     Overload,
     /// Nothing was sent: connect refused, reset or timed out.
     ConnectFailed,
+    /// Nothing was sent, and the server is not to blame: our own side had no port, no descriptor, no memory, or the server
+    /// takes no more connections from us. The call is held again.
+    NotConnected(Cause),
     /// The connection broke, or the answer was garbage.
     Broken,
     /// The client left before the request was whole, so the server cannot be working on it.
@@ -164,6 +168,8 @@ pub enum Event {
     Done(CallId, Outcome),
     /// The driver has seen that this server began anew (another instance, a shorter uptime).
     Restarted(ServerId),
+    /// The server's monitor says how it stands.
+    Health(ServerId, Standing),
     /// A session has ended although no call said so (its connection is closed).
     SessionOver(SessionKey),
     /// The time that [`next_wake`](super::Machine::next_wake) named has come.

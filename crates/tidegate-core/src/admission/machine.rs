@@ -114,6 +114,7 @@ impl Machine {
             Event::Connected(call) => self.connected(now, call, out),
             Event::Done(call, outcome) => self.done(now, call, outcome, out),
             Event::Restarted(server) => self.restarted(now, server, out),
+            Event::Health(server, standing) => self.stands(now, server, standing, out),
             Event::SessionOver(session) => self.sessions.close(session),
             Event::Wake => self.wake(now, out),
             Event::Maintenance(on) => {
@@ -166,6 +167,7 @@ impl Machine {
         });
         self.timers.remove(&(call.timer, index));
         call.timer = now + self.plan.upstream_timeout;
+        call.wanting = None;
         call.state = State::InFlight(InFlight {
             server,
             since: now,

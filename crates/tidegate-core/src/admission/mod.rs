@@ -23,6 +23,7 @@ mod recover;
 mod server;
 mod share;
 mod snapshot;
+mod stand;
 mod timers;
 
 pub use event::{
