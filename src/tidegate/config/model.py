@@ -384,8 +384,8 @@ class Io(Table):
     """From a request's first byte to the end of its head."""
     handshake_timeout: Duration = duration("10s")
     idle_timeout: Duration = duration("5m")
-    """A client's connection without a request is closed after this; a poll every 10 s keeps it open. Where the gate reads
-    no requests ``[service.NAME.tcp]`` has an ``idle_timeout`` of its own."""
+    """A client's connection without a request is closed after this; a poll every 10 s keeps it open. Where the gate
+    reads no requests ``[service.NAME.tcp]`` has an ``idle_timeout`` of its own."""
     write_timeout: Duration = duration("30s")
     """A client that takes no byte of its answer for this long is closed."""
     body_rate_timeout: Duration = duration("10s")

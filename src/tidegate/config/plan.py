@@ -69,13 +69,12 @@ def _ports(ports: Ports) -> Json:
 
 
 def _service(name: str, service: Service, seed: int, operations: Mapping[str, Operation], default: Operation) -> Json:
-    match service.protocol:
-        case "vasa":
-            protocol = _vasa(service.vasa or Vasa(), operations, default)
-        case "http":
-            protocol = _http(service.http or Http())
-        case "tcp":
-            protocol = {"kind": "tcp"}
+    if service.protocol == "vasa":
+        protocol = _vasa(service.vasa or Vasa(), operations, default)
+    elif service.protocol == "http":
+        protocol = _http(service.http or Http())
+    else:
+        protocol = {"kind": "tcp"}
     return {
         "name": name,
         "listen": service.listen,

@@ -158,7 +158,7 @@ impl Flow {
         }
         let all_sent = self.allowed == 0 && !self.up_haul.is_loaded();
         let due = match self.turn {
-            _ if self.turns.are_opaque() => all_sent && !self.client_lost, // who resets is reset
+            _ if self.turns.are_opaque() => all_sent && self.up.is_none() && !self.client_lost, // who resets is reset
             Turn::Between => all_sent,
             Turn::Asked(_) => false,
             Turn::Open(_) => self.last_byte + self.half_closed_timeout() <= clock::now(),
