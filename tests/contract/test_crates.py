@@ -27,7 +27,6 @@ WRAPPERS = {
     "rustls": {"tidegate-proxy", "tidegate-lab"},
     "tokio-rustls": {"tidegate-proxy", "tidegate-lab"},
     "socket2": {"tidegate-proxy", "tidegate-lab"},
-    "rustix": {"tidegate-proxy"},
     "memmap2": {"tidegate-scan"},
     "zip": {"tidegate-scan"},
     "tar": {"tidegate-scan"},
