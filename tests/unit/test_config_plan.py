@@ -84,7 +84,7 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
     assert set(service["io"]) == IO
     assert set(service) == {
         "name", "listen", "protocol", "tls", "servers", "accept_proxy", "forwarded_from", "admission", "io",
-        "identities", "pool_scope", "tcp",
+        "identities", "pool_scope", "tcp", "monitor",
     }  # fmt: skip
     assert set(service["tcp"]) == TCP
 
@@ -140,7 +140,10 @@ def test_a_full_file() -> None:
     }
     assert service["servers"][0]["send_proxy"] == "v2"
     assert service["servers"][1]["tls"]["verify"] == {"none": True}
-    assert service["admission"]["servers"] == [{"name": "vp-a", "limit": 22}, {"name": "vp-b", "limit": 8}]
+    assert service["admission"]["servers"] == [
+        {"name": "vp-a", "limit": 22, "standby": False},
+        {"name": "vp-b", "limit": 8, "standby": False},
+    ]
     assert service["admission"]["seed"] == 7
     assert service["admission"]["session_idle_ns"] == 300_000_000_000
     assert service["admission"]["follow_ups_milli"] == 500

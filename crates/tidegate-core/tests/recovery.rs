@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tidegate_core::admission::*;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
-use world::{Fate, World, arrival, plan};
+use world::{Fate, World, arrival, plan, server};
 
 const ANSWERED: Outcome = Outcome::Answered { opened: None, closed: false };
 const SERVER: ServerId = ServerId(0);
@@ -385,8 +385,7 @@ fn limits_too_small_for_batches_have_none() {
 
 #[test]
 fn each_server_of_a_pool_recovers_for_itself() {
-    let servers =
-        ["a", "b"].map(|name| ServerPlan { name: name.into(), limit: LimitPlan::Static(20), standby: false }).to_vec();
+    let servers = vec![server("a", 20), server("b", 20)];
     let mut world = World::warm(Plan { servers, ..plan(20) });
     world.event(Event::Restarted(SERVER));
     (1..=100).for_each(|client| _ = world.arrive(open(client)));

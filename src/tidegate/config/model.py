@@ -26,6 +26,7 @@ __all__ = [
     "HttpRule",
     "Identity",
     "Io",
+    "Monitor",
     "Operation",
     "Passthrough",
     "Ports",
@@ -45,6 +46,10 @@ LIMIT_MOST = 65_536
 """The highest limit that may be written."""
 _LIMIT_MAX = 256
 """An adaptive limit stays below this when the file does not say; no management server known serves more at once."""
+
+
+_STATUSES_MAX = 32
+"""Statuses of a monitor that are good, at the most."""
 
 
 def _address(value: str) -> str:
@@ -150,11 +155,24 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _several(value: object) -> object:
+    """Take one number where a list of numbers may stand."""
+    return [value] if isinstance(value, int) else value
+
+
+def _statuses(value: tuple[int, ...]) -> tuple[int, ...]:
+    if not 1 <= len(value) <= _STATUSES_MAX:
+        message = f"{len(value)} statuses are too {'few' if not value else 'many'}"
+        raise refuse(str(list(value)), message, f"write 1 to {_STATUSES_MAX}, for example [200, 204]")
+    return value
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Listen = Annotated[str, AfterValidator(_listen)]
 Network = Annotated[str, AfterValidator(_network)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Share = Annotated[float, Field(ge=0, le=1)]
+_Status = Annotated[int, Field(ge=100, le=599)]
 
 
 class Ports(Table):
@@ -222,6 +240,8 @@ class Server(Table):
     """An adaptive limit never goes above this; 256 when left out."""
     send_proxy: Literal["v1", "v2"] | None = None
     """Tell the server who called, with a PROXY protocol header."""
+    standby: bool = False
+    """Used only while no other server of the pool can be reached (an active/standby pair)."""
     tls: ServerTls | None = None
 
     @property
@@ -233,6 +253,29 @@ class Server(Table):
     def limit_most(self) -> int:
         """The most that the limit can ever be, in calls."""
         return self.limit_static or self.limit_max or _LIMIT_MAX
+
+
+class Monitor(Table):
+    """``[service.NAME.monitor]``: how the servers are probed. Without it a server is down when a connect fails."""
+
+    kind: Literal["tcp", "half-open", "tls", "http"] | None = None
+    """What a probe does. Left out: ``http`` for a VASA provider, ``tls`` where servers speak it, else ``tcp``."""
+    path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)] | None = None
+    """What ``http`` asks for; ``version_path`` of a VASA provider, else ``/``, when left out."""
+    status: Annotated[tuple[_Status, ...], AfterValidator(_statuses), BeforeValidator(_several)] = (200,)
+    """Statuses that are good, 100 to 599."""
+    interval: Duration = duration("2s")
+    """Between two probes, ± 10 % (10 ms to 1 h; the default is HAProxy's)."""
+    timeout: Duration | None = None
+    """How long a probe may take (10 ms to 1 h); the interval when left out."""
+    fast: Duration | None = None
+    """Between two probes while a phase is in doubt; half of the interval when left out."""
+    fall: Annotated[int, Field(ge=1, le=50)] = 3
+    """Failed probes in a row that make a server ``down``; two are enough when the server itself said no."""
+    rise: Annotated[int, Field(ge=1, le=50)] = 2
+    """Good probes in a row that bring it back."""
+    slow_start: Duration = duration("30s")
+    """How long it then takes to get its whole limit, from a tenth on; ``"0s"``: at once."""
 
 
 class Passthrough(Table):
@@ -438,9 +481,25 @@ class Service(Table):
     server: Annotated[dict[Name, Server], Field(min_length=1)]
     pool_scope: Literal["service", "never"] = "service"
     """``service``: all clients share the connections to a server; ``never``: each call has one of its own."""
+    monitor: Monitor | None = None
+    """Left out: servers are not probed."""
     admission: Admission = Admission()
     io: Io = Io()
     identity: dict[Name, Identity] = Field(default_factory=dict)
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether each server speaks TLS, to the gate or through it."""
+        return isinstance(self.tls, Passthrough) or all(server.tls for server in self.server.values())
+
+    @property
+    def monitor_kind(self) -> Literal["tcp", "half-open", "tls", "http"]:
+        """What a probe does, where the file leaves it to the gate."""
+        if self.monitor and self.monitor.kind:
+            return self.monitor.kind
+        if self.protocol == "vasa":
+            return "http"
+        return "tls" if self.speaks_tls else "tcp"
 
 
 class Config(Table):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from tidegate.config.fields import duration
 from tidegate.config.model import Config, Identity, Passthrough, ServerTls, Service, Terminate
 from tidegate.units import Duration
 
@@ -17,6 +18,7 @@ __all__ = ["Broken", "broken_rules"]
 
 Path = tuple[str | int, ...]
 
+_SHORTEST, _HOUR = duration("10ms"), duration("1h")
 _MAY_BE_ZERO = frozenset({"margin", "quarantine", "settle_after", "seniority", "drain"})
 
 
@@ -61,6 +63,10 @@ def _service(at: Path, service: Service) -> Iterator[Broken]:
     yield from _positive((*at, "io"), dict(service.io))
     for name, identity in service.identity.items():
         yield from _identity((*at, "identity", name), identity, service)
+    yield from _monitor(at, service)
+    if all(server.standby for server in service.server.values()):
+        path: Path = (*at, "server", next(iter(service.server)), "standby")
+        yield Broken(path, "every server is a standby, so there is none to stand by for", "remove it from one of them")
     for name, server in service.server.items():
         if server.address == service.listen and not service.listen.endswith(":0"):
             hint = "give the service another address or port than its server"
@@ -71,6 +77,24 @@ def _service(at: Path, service: Service) -> Iterator[Broken]:
             yield Broken((*at, "server", name, "limit_max"), message, hint)
         if server.address.endswith(":0"):
             yield Broken((*at, "server", name, "address"), "0 is not a port that a server can have")
+
+
+def _monitor(at: Path, service: Service) -> Iterator[Broken]:
+    monitor, at = service.monitor, (*at, "monitor")
+    if monitor is None:
+        return
+    kind = service.monitor_kind
+    for name in ("path", "status"):
+        if kind != "http" and name in monitor.model_fields_set:
+            hint = 'remove it, or write kind = "http"'
+            yield Broken((*at, name), f'a monitor with kind = "{kind}" asks for no page', hint)
+    if kind == "tls" and not service.speaks_tls:
+        hint = 'write kind = "tcp", or a table tls for each server'
+        yield Broken((*at, "kind"), "not every server of this service speaks TLS", hint)
+    for name, longest in (("interval", _HOUR), ("timeout", _HOUR), ("fast", monitor.interval)):
+        span = getattr(monitor, name)
+        if span is not None and not _SHORTEST <= span <= longest:
+            yield Broken((*at, name), f"{span} is out of range", f"write {_SHORTEST} to {longest}")
 
 
 def _tls(at: Path, service: Service) -> Iterator[Broken]:

@@ -9,8 +9,12 @@ use tidegate_core::trace::{Taped, Writer};
 
 /// A plan with the documented defaults and one server called `a`.
 pub fn plan(limit: u32) -> Plan {
-    let server = ServerPlan { name: "a".into(), limit: LimitPlan::Static(limit), standby: false };
-    Plan { seed: 7, ..Plan::with_defaults(vec![server]) }
+    Plan { seed: 7, ..Plan::with_defaults(vec![server("a", limit)]) }
+}
+
+/// A server with a static limit.
+pub fn server(name: &str, limit: u32) -> ServerPlan {
+    ServerPlan { name: name.into(), limit: LimitPlan::Static(limit), standby: false }
 }
 
 pub fn arrival(client: u64, role: Role) -> Arrival {

@@ -1,7 +1,8 @@
 //! Checks of the plan that types alone cannot make. Each error names its field.
 
 use super::{
-    FORMAT, IoPlan, MatchPlan, Plan, PortsPlan, ProtocolPlan, ServerPlan, ServicePlan, TcpPlan, TlsPlan, VerifyPlan,
+    FORMAT, IoPlan, MatchPlan, MonitorPlan, Plan, PortsPlan, ProbePlan, ProtocolPlan, ServerPlan, ServicePlan, TcpPlan,
+    TlsPlan, VerifyPlan,
 };
 use crate::error::GateError;
 use std::collections::BTreeSet;
@@ -70,6 +71,7 @@ fn check_service(at: &str, service: &ServicePlan) -> Checked {
     check_protocol(&format!("{at}.protocol"), &service.protocol)?;
     check_tcp(at, service)?;
     check_identities(at, service)?;
+    service.monitor.as_ref().map_or(Ok(()), |monitor| check_monitor(&format!("{at}.monitor"), monitor, service))?;
     ensure(!service.servers.is_empty(), format!("{at}.servers"), "is empty: name at least one server")?;
     ensure(service.servers.len() <= 1024, format!("{at}.servers"), "has more than 1024 members")?;
     let admission = &service.admission.servers;
@@ -197,6 +199,25 @@ fn check_tcp(at: &str, service: &ServicePlan) -> Checked {
     )?;
     let headers = service.identities.iter().all(|identity| matches!(identity.matches, MatchPlan::Address(_)));
     ensure(headers, format_args!("{at}.identities"), "must go by address with protocol tcp")
+}
+
+fn check_monitor(at: &str, monitor: &MonitorPlan, service: &ServicePlan) -> Checked {
+    let settings = monitor.settings.check();
+    settings.map_err(|error| {
+        GateError::plan(format!("{at}.settings.{}", error.field), format!("must be {}", error.range))
+    })?;
+    let tls =
+        matches!(service.tls, TlsPlan::Passthrough { .. }) || service.servers.iter().all(|server| server.tls.is_some());
+    match &monitor.probe {
+        ProbePlan::Tcp {} | ProbePlan::HalfOpen {} => Ok(()),
+        ProbePlan::Tls {} => ensure(tls, format!("{at}.probe.kind"), "is tls, but not every server speaks TLS"),
+        ProbePlan::Http { path, status } => {
+            let fine = path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
+            ensure(fine, format!("{at}.probe.path"), "must begin with '/' and have no spaces")?;
+            let fine = (1..=32).contains(&status.len()) && status.iter().all(|status| (100..=599).contains(status));
+            ensure(fine, format!("{at}.probe.status"), "must be 1 to 32 numbers from 100 to 599")
+        }
+    }
 }
 
 fn check_cost(at: &str, cost: u32) -> Checked {

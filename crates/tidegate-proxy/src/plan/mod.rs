@@ -4,11 +4,13 @@
 //! `IP:port` or `host:port`. An unknown key is an error. [`check`] names the field of whatever is wrong.
 
 mod check;
+mod monitor;
 mod protocol;
 mod tcp;
 mod tls;
 
 pub use check::{check, parse};
+pub use monitor::{MonitorPlan, ProbePlan};
 pub use protocol::{HttpPlan, HttpRule, OperationPlan, ProtocolPlan, VasaDefault, VasaPlan};
 pub use tcp::TcpPlan;
 pub use tls::{ServerTlsPlan, TlsPlan, VerifyPlan};
@@ -78,6 +80,8 @@ pub struct ServicePlan {
     pub accept_proxy: bool,
     /// Hops whose X-Forwarded-For is believed.
     pub forwarded_from: Vec<IpNet>,
+    /// How the servers are probed; `None`: they are not, and a server is down when a connect to it fails.
+    pub monitor: Option<MonitorPlan>,
     /// What the admission machine is told.
     pub admission: tidegate_core::admission::Plan,
     /// Timeouts and caps of the sockets.
