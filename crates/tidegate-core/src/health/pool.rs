@@ -132,15 +132,17 @@ impl Pool {
         self.end_event(now, said, out);
     }
 
-    /// A call to a member has ended: answered, or broken off, or answered that it cannot.
+    /// A call to a member has ended: answered, or broken off, or answered that it cannot. Cheap where nothing follows.
     pub fn traffic(&mut self, now: Nanos, at: usize, good: bool, out: &mut Actions) {
         let mut said = Vec::new();
         let Some(watched) = self.watched.get_mut(at) else { return };
         let too_many = watched.outcomes.note(good);
-        if good {
+        if good && watched.monitor.hear(now) {
             self.tell(now, at, Event::Answered, &mut said);
         } else if too_many {
             self.eject(now, at, &mut said);
+        } else {
+            return;
         }
         self.end_event(now, said, out);
     }

@@ -255,11 +255,15 @@ impl Monitor {
 
     /// Traffic got through.
     fn answered(&mut self, now: Nanos) {
-        self.answered = Some(now);
-        self.weak = 0;
-        if self.state == State::Suspect && self.strong == 0 {
+        if self.hear(now) {
             self.turn(now, State::Up);
         }
+    }
+
+    /// Notes that traffic got through; true when that changes the phase.
+    pub(super) fn hear(&mut self, now: Nanos) -> bool {
+        (self.answered, self.weak) = (Some(now), 0);
+        self.state == State::Suspect && self.strong == 0
     }
 
     /// A probe whose end was never told: whoever runs it has lost it.
