@@ -115,6 +115,12 @@ fn a_refusal_that_cannot_be_followed_up_is_weak() {
     let attempts = [attempt(REFUSED), attempt(Fault::AddrNotAvail)];
     assert_eq!(verdict(&attempts, Around::default()), Verdict::Failed(Weight::Weak));
     assert_eq!(verdict(&attempts, busy()), Verdict::Inconclusive(Cause::NoPort));
+    // What two ports have said is not taken back by another address that cannot be used.
+    let around = Around { other_source: Some(THERE), ..Around::default() };
+    for fault in [Fault::TimedOut, Fault::AddrNotAvail] {
+        let other = Attempt { source: THERE, ..attempt(fault) };
+        assert_eq!(verdict(&[attempt(REFUSED), attempt(REFUSED), other], around), STRONG);
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@
 //! - It is refused too, but connections stand on which the server was heard not long ago: a process that ends takes its
 //!   connections with it, so this one lives and is at its limit (`peer-limit`). The same if as many connections stand as were
 //!   the limit before.
-//! - It is refused too, and there is another address of ours: that one is tried. Accepted: a limit per address.
+//! - It is refused too, and there is another address of ours: that one is tried. Accepted: as above.
 //! - Refused from two fresh ports, one of them never used: a strong failure.
 //! - Refused only from ports that the other side may still hold: `collision`. One that could not be followed up is weak.
 //!
@@ -64,7 +64,7 @@ impl Inquiry {
             Blame::Nobody => self.decide(self.accepted(around)),
             Blame::Remote(Weight::Strong) => self.decide(Verdict::Failed(Weight::Strong)),
             Blame::Remote(Weight::Weak) if self.evidence.notes.len() == 1 && self.recent() => Next::TryFresh,
-            Blame::Remote(Weight::Weak) => self.decide(Verdict::Failed(Weight::Weak)),
+            Blame::Remote(Weight::Weak) => self.decide(self.by_refusals().unwrap_or(Verdict::Failed(Weight::Weak))),
             Blame::Ambiguous => self.refused(around),
         }
     }
@@ -96,11 +96,16 @@ impl Inquiry {
                 return Next::TryFresh;
             }
         }
-        self.decide(match (fresh, never) {
-            (0, _) => Verdict::Inconclusive(Cause::Collision),
-            (2.., 1..) => Verdict::Failed(Weight::Strong),
-            _ => Verdict::Failed(Weight::Weak),
-        })
+        self.decide(self.by_refusals().unwrap_or(Verdict::Inconclusive(Cause::Collision)))
+    }
+
+    /// What the refusals from fresh ports say, if there were any.
+    fn by_refusals(&self) -> Option<Verdict> {
+        match self.evidence.refusals() {
+            (0, _) => None,
+            (2.., 1..) => Some(Verdict::Failed(Weight::Strong)),
+            _ => Some(Verdict::Failed(Weight::Weak)),
+        }
     }
 
     /// What an accepted connection says after others were not.
@@ -115,10 +120,9 @@ impl Inquiry {
         }
     }
 
-    /// A local fault. If it only kept a refusal from being followed up, that one stands, for what it is worth.
+    /// A local fault. If it only kept refusals from being followed up, these stand for what they are worth.
     fn without_retry(&self, cause: Cause, around: &Around) -> Verdict {
-        let (fresh, _) = self.evidence.refusals();
-        if fresh > 0 && !alive(around) { Verdict::Failed(Weight::Weak) } else { Verdict::Inconclusive(cause) }
+        self.by_refusals().filter(|_| !alive(around)).unwrap_or(Verdict::Inconclusive(cause))
     }
 }
 
