@@ -80,7 +80,7 @@ class Gate:
         learned: bytes | None = None,
         sockets: Sequence[tuple[str, str, int]] = (),
         admin: int | None = None,
-        sessions: bytes | None = None,
+        known: bytes | None = None,
         replaces: bool = False,
     ) -> Gate:
         """Check ``plan`` (JSON, format 1), bind everything, start; on :exc:`GateError` nothing is bound.
@@ -120,8 +120,8 @@ class Gate:
     def listeners(self) -> list[tuple[str, str, int]]:
         """Return ``(service, address in the plan, descriptor)`` per listening socket; service ``""``: the admin's."""
 
-    def sessions(self) -> str:
-        """Return the sessions of each service as JSON."""
+    def known(self) -> str:
+        """Return the sessions of each service, and the source ports in use, as JSON."""
 
     def retire(self) -> None:
         """Accept no more; serve who is here."""

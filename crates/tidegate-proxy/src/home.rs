@@ -46,16 +46,19 @@ impl Home {
         let max = usize::try_from(service.setup().io.buffers_max_bytes).unwrap_or(usize::MAX);
         let retries = Retries::new(timers.now());
         Rc::new(Home {
-            service,
             timers,
             buffers: Buffers::new(max),
             pending: Pending::default(),
             passthrough: passthrough::Shared::default(),
-            pressure: Box::new(|| 0),
+            pressure: {
+                let way = service.way.clone();
+                Box::new(move || way.ports.fullest_milli())
+            },
             crypto: Semaphore::new(1),
             retries: RefCell::new(retries),
             retrying: Semaphore::new(RETRIES_AT_ONCE),
             risky: Cell::new(0),
+            service,
         })
     }
 

@@ -12,6 +12,7 @@ mod buffer;
 mod call;
 mod clock;
 mod connection;
+mod dial;
 mod error;
 mod explain;
 #[cfg(fuzzing)]
@@ -23,10 +24,10 @@ mod home;
 mod http1;
 mod listener;
 mod metrics;
+mod monitor;
 mod passthrough;
 pub mod plan;
 mod pool;
-#[cfg_attr(not(test), expect(dead_code, reason = "what connects, and what hands over, take it from here"))]
 mod ports;
 mod protocol;
 mod relay;

@@ -58,7 +58,7 @@ pub(crate) fn text(shared: &Shared) -> String {
         &none,
         shared.loop_age().as_secs_f64(),
     );
-    ports(&mut scrape, shared.ports.view());
+    ports(&mut scrape, shared.way.ports.view());
     for served in shared.served() {
         admission(&mut scrape, &served);
         connections(&mut scrape, &served);
@@ -106,6 +106,11 @@ fn admission(scrape: &mut Scrape, served: &Served) {
             counters.broken,
         ),
         ("tidegate_admission_connect_failures", "Connects to servers that failed", counters.connect_failed),
+        (
+            "tidegate_admission_not_connected_calls",
+            "Connects that our own side could not make, or that a server at its limit did not take",
+            counters.not_connected,
+        ),
         (
             "tidegate_admission_would_hold_calls",
             "In observe mode: calls that would have been held",

@@ -5,6 +5,7 @@
 //! admitted one stays taken until the machine's own quarantine ends it.
 
 use crate::clock;
+use crate::dial::{NotDialled, Way};
 use crate::explain::{Record, Ring};
 use crate::pool::Server;
 use crate::setup::Setup;
@@ -71,6 +72,8 @@ struct Core {
 pub(crate) struct Service {
     pub(crate) name: Arc<str>,
     pub(crate) stats: ServiceStats,
+    /// How this process connects to servers.
+    pub(crate) way: Arc<Way>,
     setup: ArcSwap<Setup>,
     core: Mutex<Core>,
     /// When the timer task will look next, in nanoseconds.
@@ -80,11 +83,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(name: &str, setup: Setup, machine: Machine) -> Arc<Service> {
+    pub(crate) fn new(name: &str, setup: Setup, machine: Machine, way: Arc<Way>) -> Arc<Service> {
         let servers = setup.servers.clone();
         Arc::new(Service {
             name: name.into(),
             stats: ServiceStats::default(),
+            way,
             setup: ArcSwap::from_pointee(setup),
             core: Mutex::new(Core {
                 machine: Taped::new(machine),
@@ -354,6 +358,11 @@ impl Core {
         self.calls.get_mut(&call.0).and_then(|entry| entry.mail.take())
     }
 
+    fn server_of(&self, call: CallId) -> Option<Arc<Server>> {
+        let name = self.calls.get(&call.0)?.record.server.as_ref()?;
+        self.servers.iter().find(|server| Arc::ptr_eq(&server.name, name)).cloned()
+    }
+
     fn close(&mut self, call: CallId, end: End, status: u16) {
         if let Some(mut entry) = self.calls.remove(&call.0) {
             entry.record.end = Some(end);
@@ -424,10 +433,14 @@ impl Ticket {
         self.service.rearm(&core);
     }
 
-    /// The server could not be reached and nothing was sent: what now?
-    pub(crate) fn connect_failed(&self) -> Decision {
+    /// There is no connection to the server, and nothing was sent: what now?
+    pub(crate) fn not_dialled(&self, why: NotDialled) -> Decision {
+        let outcome = match why {
+            NotDialled::Failed => Outcome::ConnectFailed,
+            NotDialled::NotConnected(cause) => Outcome::NotConnected(cause),
+        };
         let mut core = self.service.core();
-        core.event(clock::now(), Event::Done(self.call, Outcome::ConnectFailed));
+        core.event(clock::now(), Event::Done(self.call, outcome));
         let decision = core.take_mail(self.call);
         self.service.rearm(&core);
         decision.unwrap_or(Decision::Hold)
@@ -437,9 +450,24 @@ impl Ticket {
     pub(crate) fn done(mut self, outcome: Outcome, end: End, status: u16) {
         self.over = true;
         let mut core = self.service.core();
-        core.event(clock::now(), Event::Done(self.call, outcome));
+        let now = clock::now();
+        let server = core.server_of(self.call);
+        core.event(now, Event::Done(self.call, outcome));
         core.close(self.call, end, status);
         self.service.rearm(&core);
+        drop(core);
+        let good = match outcome {
+            Outcome::Answered { .. } => Some(true),
+            Outcome::Overload => Some(false),
+            Outcome::Broken if end.who == Who::Server => Some(false),
+            _ => None,
+        };
+        if let (Some(server), Some(good)) = (server, good) {
+            if outcome != Outcome::Broken {
+                server.heard_now(now);
+            }
+            self.service.way.health.traffic(&server, good);
+        }
     }
 
     /// The gate stops waiting, but the server may still be working: the slot stays taken until the machine's quarantine.

@@ -2,12 +2,14 @@
 
 use crate::explain::{ExplainQuery, KEPT, tell};
 use crate::gate::{Served, Shared};
+use crate::monitor::told;
 use crate::plan::{FORMAT, ProtocolPlan, ServicePlan, TlsPlan};
 use crate::stats::{Again, Reaped};
 use crate::{clock, service::Service, why};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use tidegate_core::admission::{Class, Counters, Mode};
+use tidegate_core::health::PoolView;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::Span;
 
@@ -22,7 +24,8 @@ const HINT_RATIO: u64 = 4;
 /// The state of everything.
 pub(crate) fn status(shared: &Shared) -> Value {
     let served = shared.served();
-    let services: Vec<Value> = served.iter().map(service).collect();
+    let health = shared.way.health.view();
+    let services: Vec<Value> = served.iter().map(|served| service(served, &health)).collect();
     let draining = served.iter().all(|s| s.service.stopping());
     let observe = served.iter().all(|s| s.service.setup().plan.admission.mode == Mode::Observe);
     json!({
@@ -31,8 +34,9 @@ pub(crate) fn status(shared: &Shared) -> Value {
         "uptime_s": shared.started.elapsed().as_secs_f64(),
         "ready": !served.is_empty() && !draining,
         "mode": if observe { "observe" } else { "enforce" },
+        "monitors_held": health.held,
         "services": services,
-        "warnings": shared.ports.warnings(),
+        "warnings": shared.way.ports.warnings(),
     })
 }
 
@@ -48,7 +52,7 @@ pub(crate) fn arrived(service: &Service, counters: &Counters) -> u64 {
     counters.arrived + Reason::ALL.iter().map(|r| service.stats.refused(*r)).sum::<u64>()
 }
 
-fn service(served: &Served) -> Value {
+fn service(served: &Served, health: &PoolView) -> Value {
     let service = &served.service;
     let setup = service.setup();
     let plan = &setup.plan;
@@ -68,6 +72,7 @@ fn service(served: &Served) -> Value {
                 "phase": seen.map(|s| s.phase.word()),
                 "limit": seen.map(|s| s.limit),
                 "why": seen.map(why::data),
+                "monitor": server.watched().and_then(|at| health.servers.get(at)).map(|(_, view)| told::data(view)),
                 "recovery": seen.and_then(|s| s.recovery.as_ref()).map(why::recovery),
                 "in_flight": seen.map(|s| s.in_flight),
                 "in_flight_max": seen.map(|s| s.in_flight_max),
@@ -165,6 +170,8 @@ pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
     let now = clock::now();
     let mut told = Vec::new();
     let mut limits = Vec::new();
+    let health = shared.way.health.view();
+    let mut monitors = Vec::new();
     for served in shared.served().iter() {
         let service = &served.service;
         if query.service.as_ref().is_some_and(|name| **name != *service.name) {
@@ -175,6 +182,11 @@ pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
                 |server| json!({ "service": &*service.name, "server": server.name, "text": why::sentence(server) }),
             ),
         );
+        let watched = service.setup();
+        let views = watched.servers.iter().filter_map(|server| Some((server, health.servers.get(server.watched()?)?)));
+        monitors.extend(views.map(
+            |(server, (_, view))| json!({ "service": &*service.name, "server": &*server.name, "text": told::sentence(view) }),
+        ));
         service.records(|record| {
             if query.wants(record) {
                 told.push((record.at, serde_json::to_value(tell(&service.name, record, now)).unwrap_or_default()));
@@ -183,5 +195,5 @@ pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
     }
     told.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let calls: Vec<Value> = told.into_iter().take(limit).map(|(_, value)| value).collect();
-    json!({ "format": FORMAT, "calls": calls, "limits": limits })
+    json!({ "format": FORMAT, "calls": calls, "limits": limits, "monitors": monitors, "monitors_held": health.held })
 }

@@ -36,19 +36,19 @@ impl Gate {
     /// `sockets`: (service or "", address, descriptor) of listening sockets, `admin` that of the admin's TCP socket; they
     /// are taken over, also when this fails.
     #[staticmethod]
-    #[pyo3(signature = (plan, learned=None, sockets=Vec::new(), admin=None, sessions=None, replaces=false))]
+    #[pyo3(signature = (plan, learned=None, sockets=Vec::new(), admin=None, known=None, replaces=false))]
     fn start(
         py: Python<'_>,
         plan: &[u8],
         learned: Option<&[u8]>,
         sockets: Vec<(String, String, i32)>,
         admin: Option<i32>,
-        sessions: Option<Vec<u8>>,
+        known: Option<Vec<u8>>,
         replaces: bool,
     ) -> PyResult<Gate> {
         let sockets = sockets.into_iter().map(handed).collect::<PyResult<Vec<_>>>()?;
         let admin = admin.map(handed::listener).transpose()?;
-        let inherited = Inherited { sockets, admin, replaces, sessions };
+        let inherited = Inherited { sockets, admin, replaces, known };
         told(py, py.detach(|| tidegate_proxy::Gate::start_with(plan, learned, inherited))).map(Gate)
     }
 
@@ -63,9 +63,9 @@ impl Gate {
         Ok(all.chain(admin).collect())
     }
 
-    /// Return the sessions of each service as JSON.
-    fn sessions(&self, py: Python<'_>) -> String {
-        py.detach(|| self.0.sessions_json())
+    /// Return the sessions of each service, and the source ports in use, as JSON.
+    fn known(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.known_json())
     }
 
     /// Accept no more; serve who is here, close each with its next answer.

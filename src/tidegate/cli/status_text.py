@@ -19,7 +19,7 @@ def status_text(status: dict[str, Any]) -> RenderableType:
     up = span(status.get("uptime_s"))
     head = f"tidegate {status.get('version', '?')}, up {up}, {'ready' if status.get('ready') else 'not ready'}"
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in status.get("warnings", [])]
-    return Group(Text(head), *warnings, *(part for service in status["services"] for part in _service(service)))
+    return Group(Text(head), *warnings, *_held(status), *(part for service in status["services"] for part in _service(service)))
 
 
 def _service(service: dict[str, Any]) -> list[RenderableType]:
@@ -38,6 +38,7 @@ def _service(service: dict[str, Any]) -> list[RenderableType]:
         table.add_row(f"  {server['name']}", phase, *(_number(server.get(name)) for name in columns))
     lines.append(table)
     lines += [Text(f"{server['name']}: {server['why']['text']}; {_idle(server)}") for server in service["servers"]]
+    lines += [line for server in service["servers"] for line in _monitored(server)]
     if any(server["recovery"] for server in service["servers"]):
         lines.append(Text(_recovery(service), style="bold yellow"))
     lines.append(Text(_waiting(service) + estimated))
@@ -47,6 +48,20 @@ def _service(service: dict[str, Any]) -> list[RenderableType]:
     if service.get("hint"):
         lines.append(Text(service["hint"]["text"], style="yellow"))
     return lines
+
+
+def _monitored(server: dict[str, Any]) -> list[RenderableType]:
+    """Return what the server's monitor says, if it has one."""
+    monitor = server.get("monitor")
+    if not monitor:
+        return []
+    style = "" if monitor["phase"] == "up" and not monitor["blind"] else "yellow"
+    return [Text(f"{server['name']}: {monitor['text']}, for {span(monitor['since_s'])}", style=style)]
+
+
+def _held(answer: dict[str, Any]) -> list[RenderableType]:
+    held = answer.get("monitors_held")
+    return [Text(f"warning: {held}", style="bold yellow")] if held else []
 
 
 def _idle(server: dict[str, Any]) -> str:
@@ -98,9 +113,9 @@ def _fates(service: dict[str, Any]) -> str:
 
 
 def explain_text(answer: dict[str, Any]) -> RenderableType:
-    """Return the sentences of ``/explain``: calls, newest first, then why each limit is what it is."""
-    limits = [Text(f"{limit['server']}: {limit['text']}") for limit in answer["limits"]]
-    return Group(_calls(answer["calls"]), *limits)
+    """Return the sentences of ``/explain``: calls, newest first, then why each limit and each phase is what it is."""
+    limits = [Text(f"{one['server']}: {one['text']}") for one in (*answer["limits"], *answer.get("monitors", []))]
+    return Group(_calls(answer["calls"]), *limits, *_held(answer))
 
 
 def _calls(calls: list[dict[str, Any]]) -> RenderableType:

@@ -151,7 +151,7 @@ class Handover:
         }
         passed = [*(one for _, _, one in sockets), *([admin] if admin else [])]
         try:
-            _send(talk, json.dumps(state).encode(), self._gate.sessions(), passed)
+            _send(talk, json.dumps(state).encode(), self._gate.known(), passed)
         finally:
             for one in passed:
                 one.close()
@@ -283,7 +283,7 @@ def _inherited(talk: socket.socket) -> Inherited:
     header, descriptors = _receive_header(talk)
     passed = [socket.socket(fileno=number) for number in descriptors]
     try:
-        length, sessions = header
+        length, known = header
         state = json.loads(_rest_of(talk, length))
         if state.get("format") != FORMAT:
             raise ValueError(f"its format is {state.get('format')}, and this version reads {FORMAT}")
@@ -295,7 +295,7 @@ def _inherited(talk: socket.socket) -> Inherited:
                 raise ValueError("it handed over fewer sockets than it said")
         admin = passed.pop() if state["admin"] else None
         sockets = [(str(name), str(listen), one) for (name, listen), one in zip(names, passed, strict=True)]
-        return Inherited(sockets, admin, state["learned"], _rest_of(talk, sessions), int(state["seed"]), replaces=True)
+        return Inherited(sockets, admin, state["learned"], _rest_of(talk, known), int(state["seed"]), replaces=True)
     except BaseException:
         for one in passed:
             one.close()
@@ -305,14 +305,14 @@ def _inherited(talk: socket.socket) -> Inherited:
 _HEADER = struct.Struct("!QQ")
 
 
-def _send(talk: socket.socket, state: bytes, sessions: bytes, passed: list[socket.socket]) -> None:
-    """Send lengths with the first sockets, the state, further sockets, the sessions."""
+def _send(talk: socket.socket, state: bytes, known: bytes, passed: list[socket.socket]) -> None:
+    """Send lengths with the first sockets, the state, further sockets, what is known."""
     numbers = [one.fileno() for one in passed]
-    socket.send_fds(talk, [_HEADER.pack(len(state), len(sessions))], numbers[:_DESCRIPTORS])
+    socket.send_fds(talk, [_HEADER.pack(len(state), len(known))], numbers[:_DESCRIPTORS])
     talk.sendall(state)
     for at in range(_DESCRIPTORS, len(numbers), _DESCRIPTORS):
         socket.send_fds(talk, [_HEADER.pack(0, 0)], numbers[at : at + _DESCRIPTORS])
-    talk.sendall(sessions)
+    talk.sendall(known)
 
 
 def _receive_header(talk: socket.socket) -> tuple[tuple[int, int], list[int]]:

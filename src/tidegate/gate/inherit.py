@@ -26,8 +26,8 @@ class Inherited:
     """The socket of ``gate.admin_tcp``."""
     learned: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What each service has learned."""
-    sessions: bytes = b""
-    """The sessions of each service, as JSON; empty: none."""
+    known: bytes = b""
+    """The sessions of each service and the source ports in use, as JSON; empty: none."""
     seed: int | None = None
     """Of all randomness, so that identities keep their numbers."""
     replaces: bool = False

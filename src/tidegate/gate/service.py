@@ -92,7 +92,7 @@ class Gate:
                 known,
                 [(service, listen, one.detach()) for service, listen, one in given.sockets],
                 given.admin.detach() if given.admin else None,
-                given.sessions or None,
+                given.known or None,
                 given.replaces,
             )
 
@@ -174,9 +174,9 @@ class Gate:
         admin = next((one for name, _, one in every if not name), None)
         return [one for one in every if one[0]], admin
 
-    def sessions(self) -> bytes:
-        """Return the sessions of each service, for a gate that takes over."""
-        return self._core.sessions().encode()
+    def known(self) -> bytes:
+        """Return the sessions of each service and the source ports in use, for a gate that takes over."""
+        return self._core.known().encode()
 
     def retire(self) -> None:
         """Accept no more; serve who is here and what is held, close each client with its next answer."""

@@ -47,6 +47,12 @@ pub struct Evidence {
 pub(super) const FORGOTTEN: Span = Span::secs(300);
 
 impl Evidence {
+    /// Of one thing that went wrong after a connection stood.
+    pub fn of(at: Nanos, fault: Fault) -> Evidence {
+        let source = IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED);
+        Evidence { notes: vec![Note { at, fault, age: Age::Rested, source }], open: 0, heard: None }
+    }
+
     pub(super) fn note(&mut self, at: Nanos, attempt: &Attempt, around: &Around) {
         self.notes.push(Note { at, fault: attempt.fault, age: age(attempt), source: attempt.source });
         (self.open, self.heard) = (around.open, around.heard);

@@ -84,7 +84,7 @@ impl Drop for Admin {
 }
 
 async fn serve(sockets: Sockets, shared: Arc<Shared>, stop: Arc<Notify>) {
-    tokio::task::spawn_local(ports::watch(shared.ports.clone()));
+    tokio::task::spawn_local(ports::watch(shared.way.ports.clone()));
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let token = sockets.token.clone();
     let unix = sockets.unix.as_ref().and_then(|s| tokio::net::UnixListener::from_std(s.try_clone().ok()?).ok());

@@ -68,7 +68,7 @@ pub(super) fn route(shared: &Shared, method: &str, target: &str, body: &[u8]) ->
             recording: None,
         },
         ("GET", "/status") => Answer::json(status::status(shared).to_string()),
-        ("GET", "/ports") => Answer::json(shared.ports.told().to_string()),
+        ("GET", "/ports") => Answer::json(shared.way.ports.told().to_string()),
         ("GET", "/explain") => match explain_query(query) {
             Ok(query) => Answer::json(status::explain(shared, &query).to_string()),
             Err(what) => Answer::text(400, &what),

@@ -92,7 +92,7 @@ pub(super) async fn obey(
                 let repeatable = connect::repeatable(&facts, buf.as_ref());
                 match reach(conn, setup, &server, &ticket, repeatable).await {
                     Connected::Yes(server_conn) => return Ok((ticket, server_conn)),
-                    Connected::Failed => decision = ticket.connect_failed(),
+                    Connected::Failed(why) => decision = ticket.not_dialled(why),
                     Connected::ClientLeft => {
                         ticket.client_gone();
                         ticket.done(Outcome::Incomplete, end(Who::Client, Step::Connect), 0);

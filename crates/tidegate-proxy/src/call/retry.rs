@@ -56,8 +56,8 @@ pub(super) async fn connect(
             ticket.done(Outcome::Incomplete, end(Who::Client, Step::Connect), 0);
             Err(Next::Close)
         }
-        Connected::Failed => {
-            let decision = ticket.connect_failed();
+        Connected::Failed(why) => {
+            let decision = ticket.not_dialled(why);
             obey(conn, setup, buf, &mut state.up.burst.lead, known, ticket, decision).await
         }
     }

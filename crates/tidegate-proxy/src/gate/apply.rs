@@ -86,7 +86,7 @@ pub(super) fn swap(
         let address = socket.as_ref().and_then(|s| s.local_addr().ok());
         let (runtime, change) = match known {
             Some(known) => (known.service.clone(), update(&known.service, service, socket.is_some())?),
-            None => added(service, learned.get(&service.name), state)?,
+            None => added(shared, service, learned.get(&service.name), state)?,
         };
         let address = address.or(known.map(|k| k.address)).unwrap_or(service.listen);
         let second = match &socket {
@@ -102,11 +102,13 @@ pub(super) fn swap(
     for gone in served.iter().filter(|s| !next.iter().any(|n| Arc::ptr_eq(&n.service, &s.service))) {
         services.push(removed(shared, &gone.service));
     }
+    shared.way.health.apply(&next)?;
     shared.set_served(next);
     Ok(ApplyReport { format: FORMAT, services })
 }
 
 fn added(
+    shared: &Shared,
     plan: &ServicePlan,
     learned: Option<&Learned>,
     state: &mut State,
@@ -122,7 +124,7 @@ fn added(
         turned_away: 0,
         admitted: 0,
     };
-    let service = Service::new(&plan.name, setup, machine);
+    let service = Service::new(&plan.name, setup, machine, shared.way.clone());
     state.give(&service);
     Ok((service, change))
 }

@@ -9,11 +9,14 @@ use super::Gate;
 use super::io::Command;
 use crate::clock;
 use crate::error::GateError;
+use crate::ports::Ports;
 use crate::service::Service;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::PoisonError;
+use tidegate_core::ledger::Carried;
 use tidegate_core::session::Passed;
 
 /// A listening socket that another process has opened.
@@ -35,12 +38,19 @@ pub struct Inherited {
     pub admin: Option<TcpListener>,
     /// Another gate answers at the admin socket still; this one takes its place there once it serves.
     pub replaces: bool,
-    /// The sessions of each service, as [`Gate::sessions_json`] gave them.
-    pub sessions: Option<Vec<u8>>,
+    /// What another gate knew, as [`Gate::known_json`] gave it.
+    pub known: Option<Vec<u8>>,
 }
 
-/// Sessions by name of the service.
-type SessionsByService = BTreeMap<String, Vec<Passed>>;
+/// What one gate tells the next, beside what it has learned.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    /// Sessions by name of the service.
+    sessions: BTreeMap<String, Vec<Passed>>,
+    /// Source ports that are in use, or rest.
+    ports: Option<Carried>,
+}
 
 impl Inherited {
     /// The socket for this service.
@@ -59,29 +69,35 @@ impl Inherited {
     }
 
     pub(super) fn state(&self) -> Result<State, GateError> {
-        let parsed = self.sessions.as_deref().map(serde_json::from_slice).transpose();
-        let sessions = parsed.map(Option::unwrap_or_default).map_err(|error| {
-            let message = format!("the sessions that were handed over cannot be used: {error}");
+        let parsed = self.known.as_deref().map(serde_json::from_slice).transpose();
+        let known = parsed.map(Option::unwrap_or_default).map_err(|error| {
+            let message = format!("what was handed over cannot be used: {error}");
             GateError::new("handover", message, "both gates must be of one version; else restart instead")
         })?;
-        Ok(State { sessions, replaces: self.replaces })
+        Ok(State { known, replaces: self.replaces })
     }
 }
 
 /// What services begin with, before their first call.
 #[derive(Default)]
 pub(super) struct State {
-    sessions: SessionsByService,
+    known: Known,
     replaces: bool,
 }
 
 impl State {
+    /// What is known of source ports; one that cannot be used is left out: a bind that fails tells the same.
+    pub(super) fn ports(&mut self, ports: &Ports) {
+        let carried = self.known.ports.take();
+        let _of_another_version = carried.map(|carried| ports.import(&carried));
+    }
+
     /// Gives a new service its part.
     pub(super) fn give(&mut self, service: &Service) {
         if self.replaces {
             service.share_all(u32::MAX); // every slot is the other process's until it says more
         }
-        let known = self.sessions.remove(&*service.name);
+        let known = self.known.sessions.remove(&*service.name);
         known.into_iter().for_each(|sessions| service.take_over(sessions));
     }
 }
@@ -110,10 +126,12 @@ impl Gate {
         admin.as_ref()?.tcp.as_ref()?.try_clone().ok()
     }
 
-    /// The sessions of each service, as JSON.
-    pub fn sessions_json(&self) -> String {
-        let all = self.shared.served().iter().map(|s| (s.service.name.to_string(), s.service.pass_on())).collect();
-        serde_json::to_string::<SessionsByService>(&all).unwrap_or_default()
+    /// The sessions of each service, and the source ports in use, as JSON.
+    pub fn known_json(&self) -> String {
+        let served = self.shared.served();
+        let sessions = served.iter().map(|s| (s.service.name.to_string(), s.service.pass_on())).collect();
+        let known = Known { sessions, ports: Some(self.shared.way.ports.export()) };
+        serde_json::to_string(&known).unwrap_or_default()
     }
 
     /// Accepts no more. Calls that are held stay so, clients are closed with their next answer; [`Gate::left_json`] says

@@ -1,6 +1,7 @@
 //! The thread that moves bytes: one current-thread runtime, and what it can be told from outside.
 
 use crate::clock;
+use crate::dial::Way;
 use crate::error::GateError;
 use crate::home::Home;
 use crate::listener;
@@ -52,7 +53,7 @@ impl Shard {
 }
 
 /// Starts the thread.
-pub(super) fn start() -> Result<(Shard, JoinHandle<()>), GateError> {
+pub(super) fn start(way: Arc<Way>) -> Result<(Shard, JoinHandle<()>), GateError> {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (ready, started) = std::sync::mpsc::sync_channel::<Result<(), String>>(1);
     let turned = Arc::new(AtomicU64::new(clock::now().0));
@@ -62,7 +63,7 @@ pub(super) fn start() -> Result<(Shard, JoinHandle<()>), GateError> {
         match builder.enable_io().enable_time().build_local(LocalOptions::default()) {
             Ok(runtime) => {
                 let _nobody_waits = ready.send(Ok(()));
-                runtime.block_on(run(inbox, &turning));
+                runtime.block_on(run(inbox, &turning, way));
             }
             Err(error) => drop(ready.send(Err(error.to_string()))),
         }
@@ -85,8 +86,9 @@ pub(super) fn start() -> Result<(Shard, JoinHandle<()>), GateError> {
     }
 }
 
-async fn run(mut inbox: mpsc::Receiver<Command>, turned: &AtomicU64) {
+async fn run(mut inbox: mpsc::Receiver<Command>, turned: &AtomicU64, way: Arc<Way>) {
     let timers = Rc::new(Timers::new());
+    tokio::task::spawn_local(way.health.clone().run(way.clone(), timers.clone()));
     let mut homes: HashMap<String, (Rc<Home>, AbortHandle, AbortHandle)> = HashMap::new();
     let mut tick = tokio::time::interval(clock::duration(TICK));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

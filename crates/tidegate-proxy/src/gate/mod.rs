@@ -14,9 +14,11 @@ pub(crate) use io::bind;
 
 use crate::admin::{self, Admin};
 use crate::clock;
+use crate::dial::Way;
 use crate::error::GateError;
 use crate::explain::ExplainQuery;
 use crate::metrics;
+use crate::monitor::Health;
 use crate::plan::{self, Plan};
 use crate::ports::Ports;
 use crate::service::Service;
@@ -46,8 +48,8 @@ pub(crate) type LearnedByService = BTreeMap<String, Learned>;
 pub(crate) struct Shared {
     served: Mutex<Vec<Served>>,
     pub(crate) started: Instant,
-    /// All source ports of the process.
-    pub(crate) ports: Arc<Ports>,
+    /// How the process connects to servers.
+    pub(crate) way: Arc<Way>,
     shard: Shard,
 }
 
@@ -94,12 +96,14 @@ impl Gate {
         let mut state = inherited.state()?;
         let learned = learned_json.map(|json| parse_learned(&plan, json)).transpose()?.unwrap_or_default();
         check_files(&plan)?;
-        let ports = Ports::new(&plan.ports)?;
+        let seed = plan.services.first().map_or(0, |service| service.admission.seed);
+        let way = Arc::new(Way { ports: Ports::new(&plan.ports)?, health: Health::new(seed)? });
         let bound = apply::bind_all(&plan, &[], &mut inherited)?;
         inherited.all_taken()?;
         let admin = admin::bind(&plan.admin, inherited.admin.take(), inherited.replaces)?;
-        let (shard, thread) = io::start()?;
-        let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), ports, shard });
+        state.ports(&way.ports);
+        let (shard, thread) = io::start(way.clone())?;
+        let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), way, shard });
         let gate = Gate {
             shared,
             io: Mutex::new(Some(thread)),
@@ -127,7 +131,7 @@ impl Gate {
         let bound = apply::bind_all(&plan, &kept, &mut Inherited::default())?;
         Ports::check(&plan.ports)?;
         let report = apply::swap(&self.shared, &plan, &LearnedByService::new(), bound, &mut State::default())?;
-        self.shared.ports.apply(&plan.ports)?;
+        self.shared.way.ports.apply(&plan.ports)?;
         Ok(report)
     }
 

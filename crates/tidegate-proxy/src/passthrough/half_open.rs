@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn who_is_too_many_waits_in_order() {
         let shared = Shared::default();
-        let server = Server::new(("a", "127.0.0.1:1"), None, None, Arc::default());
+        let server = Server::new(("a", "127.0.0.1:1"), None, None, None, Arc::default());
         let cx = Context::from_waker(Waker::noop());
         let mut all: Vec<_> = (0..4).map(|_| Connecting::new(&shared, &server)).collect();
         assert!(all[0].poll(&cx, 2).is_ready());

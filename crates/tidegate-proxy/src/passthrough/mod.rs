@@ -254,7 +254,7 @@ async fn establish(conn: &mut Conn, setup: &Setup, caller: &Caller) -> Option<(T
                     ticket.connected();
                     return Some((ticket, link));
                 }
-                Dialled::Failed => decision = ticket.connect_failed(),
+                Dialled::Failed(why) => decision = ticket.not_dialled(why),
                 Dialled::ClientLeft => {
                     ticket.client_gone();
                     ticket.done(Outcome::Incomplete, end(Who::Client, Step::Connect), 0);

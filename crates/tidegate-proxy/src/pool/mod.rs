@@ -20,9 +20,10 @@ use line::Line;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
+use tidegate_core::health::Verdict;
 use tidegate_core::limit::{IdleSource, IdleTimeout};
 use tidegate_core::time::{Nanos, Span};
 
@@ -69,6 +70,14 @@ pub(crate) struct Server {
     /// Another has taken its part: what comes back is closed.
     retired: AtomicBool,
     watch: Arc<Watch>,
+    /// How probes speak TLS with it, where they do.
+    pub(crate) probe_tls: Option<Upstream>,
+    /// The inquiry into a connect that failed, and what the last one found.
+    pub(crate) inquiry: tokio::sync::Mutex<Option<(Nanos, Verdict)>>,
+    /// When it was heard last, in nanoseconds; 0: never.
+    heard: AtomicU64,
+    /// Its number among those that are monitored, from 1; 0: it is not.
+    watched: AtomicUsize,
 }
 
 /// Numbers of TLS profiles: each loaded configuration has its own.
@@ -96,6 +105,7 @@ impl Server {
         (name, address): (&str, &str),
         tls: Option<Upstream>,
         send_proxy: Option<Version>,
+        probe_tls: Option<Upstream>,
         stats: Arc<ServerStats>,
     ) -> Arc<Server> {
         let tls_profile = if tls.is_some() { PROFILES.fetch_add(1, Ordering::Relaxed) } else { 0 };
@@ -117,6 +127,10 @@ impl Server {
             distrusted: AtomicU64::new(0),
             retired: AtomicBool::new(false),
             watch: Arc::default(),
+            probe_tls,
+            inquiry: tokio::sync::Mutex::const_new(None),
+            heard: AtomicU64::new(0),
+            watched: AtomicUsize::new(0),
         };
         server.conclude(Nanos(0), &mut server.timeout());
         Arc::new(server)
@@ -134,6 +148,46 @@ impl Server {
 
     fn timeout(&self) -> MutexGuard<'_, IdleTimeout> {
         self.timeout.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The host of its address.
+    pub(crate) fn host(&self) -> &str {
+        crate::tls::client::host_of(&self.address)
+    }
+
+    /// Something came from it.
+    pub(crate) fn heard_now(&self, now: Nanos) {
+        self.heard.store(now.0.max(1), Ordering::Relaxed);
+    }
+
+    /// How long ago something came from it; `None`: never.
+    pub(crate) fn heard(&self, now: Nanos) -> Option<Span> {
+        let at = self.heard.load(Ordering::Relaxed);
+        (at > 0).then(|| now.since(Nanos(at)))
+    }
+
+    /// Its place among those that are monitored.
+    pub(crate) fn watched_as(&self, at: Option<usize>) {
+        self.watched.store(at.map_or(0, |at| at + 1), Ordering::Relaxed);
+    }
+
+    /// The same.
+    pub(crate) fn watched(&self) -> Option<usize> {
+        self.watched.load(Ordering::Relaxed).checked_sub(1)
+    }
+
+    /// Closes idle connections that the server has ended, so that those are counted that stand. Asks the kernel.
+    pub(crate) fn prune(&self, now: Nanos) {
+        let mut gone = Vec::new();
+        self.idle().retain_mut(|idle| {
+            let stirred = idle.line.stream.stirred();
+            gone.extend(stirred.map(|stir| (stir, now.since(idle.since))));
+            stirred.is_none()
+        });
+        let ages: Vec<Span> = gone.iter().filter(|(stir, _)| *stir == Stir::Closed).map(|(_, age)| *age).collect();
+        if !ages.is_empty() {
+            self.timeout().closed(now, &ages);
+        }
     }
 
     /// How long an idle connection is kept: as configured, or less where the server closes them earlier.

@@ -20,7 +20,7 @@ impl World {
     async fn new(calls: u32) -> World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let server = Server::new(("a", &address), None, None, Arc::default());
+        let server = Server::new(("a", &address), None, None, None, Arc::default());
         server.allow(calls);
         server.sweep(at(0), Span::secs(30));
         World { server, listener }

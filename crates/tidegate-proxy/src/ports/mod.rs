@@ -93,6 +93,18 @@ impl Ports {
         self.ledger().pressure(clock::now(), destination)
     }
 
+    /// How full the fullest bucket is.
+    pub(crate) fn fullest(&self) -> Watermark {
+        let known = self.ledger().known();
+        known.iter().map(|(_, destination)| self.pressure(*destination)).max().unwrap_or(Watermark::Calm)
+    }
+
+    /// The same in thousandths, as far as watermarks tell.
+    pub(crate) fn fullest_milli(&self) -> u32 {
+        let fullest = self.fullest();
+        Watermark::PER_CENT.iter().find(|(_, mark)| *mark == fullest).map_or(0, |(per_cent, _)| per_cent * 10)
+    }
+
     /// What the next process must know.
     pub(crate) fn export(&self) -> Carried {
         self.ledger().export(clock::now())

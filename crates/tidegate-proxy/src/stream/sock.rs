@@ -1,12 +1,13 @@
 //! A TCP socket that can be watched without being read, and that can take bytes back.
 
 use super::Pipe;
+use crate::ports::Guard;
 use serde::{Deserialize, Serialize};
 use std::future::Future;
 use std::io::{self, Read};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
-use tidegate_core::words;
+use tidegate_core::{ledger, words};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -28,11 +29,20 @@ pub(crate) struct Sock {
     /// Bytes that were read too far (behind a PROXY header, of a hello): they come first. Boxed twice to cost a word.
     #[expect(clippy::box_collection, reason = "an idle connection pays for one word instead of three")]
     back: Option<Box<Vec<u8>>>,
+    /// The source port that it holds, towards a server. After `tcp`, so that it is free only when the socket is closed.
+    port: Option<Box<Guard>>,
 }
 
 impl Sock {
     pub(crate) fn new(tcp: TcpStream) -> Sock {
-        Sock { tcp, unread: false, heard: false, said: false, ended: false, broken: false, back: None }
+        Sock { tcp, unread: false, heard: false, said: false, ended: false, broken: false, back: None, port: None }
+    }
+
+    /// One of ours to a server, with the port that it holds.
+    pub(crate) fn to_server(tcp: TcpStream, port: Guard) -> Sock {
+        let mut sock = Sock::new(tcp);
+        sock.port = Some(Box::new(port));
+        sock
     }
 
     pub(crate) fn tcp(&self) -> &TcpStream {
@@ -222,6 +232,19 @@ fn readiness_now(tcp: &TcpStream) -> Option<tokio::io::Ready> {
         Poll::Ready(Ok(ready)) => Some(ready),
         Poll::Ready(Err(_)) => Some(tokio::io::Ready::READ_CLOSED),
         Poll::Pending => None,
+    }
+}
+
+impl Drop for Sock {
+    fn drop(&mut self) {
+        let ending = match self.ending() {
+            Ending::Clean => ledger::Ending::Clean,
+            Ending::Reset => ledger::Ending::Reset,
+            Ending::Unknown => ledger::Ending::Unknown,
+        };
+        if let Some(port) = &mut self.port {
+            port.ends(ending);
+        }
     }
 }
 

@@ -126,6 +126,7 @@ impl Flow {
     /// So many bytes have gone to the client.
     fn went_down(&mut self, n: usize) {
         self.stalled = None;
+        self.link.server.heard_now(self.home.timers.now());
         self.home.service.stats.bytes_out.add(n as u64);
         if self.turns.are_opaque() {
             self.down_haul.passed(clock::now(), n);
