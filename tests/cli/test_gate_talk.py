@@ -30,7 +30,7 @@ def test_status_reads_like_a_load_balancers(run: Run, admin: FakeAdmin) -> None:
         "server        phase  open_conns  open_requests  connections_dropped  in_flight  limit  orphans",
         "service vasa                310            232                    3",
         "  vp-a        up             22             22                    0         22     22        1",
-        "vp-a: limit 22: more in flight got no more done (4.0 s ago); next try 23 in 12 s",
+        "vp-a: limit 22: more in flight got no more done (4.0 s ago); next try 23 in 12 s; keeps idle 4.2s, learned",
         f"held: 210 (continuation 10, new-session 200), longest 4.2s; all in within 1m15s {estimated}",
         "arrived 340, admitted 120, turned away 8 (too-late 7, superseded 1), client gone 2",
     ]

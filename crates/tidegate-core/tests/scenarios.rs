@@ -25,22 +25,6 @@ fn login(world: &mut World, client: u64, session: u64) {
 }
 
 #[test]
-fn a_call_whose_client_has_authenticated_at_a_server_waits_for_that_one() {
-    let mut two = plan(1);
-    two.servers.push(ServerPlan { name: "b".into(), ..two.servers[0].clone() });
-    let mut world = World::new(two);
-    let there = |client| Arrival { server: Some(ServerId(1)), ..arrival(client, Role::Call) };
-    let first = world.arrive(there(1));
-    assert_eq!(world.fates[&first], Fate::InFlight(ServerId(1)));
-    let second = world.arrive(there(2));
-    assert_eq!(world.fates[&second], Fate::Held, "the other one is free, but of no use");
-    world.event(Event::Done(first, ANSWERED));
-    assert_eq!(world.fates[&second], Fate::InFlight(ServerId(1)));
-    let unknown = world.arrive(Arrival { server: Some(ServerId(9)), ..arrival(3, Role::Call) });
-    assert_eq!(world.fates[&unknown], Fate::InFlight(ServerId(0)), "one of an earlier plan binds to nothing");
-}
-
-#[test]
 fn a_poll_that_has_waited_long_goes_before_new_sessions() {
     let mut world = World::new(plan(1));
     let first = world.arrive(open(1));

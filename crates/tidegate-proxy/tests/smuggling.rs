@@ -84,6 +84,7 @@ async fn every_request_is_refused_or_forwarded_as_exactly_what_it_is() {
         let path = format!("/bystander/{number}");
         assert_eq!(bystander.get(&path).await.1, path, "{case}: the answer of another");
     }
+    gated.until("all are done", |g| g.in_flight() == 0).await;
     assert!(recorder.seen().whole.iter().all(|path| !path.contains("evil")));
     assert_eq!(gated.turned_away("bad-request"), away);
     gated.assert_conserved();

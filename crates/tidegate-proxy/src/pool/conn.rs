@@ -10,7 +10,6 @@ use tidegate_core::time::{Nanos, Span};
 /// Dropped, it is closed.
 pub(crate) struct ServerConn {
     line: Option<Line>,
-    key: Key,
     server: Arc<Server>,
     /// It has served a request before.
     pub(crate) reused: bool,
@@ -29,10 +28,9 @@ impl ServerConn {
     pub(crate) fn new(server: &Arc<Server>, key: Key, stream: Stream, place: Place, why: Connects) -> ServerConn {
         server.stats.connect(why);
         server.stats.open_requests.add(1);
-        let line = Some(Line::new(&server.stats, stream, place));
+        let line = Some(Line::new(&server.stats, key, stream, place));
         ServerConn {
             line,
-            key,
             server: server.clone(),
             reused: false,
             bound: false,
@@ -43,12 +41,12 @@ impl ServerConn {
     }
 
     /// One that was idle for `idled`.
-    pub(super) fn again(server: &Arc<Server>, (key, mut line): (Key, Line), idled: Span, risky: bool) -> ServerConn {
+    pub(super) fn again(server: &Arc<Server>, mut line: Line, idled: Span, risky: bool) -> ServerConn {
         server.stats.open_requests.add(1);
         line.requests += 1;
         line.stream.begin();
         let (line, server) = (Some(line), server.clone());
-        ServerConn { line, key, server, reused: true, bound: false, resting: None, idled, risky }
+        ServerConn { line, server, reused: true, bound: false, resting: None, idled, risky }
     }
 
     /// The connection itself; `None` only after it was given back.
@@ -92,7 +90,7 @@ impl ServerConn {
     pub(crate) fn give_back(mut self, now: Nanos) {
         let Some(line) = self.line.take() else { return };
         self.server.stats.open_requests.sub(1);
-        self.server.put(self.key.clone(), line, now);
+        self.server.put(line, now);
     }
 
     /// Closes it after both messages were whole: nothing is under way on it, so it need not hold a port.

@@ -1,5 +1,6 @@
 //! One connection to a server from its making to its end, and the place that it takes.
 
+use super::Key;
 use crate::stats::ServerStats;
 use crate::stream::Stream;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ impl Drop for Place {
 /// An open connection. Dropped, it is closed: by a FIN, or by a reset after [`Line::drop_port`].
 pub(super) struct Line {
     pub(super) stream: Stream,
+    /// What must be equal for it to be used again.
+    pub(super) key: Key,
     /// Requests that were sent on it.
     pub(super) requests: u32,
     /// Its place; none while it is a tunnel, or rests with the one client that it is bound to.
@@ -33,9 +36,9 @@ pub(super) struct Line {
 
 impl Line {
     /// It was just made.
-    pub(super) fn new(stats: &Arc<ServerStats>, stream: Stream, place: Place) -> Line {
+    pub(super) fn new(stats: &Arc<ServerStats>, key: Key, stream: Stream, place: Place) -> Line {
         stats.open_conns.add(1);
-        Line { stream, requests: 1, place: Some(place), stats: stats.clone() }
+        Line { stream, key, requests: 1, place: Some(place), stats: stats.clone() }
     }
 
     /// Closes an idle connection by a reset, so that no TIME_WAIT holds its port. The server has nothing to say any more.

@@ -84,7 +84,6 @@ pub(crate) struct Server {
 static PROFILES: AtomicU64 = AtomicU64::new(1);
 
 struct Idle {
-    key: Key,
     line: Line,
     since: Nanos,
 }
@@ -249,7 +248,9 @@ impl Server {
         let found = loop {
             let mut idle = {
                 let mut all = self.idle();
-                let Some(at) = all.iter().rposition(|idle| idle.key == *key) else { break Err(Connects::NoneIdle) };
+                let Some(at) = all.iter().rposition(|idle| idle.line.key == *key) else {
+                    break Err(Connects::NoneIdle);
+                };
                 let age = now.since(all[at].since); // of all that fit the youngest
                 if age >= wanted && age < keep {
                     break Err(Connects::Unproven);
@@ -258,7 +259,7 @@ impl Server {
             };
             let age = now.since(idle.since);
             match idle.line.stream.stirred() {
-                None if age < keep => break Ok(ServerConn::again(self, (idle.key, idle.line), age, age >= trust)),
+                None if age < keep => break Ok(ServerConn::again(self, idle.line, age, age >= trust)),
                 stirred => {
                     self.bury(idle, stirred);
                     closed.extend((stirred == Some(Stir::Closed)).then_some(age));
@@ -293,13 +294,13 @@ impl Server {
     }
 
     /// Takes back a connection on which nothing is under way; closes it where it may not be used again.
-    fn put(&self, key: Key, line: Line, now: Nanos) {
+    fn put(&self, line: Line, now: Nanos) {
         let over = self.retired.load(Ordering::Relaxed)
             || now.0 < self.distrusted.load(Ordering::Relaxed)
-            || key.proxied_for.is_some()
+            || line.key.proxied_for.is_some()
             || line.requests >= REQUESTS_MAX
             || self.stats.places.get() > self.cap.load(Ordering::Relaxed);
-        if over { line.drop_port() } else { self.idle().push(Idle { key, line, since: now }) }
+        if over { line.drop_port() } else { self.idle().push(Idle { line, since: now }) }
     }
 
     /// The server sent bytes behind an answer: the next client would have taken them for its own. For a while every call
