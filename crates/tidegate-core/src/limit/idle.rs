@@ -107,7 +107,11 @@ impl IdleTimeout {
             (IdleSource::Configured, Some((_, age))) => less(age, ANNOUNCED_MARGIN).max(UNKNOWN),
             (IdleSource::Configured, None) => UNKNOWN,
         };
-        let lost = self.lost.map_or(keep, |(_, age)| less(age, MARGIN));
+        let lost = match self.lost {
+            None => keep,
+            Some((_, age)) if age < UNKNOWN => Span::ZERO, // it closes at once, not after a time
+            Some((_, age)) => less(age, MARGIN),
+        };
         keep.min(seen).min(lost)
     }
 
@@ -182,15 +186,16 @@ mod tests {
     #[test]
     fn one_loss_is_enough_until_connections_live_longer() {
         let mut idle = IdleTimeout::default();
+        idle.open(Nanos(0), Span::secs(20));
+        idle.lost(Nanos(0), Span::secs(19));
+        assert_eq!(idle.trusted(Nanos(0), CONFIGURED), Span::secs(17));
         idle.lost(Nanos(0), Span::millis(50));
-        assert_eq!(idle.trusted(Nanos(0), CONFIGURED), Span::millis(25));
-        idle.lost(Nanos(0), Span::ZERO);
         assert_eq!(idle.trusted(Nanos(0), CONFIGURED), Span::ZERO, "the server closes at once");
         assert_eq!(idle.keep(Nanos(0), CONFIGURED), CONFIGURED, "what may be sent twice may try");
         idle.open(Nanos(0), Span::secs(1));
         assert_eq!(idle.trusted(Nanos(0), CONFIGURED), Span::ZERO);
         idle.open(Nanos(0), Span::secs(3));
-        assert_eq!(idle.trusted(Nanos(0), CONFIGURED), Span::secs(2), "it was something else, a crash");
+        assert_eq!(idle.trusted(Nanos(0), CONFIGURED), Span::secs(19), "it was something else, a crash");
         idle.lost(Nanos(0), Span::ZERO);
         assert_eq!(idle.trusted(Nanos(0) + Span::secs(7200), CONFIGURED), UNKNOWN, "all is forgotten");
     }
