@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -173,6 +174,7 @@ def main() -> int:
     parser.add_argument("--fresh", action="store_true", help="begin anew instead of going on where it stopped")
     parser.add_argument("--peers", help="only these, separated by commas")
     parser.add_argument("--tests", help="only these, separated by commas")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the peers are ended after TERM as after Ctrl-C
     try:
         run(parser.parse_args())
     except (BenchError, LabError) as error:

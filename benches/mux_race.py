@@ -23,6 +23,10 @@ from tidegate.lab.ports_trial import run_to_end
 SERVER = f"127.0.0.1:{SERVER_PORT}"
 IDLE_S, JITTER_S = 1.0, 0.05
 """The server closes a connection that was idle for so long."""
+CLOSE_LAG_S = 0.005
+"""So long the end of a connection is on its way, as in a network, which loopback is not."""
+ANSWER_S = 0.2
+"""An answer takes so long, so that all clients of a burst have a connection at once."""
 BODY = b"x" * 64
 TAIL_S = 0.5
 RENEWED_WITHIN_S = 15.0
@@ -33,7 +37,7 @@ class Race:
     """Clients and bursts of T8; rate, connections, reloads and restarts of T9, and seconds between two of them."""
 
     clients: int = 200
-    bursts: int = 60
+    bursts: int = 40
     rate: int = 500
     connections: int = 50
     reloads: int = 20
@@ -47,7 +51,9 @@ QUICK = Race(clients=100, bursts=4, reloads=2, restarts=1, between_s=0.5)
 def stale(test: str, peer: str, run: int, race: Race) -> Iterator[Row]:
     """T8: all clients ask at once, every idle time of the server anew; every other request is a POST."""
     with Stage() as stage:
-        origin = stage.origin("origin", [SERVER], idle_s=IDLE_S, jitter_s=JITTER_S, seed=run)
+        origin = stage.origin(
+            "origin", [SERVER], idle_s=IDLE_S, jitter_s=JITTER_S, close_lag_s=CLOSE_LAG_S, health_s=ANSWER_S, seed=run
+        )
         stage.proxy(peer, [SERVER])
         tally = run_to_end(_bursts(race))
         seen = stage.counts(origin)
@@ -66,14 +72,14 @@ async def _bursts(race: Race) -> Tally:
         await asyncio.sleep(2 * JITTER_S * client.number / race.clients)
         async with asyncio.timeout(20):
             if post:
-                tally.count(await client.ask(method="POST", body=BODY, post_id=f"{client.number}-{burst}"))
+                tally.count(await client.ask("/health", method="POST", body=BODY, post_id=f"{client.number}-{burst}"))
             else:
-                tally.count(await client.ask())
+                tally.count(await client.ask("/health"))
 
     for burst in range(race.bursts):
         began = time.monotonic()
         await asyncio.gather(*(one(client, burst) for client in clients))
-        await asyncio.sleep(max(0.0, began + IDLE_S - time.monotonic()))
+        await asyncio.sleep(max(0.0, began + ANSWER_S + IDLE_S - time.monotonic()))
     for client in clients:
         client.close()
     return tally

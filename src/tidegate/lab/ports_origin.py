@@ -47,6 +47,8 @@ class Origin:
         Addresses, ``IP:PORT``.
     idle_s
         A connection without a request is closed after so many seconds, more or less ``jitter_s``; ``None``: never.
+    close_lag_s
+        Its word that it closes is on its way for so many seconds; a request that comes meanwhile is never read.
     health_s
         How long ``/health`` takes, in seconds.
     seed
@@ -56,6 +58,7 @@ class Origin:
     listen: list[str]
     idle_s: float | None = None
     jitter_s: float = 0.0
+    close_lag_s: float = 0.0
     health_s: float = 0.0
     seed: int = 1
     counts: Counts = field(init=False, default_factory=Counts)
@@ -101,8 +104,12 @@ class Origin:
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """Read one request and answer it; return whether the connection stays."""
-        async with asyncio.timeout(self._idle()):
-            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        try:
+            async with asyncio.timeout(self._idle()):
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        except TimeoutError:
+            await asyncio.sleep(self.close_lag_s)
+            return False
         first, *lines = head.split("\r\n")
         headers = {
             name.lower(): value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon
