@@ -110,7 +110,7 @@ def test_a_successor_that_fails_changes_nothing(run: Run, tmp_path: Path, server
         assert "not restarted" in ran.err
         assert _pid(gate) == before
         gate.file.write_text(good)
-        with closing(http.client.HTTPConnection(*gate.address.split(":"))) as client:
+        with closing(http.client.HTTPConnection(gate.address)) as client:
             client.request("GET", "/")
             assert client.getresponse().status == 200
         assert run("gate", "restart", "--admin", gate.admin.path).code == 0
@@ -152,7 +152,7 @@ def test_a_successor_that_dies_before_it_serves_leaves_the_old_one(tmp_path: Pat
             assert len(descriptors) == 1
             for number in descriptors:
                 os.close(number)
-        with closing(http.client.HTTPConnection(*gate.address.split(":"))) as client:
+        with closing(http.client.HTTPConnection(gate.address)) as client:
             client.request("GET", "/")
             assert client.getresponse().status == 200
 
@@ -178,7 +178,7 @@ def test_systemd_passes_the_socket_on(tmp_path: Path, server: str) -> None:
             assert process.stdin
             assert process.stdout
             assert json.loads(process.stdout.readline())["services"] == {"web": address}
-            with closing(http.client.HTTPConnection(*address.split(":"))) as client:
+            with closing(http.client.HTTPConnection(address)) as client:
                 client.request("GET", "/")
                 assert client.getresponse().status == 200
             process.send_signal(signal.SIGTERM)

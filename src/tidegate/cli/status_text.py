@@ -19,7 +19,8 @@ def status_text(status: dict[str, Any]) -> RenderableType:
     up = span(status.get("uptime_s"))
     head = f"tidegate {status.get('version', '?')}, up {up}, {'ready' if status.get('ready') else 'not ready'}"
     warnings = [Text(f"warning: {warning}", style="yellow") for warning in status.get("warnings", [])]
-    return Group(Text(head), *warnings, *_held(status), *(part for service in status["services"] for part in _service(service)))
+    services = (part for service in status["services"] for part in _service(service))
+    return Group(Text(head), *warnings, *_held(status), *services)
 
 
 def _service(service: dict[str, Any]) -> list[RenderableType]:
@@ -66,7 +67,7 @@ def _held(answer: dict[str, Any]) -> list[RenderableType]:
 
 def _idle(server: dict[str, Any]) -> str:
     """Return how long connections to the server may idle, and how that is known."""
-    return f"keeps idle {_span(server['idle_s'])}, {server['idle_source']}"
+    return f"keeps idle {span(server['idle_s'])}, {server['idle_source']}"
 
 
 def _recovery(service: dict[str, Any]) -> str:
