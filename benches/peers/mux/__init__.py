@@ -181,14 +181,17 @@ def _tidegate(_: str, site: Site, __: int) -> list[str]:
             f"\n[service.mux.monitor]\n{how}\ninterval = {every}\ntimeout = {every}\nfast = {every}\n"
             f"fall = {FALL}\nrise = {RISE}\n"
         )
+    # The gate counts what it may open at most, and a process may have 20 000 files here.
+    limit = min(8000, 8000 // len(site.servers) + 1)
     config = site.write(
         "tidegate.toml",
         "tidegate.toml",
+        connections=4000 if site.mode == "tcp" else 9000,
         protocol=site.mode,
         ports=f'\n[gate.ports]\nrange = "{site.ports[0]}-{site.ports[1]}"\n' if site.ports else "",
         monitor=monitor,
         servers="\n".join(
-            f'[service.mux.server.s{number}]\naddress = "{address}"\nlimit = "static:8000"\n'
+            f'[service.mux.server.s{number}]\naddress = "{address}"\nlimit = "static:{limit}"\n'
             for number, address in enumerate(site.servers)
         ),
     )
