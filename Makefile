@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fuzz prove bench-gate bench-storm bench-library bench-scan wheel lock clean
+.PHONY: help setup build demo test lint fuzz prove bench-gate bench-storm bench-library bench-scan bench-mux wheel lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -42,6 +42,10 @@ prove: ## Play SCENARIOS random storms (default 100000), or the one with SEED=â€
 bench-gate: build ## Measure the gate beside haproxy, nginx and envoy (QUICK=1: a short look; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benches.gate $(if $(QUICK),--quick)
+
+bench-mux: build ## Measure connections, ports and verdicts beside peers (QUICK=1: five minutes; root; QUIET box needed)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
+	@$(BIN)/python -m benches.mux $(if $(QUICK),--quick)
 
 bench-library: build ## Measure what being admitted costs inside a server (QUICK=1: a short look; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt

@@ -11,10 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benches.process import BenchError, need
+from tidegate.lab.ports_clients import address_of, connect_from
 
 CLIENT_CPU = 1
 CONNECTIONS = 50
 REQUEST = b"GET /bench HTTP/1.1\r\nHost: bench.test\r\n\r\n"
+# An answer of the origin of bench-gate, or of the lab: 200 with 128 bytes.
+WHOLE = re.compile(rb"HTTP/1.1 200.*\r\n\r\n.{128}", re.DOTALL)
 # The same cipher for every peer.
 CIPHER = "TLS_AES_128_GCM_SHA256"
 
@@ -55,12 +58,40 @@ def offer(port: int, rate: int, seconds: float, folder: Path, *, tls: bool) -> L
     BenchError
         A request was not answered with 200.
     """
+    total = round(rate * seconds / CONNECTIONS) * CONNECTIONS
+    how = [f"-n{total}", f"-c{CONNECTIONS}", f"--rps={rate / CONNECTIONS}", f"--tls13-ciphers={CIPHER}"]
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/bench"
+    took_s, ordered = _h2load(how, url, total, seconds, folder)
+    return Latencies(total, took_s, percentile(ordered, 0.50) / 1000, percentile(ordered, 0.99) / 1000)
+
+
+def one_shots(port: int, rate: int, seconds: float, folder: Path, path: str = "/") -> int:
+    """Open so many connections per second (a multiple of 10) to a port of 127.0.0.1, and send one GET on each.
+
+    Returns
+    -------
+    int
+        How many that were.
+
+    Raises
+    ------
+    BenchError
+        A request was not answered with 200, or the rate was not held.
+    """
+    total = round(rate * seconds)
+    # h2load opens those of one period at once; its shortest period is a tenth of a second.
+    how = [f"-n{total}", f"-c{total}", f"--rate={rate // 10}", "--rate-period=100ms"]
+    took_s, _ = _h2load(how, f"http://127.0.0.1:{port}{path}", total, seconds, folder)
+    if took_s > 1.05 * seconds + 0.3:
+        raise BenchError(f"the rate was not held: {seconds:g} s of connections took {took_s:.1f} s")
+    return total
+
+
+def _h2load(how: list[str], url: str, total: int, seconds: float, folder: Path) -> tuple[float, list[int]]:
+    """Run h2load on the client's CPU; return how long it took, and how long each request, in microseconds, sorted."""
     log = folder / "requests.tsv"
     log.unlink(missing_ok=True)
-    total = round(rate * seconds / CONNECTIONS) * CONNECTIONS
-    command = [need("h2load", "apt-get install nghttp2-client"), "--h1", f"-n{total}", f"-c{CONNECTIONS}"]
-    command += [f"--rps={rate / CONNECTIONS}", f"--log-file={log}", f"--tls13-ciphers={CIPHER}"]
-    command.append(f"{'https' if tls else 'http'}://127.0.0.1:{port}/bench")
+    command = [need("h2load", "apt-get install nghttp2-client"), "--h1", *how, f"--log-file={log}", url]
     answer = subprocess.run(
         ["taskset", "--cpu-list", str(CLIENT_CPU), *command],
         capture_output=True,
@@ -76,8 +107,7 @@ def offer(port: int, rate: int, seconds: float, folder: Path, *, tls: bool) -> L
     if bad or len(rows) != total:
         raise BenchError(f"{total} requests were sent, {len(rows)} answered, {bad} of them not with 200")
     took_s = float(finished.group(1)) * (0.001 if finished.group(2) == "ms" else 1.0)
-    ordered = sorted(int(row[2]) for row in rows)
-    return Latencies(total, took_s, percentile(ordered, 0.50) / 1000, percentile(ordered, 0.99) / 1000)
+    return took_s, sorted(int(row[2]) for row in rows)
 
 
 class IdleClients:
@@ -103,14 +133,30 @@ class IdleClients:
         """
         for _ in range(count):
             number = len(self._sockets)
-            source = f"127.1.{number // 250}.{number % 250 + 1}"
-            plain = socket.create_connection(("127.0.0.1", self._port), timeout=10, source_address=(source, 0))
+            plain = connect_from(address_of(number), ("127.0.0.1", self._port))
             client = self._context.wrap_socket(plain) if self._context else plain
             self._sockets.append(client)
-            client.sendall(REQUEST)
-            answer = client.recv(65536)
-            if not answer.startswith(b"HTTP/1.1 200"):
-                raise BenchError(f"idle client {number} was answered {answer[:60]!r}")
+            self._ask(number)
+
+    def again(self) -> None:
+        """Let each send another request, one after the other.
+
+        Raises
+        ------
+        BenchError
+            One was not answered with 200.
+        """
+        for number in range(len(self._sockets)):
+            self._ask(number)
+
+    def _ask(self, number: int) -> None:
+        client = self._sockets[number]
+        client.sendall(REQUEST)
+        answer = b""
+        while not (whole := WHOLE.match(answer)) and (piece := client.recv(65536)):
+            answer += piece
+        if whole is None:
+            raise BenchError(f"idle client {number} was answered {answer[:60]!r}")
 
     def close(self) -> None:
         """Close all."""

@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -135,3 +136,15 @@ def need(program: str, hint: str) -> str:
     if path is None:
         raise BenchError(f"{program} is missing; {hint}")
     return path
+
+
+def install_missing(packages: dict[str, str]) -> None:
+    """Install the Debian packages of programs (or files) that are missing, as root on Debian; elsewhere do nothing."""
+    missing = sorted({package for name, package in packages.items() if not (shutil.which(name) or Path(name).exists())})
+    if missing and os.geteuid() == 0 and Path("/etc/debian_version").exists():
+        print(f"==> installing peers: {' '.join(missing)}", file=sys.stderr, flush=True)
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        # A failed update is not the end: the lists that are there may do.
+        for words in (["update"], ["-y", "--no-install-recommends", "install", *missing]):
+            command = ["apt-get", "-qq", *words]
+            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)

@@ -15,7 +15,7 @@ from typing import Any
 
 import trustme
 
-__all__ = ["STATUS", "Authority", "FakeAdmin", "fake_admin", "web_server"]
+__all__ = ["PORTS", "STATUS", "Authority", "FakeAdmin", "fake_admin", "web_server"]
 
 STATUS: dict[str, Any] = {
     "format": 1,
@@ -68,7 +68,8 @@ STATUS: dict[str, Any] = {
                         "text": "limit 22: more in flight got no more done (4.0 s ago); next try 23 in 12 s",
                     },
                     "recovery": None,
-                    "idle_s": 30.0,
+                    "idle_s": 4.2,
+                    "idle_source": "learned",
                     "in_flight": 22,
                     "orphans": 1,
                     "open_conns": 22,
@@ -82,6 +83,42 @@ STATUS: dict[str, Any] = {
 }
 """What a gate in the middle of a storm answers to ``/status``."""
 
+PORTS: dict[str, Any] = {
+    "format": 1,
+    "ranges": ["20000-32767"],
+    "headroom": 16,
+    "sources": ["10.0.0.5"],
+    "generation": 1,
+    "listed_by": "inet_diag",
+    "warnings": [],
+    "buckets": [
+        {
+            "source": "10.0.0.5",
+            "destination": "192.0.2.10:8443",
+            "capacity": 12768,
+            "headroom": 16,
+            "traffic": 7800,
+            "probes": 2,
+            "connecting": 3,
+            "outside": 0,
+            "free": 4930,
+            "free_headroom": 14,
+            "quarantined": 30,
+            "foreign": 6,
+            "high_water": 7900,
+            "used_milli": 614,
+            "watermark": "warn",
+            "gone_per_second": 130.5,
+            "back_per_second": 10.5,
+            "exhausted_in_s": 41.0,
+            "leased_total": {"traffic": 90000, "probe": 700},
+            "ended_total": {"clean": 80000, "unknown": 2898},
+        }
+    ],
+    "evicted_total": 0,
+    "no_port_total": {"traffic": 0, "probe": 0},
+}
+
 
 @dataclass
 class FakeAdmin:
@@ -89,6 +126,7 @@ class FakeAdmin:
 
     path: Path
     status: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(STATUS)))
+    ports: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(PORTS)))
     calls: list[dict[str, Any]] = field(default_factory=list)
     limits: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -100,7 +138,7 @@ class FakeAdmin:
             return 404, 'there is no service "nosuch"; there is vasa'
         if path.startswith("/explain"):
             return 200, {"format": 1, "calls": self.calls, "limits": self.limits}
-        return (200, self.status) if path == "/status" else (200, {"format": 1})
+        return 200, {"/status": self.status, "/ports": self.ports}.get(path, {"format": 1})
 
 
 @contextlib.contextmanager

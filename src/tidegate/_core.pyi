@@ -75,10 +75,19 @@ class Gate:
     """A running gate: a thread for the traffic and one for health, metrics and switches."""
 
     @staticmethod
-    def start(plan: bytes, learned: bytes | None = None) -> Gate:
+    def start(
+        plan: bytes,
+        learned: bytes | None = None,
+        sockets: Sequence[tuple[str, str, int]] = (),
+        admin: int | None = None,
+        known: bytes | None = None,
+        replaces: bool = False,
+    ) -> Gate:
         """Check ``plan`` (JSON, format 1), bind everything, start; on :exc:`GateError` nothing is bound.
 
-        ``learned`` is what :meth:`learned` returned when an earlier gate ended.
+        ``learned`` is what :meth:`learned` returned when an earlier gate ended. ``sockets`` (service or empty, address
+        in the plan, descriptor) and ``admin`` are listening sockets that are taken over, also when this fails.
+        ``replaces``: another gate answers at the admin socket and has all slots until :meth:`share` says less.
         """
 
     def apply(self, plan: bytes) -> str:
@@ -107,6 +116,24 @@ class Gate:
 
     def drain(self, deadline_s: float) -> str:
         """Drain, waiting at most ``deadline_s`` seconds; return a report as JSON."""
+
+    def listeners(self) -> list[tuple[str, str, int]]:
+        """Return ``(service, address in the plan, descriptor)`` per listening socket; service ``""``: the admin's."""
+
+    def known(self) -> str:
+        """Return the sessions of each service, and the source ports in use, as JSON."""
+
+    def retire(self) -> None:
+        """Accept no more; serve who is here."""
+
+    def left(self) -> str:
+        """Give up slots that are not needed any more; return ``clients``, ``calls`` and ``slots`` as JSON."""
+
+    def share(self, service: str, server: str, used: int) -> None:
+        """Note how many slots of a server another process still uses."""
+
+    def share_no_more(self) -> None:
+        """Note that the other process has gone."""
 
     def close(self) -> None:
         """End the gate at once; a second call does nothing."""

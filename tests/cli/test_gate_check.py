@@ -23,6 +23,7 @@ CHECKED = {
     "http.toml",
     "pace.toml",
     "storm-100k.toml",
+    "tcp.toml",
     "vasa-passthrough.toml",
     "vasa-restart.toml",
     "vasa-terminate.toml",
@@ -221,3 +222,11 @@ def test_json_keys_do_not_depend_on_the_outcome(run: Run, file: Path) -> None:
         for path in (EXAMPLES / "http.toml", file)
     ]
     assert set(reports[0]) == set(reports[1]) == {"file", "ok", "problems", "notes"}
+
+
+def test_a_source_that_is_not_ours(run: Run, file: Path) -> None:
+    file.write_text(text(file.parent, tail='\n[gate.ports]\nsources = ["127.0.0.9", "192.0.2.1"]\n'))
+    ran = run("gate", "check", file)
+    assert ran.code == 2
+    assert "gate.ports.sources: this machine has no address 192.0.2.1\n" in ran.out
+    assert "127.0.0.9" not in ran.out

@@ -35,6 +35,8 @@ def test_a_vasa_provider(run: Run, tmp_path: Path, provider: str) -> None:
     assert service.server["a"].address == provider
     assert (service.server["a"].limit, service.server["a"].limit_max) == ("adaptive", 256)
     assert config.gate.state == Path("/var/lib/tidegate/vasa.json")
+    assert service.monitor is not None
+    assert service.monitor.kind == "http"
     text = file.read_text()
     assert "# - certificate for: vp.test" in text
     assert '# names = ["vp.test"]' in text
@@ -65,6 +67,8 @@ def test_a_server_without_tls(run: Run, tmp_path: Path) -> None:
     assert f"{address} answers, without TLS" in ran.out
     service = load_config(file).service["web"]
     assert (service.tls, service.protocol) == (None, "http")
+    assert service.monitor is not None
+    assert service.monitor.kind == "tcp"
     assert service.listen == f"127.0.0.1:{int(address.rpartition(':')[2]) + 1}"
 
 
@@ -73,6 +77,9 @@ def test_a_server_that_asks_for_no_certificate(run: Run, tmp_path: Path) -> None
     with web_server({}, context) as address:
         ran = run("gate", "init", "http", "--server", address, "--file", tmp_path / "gate.toml")
     assert "client certificate not asked" in ran.out
+    monitor = load_config(tmp_path / "gate.toml").service["web"].monitor
+    assert monitor is not None
+    assert monitor.kind == "tls"
 
 
 def test_nothing_is_overwritten(run: Run, tmp_path: Path, provider: str) -> None:

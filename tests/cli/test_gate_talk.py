@@ -30,10 +30,18 @@ def test_status_reads_like_a_load_balancers(run: Run, admin: FakeAdmin) -> None:
         "server        phase  open_conns  open_requests  connections_dropped  in_flight  limit  orphans",
         "service vasa                310            232                    3",
         "  vp-a        up             22             22                    0         22     22        1",
-        "vp-a: limit 22: more in flight got no more done (4.0 s ago); next try 23 in 12 s",
+        "vp-a: limit 22: more in flight got no more done (4.0 s ago); next try 23 in 12 s; keeps idle 4.2s, learned",
         f"held: 210 (continuation 10, new-session 200), longest 4.2s; all in within 1m15s {estimated}",
         "arrived 340, admitted 120, turned away 8 (too-late 7, superseded 1), client gone 2",
     ]
+
+
+def test_status_says_what_sharing_connections_would_save(run: Run, admin: FakeAdmin) -> None:
+    text = "4000 clients hold 4000 connections; terminating TLS here would carry them on about 40"
+    closed = {"idle": 3, "idle-pressed": 0, "half-closed": 1}
+    admin.status["services"][0] |= {"connections_closed": closed, "hint": {"text": text}}
+    told = [line.rstrip() for line in run("gate", "status", "--admin", admin.path).out.splitlines()]
+    assert told[-2:] == ["connections closed: idle 3, half-closed 1", text]
 
 
 def test_status_as_json_is_what_the_gate_said(run: Run, admin: FakeAdmin) -> None:

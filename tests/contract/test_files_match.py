@@ -24,6 +24,7 @@ THROUGH = {
     "tidegate.cli.gate": "cli/test_gate_check.py",
     "tidegate.cli.gate_file": "cli/test_gate_check.py",
     "tidegate.cli.gate_init": "cli/test_gate_init.py",
+    "tidegate.cli.gate_ports": "cli/test_gate_ports.py",
     "tidegate.cli.gate_record": "storm/test_record.py",
     "tidegate.cli.gate_talk": "cli/test_gate_talk.py",
     "tidegate.cli.other_files": "cli/test_gate_check.py",

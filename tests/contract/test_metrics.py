@@ -11,11 +11,22 @@ from tidegate import Gate, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
-SHAPE = re.compile(r"tidegate_(?:gate|admission|client|server|relay)_[a-z_]+")
-CLOSED = {"service", "server", "reason", "class", "state", "switch", "direction", "phase", "mode", "cause"}
-# Only while calls are held, once a limit was learned, or while a server recovers.
+SHAPE = re.compile(r"tidegate_(?:gate|admission|client|server|relay|ports)_[a-z_]+")
+CLOSED = {
+    "service", "server", "reason", "class", "state", "switch", "direction", "phase", "mode", "cause", "ending",
+    "source", "destination", "use",
+}  # fmt: skip
+# Only while calls are held, once a limit was learned, while a server recovers, or once a port was leased.
 AT_TIMES = {
     "tidegate_admission_all_in_seconds",
+    "tidegate_ports_exhausted_in_seconds",
+    "tidegate_ports_foreign",
+    "tidegate_ports_free",
+    "tidegate_ports_high_water",
+    "tidegate_ports_leased",
+    "tidegate_ports_leases_total",
+    "tidegate_ports_quarantined",
+    "tidegate_ports_used_ratio",
     "tidegate_server_limit_base_seconds",
     "tidegate_server_limit_best_calls",
     "tidegate_server_limit_unit_seconds",

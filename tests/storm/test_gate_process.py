@@ -203,7 +203,7 @@ def test_systemd_is_told(tmp_path: Path, server: str) -> None:
         systemd.settimeout(20)
         env = {"NOTIFY_SOCKET": str(tmp_path / "notify")}
         with gate_process(http_config(tmp_path, server), tmp_path, env) as gate:
-            assert systemd.recv(100) == b"READY=1"
+            assert systemd.recv(100) == b"READY=1\nMAINPID=%d" % gate.process.pid
             gate.process.send_signal(signal.SIGHUP)
             assert systemd.recv(100).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
             assert systemd.recv(100) == b"READY=1"

@@ -54,6 +54,7 @@ def test_the_smallest_file_is_read() -> None:
         ("identity.x.role = 'bulk'", "identity.x", "exactly one of subject, address and header", ""),
         ("identity.x.subject = 'CN=a'", "identity.x.subject", "sees no client certificates", "use address"),
         ("tls = {kind='terminate', certificate='a', key='b', client_required=false}", "tls.client_required", "", ""),
+        ("tcp.lazy = true", "tcp", "the gate shares connections to servers here", 'for protocol = "tcp"'),
         ("http.rule = [{path='x'}]", "http.rule[0].path", "may not stand here", 'a path begins with "/"'),
     ],
 )
@@ -64,6 +65,34 @@ def test_one_mistake_in_a_service(line: str, where: str, message: str, hint: str
     assert message in problem.message
     assert hint in problem.hint
     assert (problem.file, problem.line) == (FILE, 4)
+
+
+@pytest.mark.parametrize(
+    ("line", "where", "message"),
+    [
+        ("tls.kind = 'passthrough'", "tls", "the gate speaks no TLS"),
+        ("forwarded_from = '10.0.0.0/8'", "forwarded_from", "the gate reads no headers"),
+        ("http.status = 503", "http", 'has no table "http"'),
+        ("identity.x.header = ['user-agent', 'x']", "identity.x.header", "the gate reads no headers"),
+        ("tcp.half_open_max = 0", "tcp.half_open_max", "0 is out of range"),
+        ("tcp.half_closed_timeout = '0s'", "tcp.half_closed_timeout", "no time at all"),
+        ("tcp.idle_timeout = '30s'", "tcp.idle_timeout_pressed", "is longer than idle_timeout, which is 30s"),
+        ("tcp.connections_per_client_max = 9000", "tcp.connections_per_client_max", "than the service, which has 8000"),
+        ("tcp.lazi = true", "tcp.lazi", 'there is no key "lazi" here'),
+    ],
+)
+def test_one_mistake_in_a_tcp_service(line: str, where: str, message: str) -> None:
+    problem = only(MINIMAL.replace('"http"', '"tcp"').replace("\n\n", f"\n{line}\n\n", 1))
+    assert problem.where == f"service.web.{where}"
+    assert message in problem.message
+
+
+def test_a_tcp_service_speaks_no_tls_to_servers_and_passthrough_is_lazy_anyway() -> None:
+    problem = only(MINIMAL.replace('"http"', '"tcp"') + "tls = {insecure = true}\n")
+    assert problem.where == "service.web.server.a.tls"
+    problem = only(MINIMAL.replace("\n\n", "\ntls.kind = 'passthrough'\ntcp.lazy = true\n\n", 1))
+    assert problem.where == "service.web.tcp.lazy"
+    assert "waits for the client's first bytes anyway" in problem.message
 
 
 def test_answers_cannot_be_lowered_where_they_are_not_read() -> None:
@@ -186,3 +215,26 @@ def test_a_file_without_end(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(file)
     assert "longer than 1 MiB" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "message", "hint"),
+    [
+        ('range = "20000"', "range", '"20000" is not a range of ports', 'write "FIRST-LAST"'),
+        ('range = "20000-70000"', "range", "70000 is not a port", "ports go up to 65535"),
+        ('range = "30000-20000"', "range", "the range 30000-20000 is empty", 'write "20000-30000"'),
+        ('range = "0-400"', "range", "begins with port 0, which is no port", "better above 10000"),
+        ('range = "20-40,10-20"', "range", "the ranges 10-20 and 20-40 overlap", "give each port once"),
+        ('range = "20000-20007"', "headroom", "8 ports are kept for probes, and the range has 8", "keep fewer"),
+        ("headroom = 0", "headroom", "0 is out of range", "write 1 or more"),
+        ('sources = "ten"', "sources", '"ten" is not an IP address', "`ip address` lists them"),
+        ('sources = ["::1", "0::1"]', "sources", "the source 0::1 is given twice", "remove one"),
+        ("sourcs = []", "sourcs", 'there is no key "sourcs" here', 'did you mean "sources"?'),
+    ],
+)
+def test_one_mistake_in_ports(line: str, key: str, message: str, hint: str) -> None:
+    problem = only(f"[gate.ports]\n{line}\n\n{MINIMAL}")
+    assert problem.where == f"gate.ports.{key}"
+    assert message in problem.message
+    assert hint in problem.hint
+    assert problem.line in {1, 2}

@@ -22,6 +22,10 @@ IO = {
     "head_timeout_ns", "handshake_timeout_ns", "idle_timeout_ns", "write_timeout_ns", "body_rate_timeout_ns",
     "connect_timeout_ns", "server_idle_ns", "connections_max", "handshakes_max", "buffers_max_bytes", "drain_ns",
 }  # fmt: skip
+TCP = {
+    "half_open_max", "half_closed_timeout_ns", "idle_timeout_ns", "idle_timeout_pressed_ns", "lazy",
+    "connections_per_client_max",
+}  # fmt: skip
 FULL = """\
 [gate]
 admin = "unix:/run/x.sock"
@@ -34,6 +38,7 @@ state = "state.json"
 listen = "[::1]:8443"
 protocol = "vasa"
 mode = "enforce"
+pool_scope = "never"
 accept_proxy = true
 forwarded_from = "10.0.0.0/8"
 tls = {kind = "terminate", certificate = "c.pem", key = "k.pem", client_ca = "ca.pem"}
@@ -79,8 +84,9 @@ def test_every_key_of_the_contract_is_there_and_no_other() -> None:
     assert set(service["io"]) == IO
     assert set(service) == {
         "name", "listen", "protocol", "tls", "servers", "accept_proxy", "forwarded_from", "admission", "io",
-        "identities",
+        "identities", "pool_scope", "tcp", "monitor",
     }  # fmt: skip
+    assert set(service["tcp"]) == TCP
 
 
 def test_defaults() -> None:
@@ -89,6 +95,7 @@ def test_defaults() -> None:
     assert whole["admin"] == {"unix": "/run/tidegate/admin.sock", "tcp": None, "token_file": None}
     service = whole["services"][0]
     assert service["tls"] == {"kind": "none"}
+    assert service["pool_scope"] == "service"
     assert service["admission"]["mode"] == "observe"
     assert service["admission"]["client_timeout_ns"] == 30_000_000_000
     assert service["admission"]["guarantees"] == {"continuation": 500, "new_session": 250, "steady": 100, "bulk": 100}
@@ -97,6 +104,21 @@ def test_defaults() -> None:
     assert service["protocol"] == {
         "kind": "http", "rules": [], "session_cookie": None, "user_header": None, "status": 503, "probe_paths": [],
     }  # fmt: skip
+
+
+def test_bytes_that_are_not_read() -> None:
+    text = MINIMAL.replace('"http"', '"tcp"')
+    bounds = "tcp = {lazy = true, connections_per_client_max = 9, idle_timeout = '10m'}"
+    service = plan(text.replace("\n\n", f"\n{bounds}\n\n", 1))["services"][0]
+    assert service["protocol"] == {"kind": "tcp"}
+    assert service["tcp"] == {
+        "half_open_max": 64,
+        "half_closed_timeout_ns": 30_000_000_000,
+        "idle_timeout_ns": 600_000_000_000,
+        "idle_timeout_pressed_ns": 60_000_000_000,
+        "lazy": True,
+        "connections_per_client_max": 9,
+    }
 
 
 def test_a_full_file() -> None:
@@ -118,11 +140,15 @@ def test_a_full_file() -> None:
     }
     assert service["servers"][0]["send_proxy"] == "v2"
     assert service["servers"][1]["tls"]["verify"] == {"none": True}
-    assert service["admission"]["servers"] == [{"name": "vp-a", "limit": 22}, {"name": "vp-b", "limit": 8}]
+    assert service["admission"]["servers"] == [
+        {"name": "vp-a", "limit": 22, "standby": False},
+        {"name": "vp-b", "limit": 8, "standby": False},
+    ]
     assert service["admission"]["seed"] == 7
     assert service["admission"]["session_idle_ns"] == 300_000_000_000
     assert service["admission"]["follow_ups_milli"] == 500
     assert service["forwarded_from"] == ["10.0.0.0/8"]
+    assert service["pool_scope"] == "never"
     operations = service["protocol"]["operations"]
     assert operations["setContext"] == {"role": "open", "cost_milli": 1000, "fault": "StorageFault"}
     assert operations["getEvents"] == {"role": "poll", "cost_milli": 500, "fault": "LostEvent"}
@@ -169,3 +195,13 @@ def test_a_world_at_speed_5_has_every_duration_divided() -> None:
                 assert fast_plan[part][key] == Duration(value).divided(5).count, key
             else:
                 assert fast_plan[part][key] == value, key
+
+
+def test_ports_are_ranges_sources_and_headroom() -> None:
+    ports = '[gate.ports]\nrange = "20000-24999, 30000-32767"\nsources = "10.0.0.5"\nheadroom = 16\n\n'
+    assert json.loads(plan_for(parse_config(ports + MINIMAL, FILE)))["ports"] == {
+        "ranges": [{"first": 20000, "last": 24999}, {"first": 30000, "last": 32767}],
+        "sources": ["10.0.0.5"],
+        "headroom": 16,
+    }
+    assert json.loads(plan_for(parse_config(MINIMAL, FILE)))["ports"] == {"ranges": [], "sources": [], "headroom": 8}

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from benches import peers as gate_peers
-from benches.process import BenchError, need
+from benches.process import BenchError, install_missing, need
 from benches.record import ROOT
 from benches.scan_corpus import BEGINS, Truth
 
@@ -145,14 +145,7 @@ PEERS = {
 
 def install() -> None:
     """Install what is missing, as root on Debian; anywhere else it is left out."""
-    missing = sorted({package for name, package in PACKAGES.items() if not (shutil.which(name) or Path(name).exists())})
-    if missing and os.geteuid() == 0 and Path("/etc/debian_version").exists():
-        print(f"==> installing peers: {' '.join(missing)}", file=sys.stderr, flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        # A failed update is not the end: the lists that are there may do.
-        for words in (["update"], ["-y", "--no-install-recommends", "install", *missing]):
-            command = ["apt-get", "-qq", *words]
-            subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+    install_missing(PACKAGES)
 
 
 def _built(command: list[str], what: str) -> None:

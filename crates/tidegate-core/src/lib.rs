@@ -3,7 +3,9 @@
 //! - [`admission`]: the machine that admits, holds and turns away: start at [`admission::Machine`].
 //! - [`queue`]: where held calls wait: exact fair queues per client, order by seniority, by expiry.
 //! - [`limit`]: how fast work is done.
+//! - [`ledger`]: which source ports are leased, and how long each of them rests.
 //! - [`session`]: which session belongs to which client, and whether it is settled.
+//! - [`health`]: which servers can be reached: verdicts with evidence, monitors, outliers.
 //! - [`reason`]: the closed lists of reasons and ends.
 //! - [`trace`]: what a machine was told, written down and replayed.
 //! - [`key`], [`recent`], [`rng`]: numbers for identities, a bounded map, seeded randomness.
@@ -12,7 +14,9 @@
 #![warn(clippy::iter_over_hash_type)]
 
 pub mod admission;
+pub mod health;
 pub mod key;
+pub mod ledger;
 pub mod limit;
 pub mod queue;
 pub mod reason;

@@ -4,7 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Declares an enum whose variants have one fixed word each, with `ALL` and `word()`.
+/// Declares an enum whose variants have one fixed word each, with `ALL` and `word()`. Where it is used `Serialize` and
+/// `Deserialize` must be in scope.
+#[macro_export]
 macro_rules! words {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
         $(#[$meta])*

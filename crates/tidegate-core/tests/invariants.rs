@@ -5,6 +5,7 @@ mod world;
 
 use proptest::prelude::*;
 use tidegate_core::admission::*;
+use tidegate_core::health::{Cause, Standing};
 use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
 use tidegate_core::trace::replay;
@@ -29,7 +30,11 @@ enum Move {
     Bypass(bool),
     Drain,
     Restarted(u16),
-    /// A new plan: which of the servers a to d it has, their limit, whether it only observes.
+    /// Another process of the gate uses so many slots, or leaves so many.
+    Slots(u16, u32, bool),
+    /// How a monitor says that a server stands.
+    Health(u16, Standing),
+    /// A new plan: which of the servers a to d it has (d is a standby, unless it is alone), their limit, whether it only observes.
     Pool(u8, u32, bool),
 }
 
@@ -49,14 +54,23 @@ fn moves() -> impl Strategy<Value = Move> {
         }),
         2 => any::<usize>().prop_map(Move::Leave),
         2 => any::<usize>().prop_map(Move::Connected),
-        8 => (any::<usize>(), 0..10u8, proptest::option::of(0..20u64)).prop_map(|(i, how, s)| Move::Done(i, how, s)),
+        8 => (any::<usize>(), 0..12u8, proptest::option::of(0..20u64)).prop_map(|(i, how, s)| Move::Done(i, how, s)),
         6 => prop_oneof![4 => 0..3000u64, 1 => Just(0)].prop_map(Move::Advance),
         1 => (30_000..90_000u64).prop_map(Move::Advance),
         1 => prop_oneof![9 => any::<bool>().prop_map(Move::Maintenance), 1 => Just(Move::Drain)],
         1 => prop::bool::weighted(0.3).prop_map(Move::Bypass),
         1 => (0..4u16).prop_map(Move::Restarted),
+        1 => (0..4u16, 0..6u32, any::<bool>()).prop_map(|(server, slots, most)| Move::Slots(server, slots, most)),
+        1 => (0..4u16, standings()).prop_map(|(server, standing)| Move::Health(server, standing)),
         1 => (1..16u8, 1..6u32, prop::bool::weighted(0.1)).prop_map(|(which, limit, observe)| Move::Pool(which, limit, observe)),
     ]
+}
+
+/// Whatever a monitor may say, and more.
+fn standings() -> impl Strategy<Value = Standing> {
+    let phase = (0..Phase::ALL.len()).prop_map(|at| Phase::ALL[at]);
+    (phase, proptest::option::of(0..4u32), 0..1200u32, any::<bool>())
+        .prop_map(|(phase, cap, ramp_milli, refused)| Standing { phase, cap, ramp_milli, refused })
 }
 
 fn pick(calls: &[CallId], index: usize) -> Option<CallId> {
@@ -97,23 +111,34 @@ fn step(world: &mut World, base: &Plan, what: Move) {
                 2 => Outcome::Incomplete,
                 3 => Outcome::ConnectFailed,
                 4 => Outcome::Answered { opened: None, closed: true },
+                10 | 11 => Outcome::NotConnected(Cause::ALL[usize::from(how) % Cause::ALL.len()]),
                 5 | 6 => Outcome::Answered { opened: session.map(SessionKey), closed: false },
                 _ => Outcome::Answered { opened: None, closed: false },
             };
             // A call whose connection stands cannot fail to connect.
             let stands = world.connected.contains(&call);
-            let outcome = if outcome == Outcome::ConnectFailed && stands { Outcome::Broken } else { outcome };
+            let unsent = matches!(outcome, Outcome::ConnectFailed | Outcome::NotConnected(_));
+            let outcome = if unsent && stands { Outcome::Broken } else { outcome };
             world.event(Event::Done(call, outcome));
         }
         Move::Advance(ms) => world.advance(Span::millis(ms)),
         Move::Maintenance(on) => world.event(Event::Maintenance(on)),
         Move::Bypass(on) => world.event(Event::Bypass(on)),
         Move::Drain => world.event(Event::Drain),
+        Move::Health(server, standing) => world.event(Event::Health(ServerId(server), standing)),
         Move::Restarted(server) => world.event(Event::Restarted(ServerId(server))),
+        Move::Slots(server, slots, most) => {
+            let slots = if most { Slots::AtMost(slots) } else { Slots::AllBut(slots) };
+            world.event(Event::Slots(ServerId(server), slots));
+        }
         Move::Pool(which, limit, observe) => {
             let names = ["a", "b", "c", "d"].iter().enumerate().filter(|(index, _)| which >> index & 1 == 1);
-            let servers =
-                names.map(|(_, name)| ServerPlan { name: (*name).into(), limit: LimitPlan::Static(limit) }).collect();
+            let server = |(index, name): (usize, &&str)| ServerPlan {
+                name: (*name).into(),
+                limit: LimitPlan::Static(limit),
+                standby: index == 3 && which != 8,
+            };
+            let servers = names.map(server).collect();
             let mode = if observe { Mode::Observe } else { base.mode };
             world.apply(Plan { servers, mode, ..base.clone() });
         }
@@ -153,7 +178,7 @@ proptest! {
     /// The same, over a pool of three to begin with.
     #[test]
     fn pools(trace in prop::collection::vec(moves(), 0..150)) {
-        let servers = ["a", "b", "c"].map(|name| ServerPlan { name: name.into(), limit: LimitPlan::Static(2) }).to_vec();
+        let servers = ["a", "b", "c"].map(|name| ServerPlan { name: name.into(), limit: LimitPlan::Static(2), standby: false }).to_vec();
         play(Plan { servers, ..plan(2) }, trace);
     }
 
@@ -163,7 +188,7 @@ proptest! {
         let world = play(Plan { mode: Mode::Observe, ..plan(1) }, trace);
         prop_assert!(world.held().is_empty());
         let refused = world.log.iter().any(|(_, action)| matches!(action, Action::TurnAway { reason, .. }
-            if !matches!(reason, Reason::ServerDown | Reason::Draining)));
+            if !matches!(reason, Reason::ServerDown | Reason::Draining | Reason::NoPort | Reason::Memory)));
         prop_assert!(!refused);
     }
 
@@ -175,7 +200,7 @@ proptest! {
         for what in trace {
             let skip = match &what {
                 Move::Arrive { role, .. } => Role::ALL[*role] == Role::Bulk, // its own cap may leave slots free
-                Move::Done(_, 3, _) | Move::Maintenance(_) | Move::Pool(..) | Move::Bypass(_) | Move::Drain => true,
+                Move::Done(_, 3 | 10 | 11, _) | Move::Health(..) | Move::Maintenance(_) | Move::Pool(..) | Move::Bypass(_) | Move::Drain | Move::Slots(..) => true,
                 _ => false,
             };
             if skip { continue; }
@@ -200,7 +225,7 @@ proptest! {
     #[test]
     fn a_trace_replays(before in prop::collection::vec(moves(), 0..100), after in prop::collection::vec(moves(), 0..100)) {
         let limits = [LimitPlan::Static(2), LimitPlan::Adaptive { most: 8 }].iter().zip(["a", "b"]);
-        let servers = limits.map(|(limit, name)| ServerPlan { name: name.into(), limit: *limit }).collect();
+        let servers = limits.map(|(limit, name)| ServerPlan { name: name.into(), limit: *limit, standby: false }).collect();
         let base = Plan { servers, ..plan(2) };
         let mut world = World::new(base.clone());
         before.into_iter().for_each(|what| step(&mut world, &base, what));

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use tidegate_core::admission::*;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
-use world::{Fate, World, arrival, plan};
+use world::{Fate, World, arrival, plan, server};
 
 const ANSWERED: Outcome = Outcome::Answered { opened: None, closed: false };
 const SERVER: ServerId = ServerId(0);
@@ -365,7 +365,7 @@ fn a_recovering_pool_knows_when_all_are_in() {
 
 #[test]
 fn where_the_limit_is_learned_a_batch_keeps_every_slot_busy() {
-    let servers = vec![ServerPlan { name: "a".into(), limit: LimitPlan::Adaptive { most: 256 } }];
+    let servers = vec![ServerPlan { name: "a".into(), limit: LimitPlan::Adaptive { most: 256 }, standby: false }];
     let (mut world, calls) = storm(Plan { servers, ..plan(1) }, 100);
     for client in 1..=40 {
         let server = &world.machine.snapshot(world.now).servers[0];
@@ -385,7 +385,7 @@ fn limits_too_small_for_batches_have_none() {
 
 #[test]
 fn each_server_of_a_pool_recovers_for_itself() {
-    let servers = ["a", "b"].map(|name| ServerPlan { name: name.into(), limit: LimitPlan::Static(20) }).to_vec();
+    let servers = vec![server("a", 20), server("b", 20)];
     let mut world = World::warm(Plan { servers, ..plan(20) });
     world.event(Event::Restarted(SERVER));
     (1..=100).for_each(|client| _ = world.arrive(open(client)));

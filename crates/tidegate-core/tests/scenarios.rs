@@ -6,7 +6,7 @@ mod world;
 use tidegate_core::admission::*;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::{Nanos, Span};
-use world::{Fate, World, arrival, plan};
+use world::{Fate, World, arrival, plan, server};
 
 const ANSWERED: Outcome = Outcome::Answered { opened: None, closed: false };
 
@@ -258,7 +258,7 @@ fn while_the_server_is_down_one_call_at_a_time_tries() {
 
 #[test]
 fn sessions_of_a_dead_server_go_to_another() {
-    let servers = ["a", "b"].map(|name| ServerPlan { name: name.into(), limit: LimitPlan::Static(1) }).to_vec();
+    let servers = vec![server("a", 1), server("b", 1)];
     let mut world = World::new(Plan { servers, ..plan(1) });
     world.limits = vec![1, 1];
     login(&mut world, 1, 11); // at a
@@ -451,9 +451,7 @@ fn observe_tells_what_it_would_have_done() {
 
 #[test]
 fn a_new_plan_keeps_what_is_held_and_moves_servers_by_name() {
-    let pool = |names: &[&str]| {
-        names.iter().map(|name| ServerPlan { name: (*name).into(), limit: LimitPlan::Static(1) }).collect::<Vec<_>>()
-    };
+    let pool = |names: &[&str]| names.iter().map(|name| server(name, 1)).collect::<Vec<_>>();
     let mut world = World::new(Plan { servers: pool(&["a", "b"]), ..plan(1) });
     let at_a = world.arrive(open(1));
     let at_b = world.arrive(open(2));

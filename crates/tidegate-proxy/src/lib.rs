@@ -2,8 +2,9 @@
 //!
 //! - [`plan`]: what the gate is told; [`Gate`]: its handle; [`GateError`]: why it would not.
 //! - `listener` → `connection` → `call` (prepare, dispatch, refuse) → `relay` (exchange, pump): the life of a call.
-//! - `listener` → `passthrough`: the life of a connection whose TLS is not opened.
+//! - `listener` → `passthrough`: the life of a connection that is not read: `tcp`, or TLS that is not opened.
 //! - `service`: the machine behind one mutex; `pool`: connections to servers; `http1`: strict heads and bodies.
+//! - `ports`: the ledger of source ports, and sockets that connect from them.
 //! - `admin`, `status`, `metrics`, `explain`, `why`: what the gate tells about itself, from a thread of its own.
 
 mod admin;
@@ -11,19 +12,23 @@ mod buffer;
 mod call;
 mod clock;
 mod connection;
+mod dial;
 mod error;
 mod explain;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
+pub mod handed;
 mod handshake;
 mod home;
 mod http1;
 mod listener;
 mod metrics;
+mod monitor;
 mod passthrough;
 pub mod plan;
 mod pool;
+mod ports;
 mod protocol;
 mod relay;
 mod service;
@@ -39,4 +44,4 @@ pub mod wire;
 
 pub use error::GateError;
 pub use explain::ExplainQuery;
-pub use gate::{ApplyReport, DrainReport, Gate, ServiceChange, check_learned, check_plan};
+pub use gate::{ApplyReport, DrainReport, Gate, Handed, Inherited, ServiceChange, check_learned, check_plan};

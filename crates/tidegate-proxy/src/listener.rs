@@ -24,6 +24,9 @@ pub(crate) async fn accept(listener: TcpListener, home: Rc<Home>) {
                 let open = stats.open_conns.get() + home.pending.len() as u64;
                 if open >= u64::from(home.service.setup().io.connections_max) {
                     stats.connections_dropped.add(1);
+                    if passthrough::is_opaque(&home.service.setup()) {
+                        Sock::new(tcp).reset();
+                    }
                     continue;
                 }
                 if tcp.set_nodelay(true).is_ok() {
@@ -43,15 +46,20 @@ pub(crate) async fn accept(listener: TcpListener, home: Rc<Home>) {
 fn begin(sock: Sock, home: &Rc<Home>, peer: SocketAddr) {
     let setup = home.service.setup();
     if !handshake::is_needed(&setup) {
-        tokio::task::spawn_local(Serving::new(Conn::new(Stream::plain(sock), home.clone(), peer, None)));
+        let conn = Conn::new(Stream::plain(sock), home.clone(), peer, None);
+        if passthrough::is_opaque(&setup) {
+            tokio::task::spawn_local(Box::pin(passthrough::serve(conn, None)));
+        } else {
+            tokio::task::spawn_local(Serving::new(conn));
+        }
         return;
     }
-    let id = home.pending.number();
+    let (id, opaque) = (home.pending.number(), passthrough::is_opaque(&setup));
     let opening = handshake::open(sock, home.clone(), peer, id);
     let task = tokio::task::spawn_local(async move {
         match Box::pin(opening).await {
-            Some(Opened { conn, hello: None }) => drop(tokio::task::spawn_local(Serving::new(conn))),
-            Some(Opened { conn, hello: Some(hello) }) => {
+            Some(Opened { conn, hello: None }) if !opaque => drop(tokio::task::spawn_local(Serving::new(conn))),
+            Some(Opened { conn, hello }) => {
                 drop(tokio::task::spawn_local(Box::pin(passthrough::serve(conn, hello))));
             }
             None => {}

@@ -3,15 +3,19 @@
 //! Names are `tidegate_<area>_<noun>_<unit>[_total]`; labels come from closed lists, or are names of services and servers.
 
 use crate::gate::{Served, Shared};
+use crate::stats::{Again, Connects, Reaped};
 use crate::status;
+use crate::stream::Ending;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
 use tidegate_core::admission::{Class, Phase, ServerSnapshot};
+use tidegate_core::ledger::{LedgerView, Use};
 use tidegate_core::limit::{LimitCause, LimitMode};
 use tidegate_core::time::Span;
 
@@ -54,6 +58,7 @@ pub(crate) fn text(shared: &Shared) -> String {
         &none,
         shared.loop_age().as_secs_f64(),
     );
+    ports(&mut scrape, shared.way.ports.view());
     for served in shared.served() {
         admission(&mut scrape, &served);
         connections(&mut scrape, &served);
@@ -101,6 +106,11 @@ fn admission(scrape: &mut Scrape, served: &Served) {
             counters.broken,
         ),
         ("tidegate_admission_connect_failures", "Connects to servers that failed", counters.connect_failed),
+        (
+            "tidegate_admission_not_connected_calls",
+            "Connects that our own side could not make, or that a server at its limit did not take",
+            counters.not_connected,
+        ),
         (
             "tidegate_admission_would_hold_calls",
             "In observe mode: calls that would have been held",
@@ -153,6 +163,51 @@ fn admission(scrape: &mut Scrape, served: &Served) {
     }
 }
 
+/// Most buckets that are told of: those with most leases.
+const BUCKETS_MAX: usize = 20;
+
+fn ports(scrape: &mut Scrape, mut view: LedgerView) {
+    let none = Labels::new();
+    let help = "Idle destinations whose ports were forgotten for others";
+    scrape.count("tidegate_ports_evicted_buckets", help, &none, view.evicted_total);
+    for (usage, n) in view.no_port_total {
+        let labels = with(&none, "use", usage);
+        scrape.count("tidegate_ports_refused_leases", "Leases refused because every port was taken", &labels, n);
+    }
+    view.buckets.sort_by_key(|bucket| Reverse(bucket.traffic + bucket.probes));
+    for bucket in view.buckets.iter().take(BUCKETS_MAX) {
+        let labels = with(&with(&none, "source", bucket.source), "destination", bucket.destination);
+        let [traffic, probe] = Use::ALL else { continue };
+        for (usage, leased, free) in [
+            (traffic, bucket.traffic, bucket.free - bucket.free_headroom),
+            (probe, bucket.probes, bucket.free_headroom),
+        ] {
+            let labels = with(&labels, "use", usage);
+            scrape.gauge("tidegate_ports_leased", "Source ports leased now, by use", &labels, f64::from(leased));
+            scrape.gauge("tidegate_ports_free", "Source ports free now, by use", &labels, f64::from(free));
+            let ever = bucket.leased_total.get(usage).copied().unwrap_or_default();
+            scrape.count("tidegate_ports_leases", "Source ports leased ever, by use", &labels, ever);
+        }
+        for (name, help, value) in [
+            (
+                "tidegate_ports_quarantined",
+                "Source ports that rest because the server may hold them",
+                bucket.quarantined,
+            ),
+            ("tidegate_ports_foreign", "Source ports that other programs use", bucket.foreign),
+            ("tidegate_ports_high_water", "Most source ports leased at one time", bucket.high_water),
+        ] {
+            scrape.gauge(name, help, &labels, f64::from(value));
+        }
+        let used = f64::from(bucket.used_milli) / 1000.0;
+        scrape.gauge("tidegate_ports_used_ratio", "How full the source ports for traffic are", &labels, used);
+        if let Some(left) = bucket.forecast {
+            let help = "When the last source port for traffic will be gone";
+            scrape.gauge("tidegate_ports_exhausted_in_seconds", help, &labels, left.as_secs_f64());
+        }
+    }
+}
+
 fn connections(scrape: &mut Scrape, served: &Served) {
     let service = &served.service;
     let stats = &service.stats;
@@ -166,9 +221,22 @@ fn connections(scrape: &mut Scrape, served: &Served) {
         ),
         ("tidegate_client_silent_connections", "Client connections that said nothing in time", stats.silent.get()),
         ("tidegate_gate_panics", "Connections ended by a defect of the gate", stats.panics.get()),
-        ("tidegate_relay_retried_requests", "Requests sent again because a connection was stale", stats.retries.get()),
+        (
+            "tidegate_relay_retries_refused_requests",
+            "Requests not sent again because too many were already",
+            stats.retries_refused.get(),
+        ),
     ] {
         scrape.count(name, help, &labels, value);
+    }
+    for why in Again::ALL {
+        let help = "Requests sent again, by why that was safe";
+        scrape.count("tidegate_relay_retried_requests", help, &with(&labels, "cause", why), stats.retries(*why));
+    }
+    for why in Reaped::ALL {
+        let help = "Connections closed by the gate that cannot be shared, by reason";
+        let labels = with(&labels, "reason", why.word());
+        scrape.count("tidegate_client_closed_connections", help, &labels, stats.closed(why));
     }
     for (direction, bytes) in [("to-server", stats.bytes_in.get()), ("to-client", stats.bytes_out.get())] {
         scrape.count(
@@ -202,14 +270,30 @@ fn servers(scrape: &mut Scrape, served: &Served) {
             ("tidegate_server_connects", "Connections made", stats.connects.get()),
             (
                 "tidegate_server_reused_requests",
-                "Requests over a connection that had served before",
+                "Requests answered over a connection that had served before",
                 stats.reuses.get(),
+            ),
+            (
+                "tidegate_server_unasked_connections",
+                "Idle connections closed because the server spoke unasked",
+                stats.unasked.get(),
             ),
         ] {
             scrape.count(name, help, &labels, value);
         }
+        for why in Connects::ALL {
+            let help = "Connections made for a request, by why none was reused";
+            scrape.count("tidegate_server_fresh_requests", help, &with(&labels, "cause", why), stats.connected(*why));
+        }
+        for ending in Ending::ALL {
+            let help = "Connections that are over, by how they ended";
+            let value = stats.ended(*ending);
+            scrape.count("tidegate_server_ended_connections", help, &with(&labels, "ending", ending), value);
+        }
         let open = stats.open_conns.get() as f64;
         scrape.gauge("tidegate_server_open_connections", "Connections open now, idle ones included", &labels, open);
+        let kept = server.idle_conns() as f64;
+        scrape.gauge("tidegate_server_idle_connections", "Connections that wait for the next call", &labels, kept);
         let idle = server.keeps_idle().as_secs_f64();
         scrape.gauge("tidegate_server_idle_seconds", "How long an idle connection is kept", &labels, idle);
         let Some(seen) = snapshot.servers.get(index) else { continue };

@@ -5,6 +5,7 @@
 //! admitted one stays taken until the machine's own quarantine ends it.
 
 use crate::clock;
+use crate::dial::{NotDialled, Way};
 use crate::explain::{Record, Ring};
 use crate::pool::Server;
 use crate::setup::Setup;
@@ -16,8 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use tidegate_core::admission::Machine;
-use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, ServerId, Snapshot};
+use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, Outcome, ServerId, Slots, Snapshot};
 use tidegate_core::reason::{End, Reason, Step, Who};
+use tidegate_core::session::Passed;
 use tidegate_core::time::{Nanos, Span};
 use tidegate_core::trace::{Begin, Step as TraceStep, Taped};
 
@@ -70,6 +72,8 @@ struct Core {
 pub(crate) struct Service {
     pub(crate) name: Arc<str>,
     pub(crate) stats: ServiceStats,
+    /// How this process connects to servers.
+    pub(crate) way: Arc<Way>,
     setup: ArcSwap<Setup>,
     core: Mutex<Core>,
     /// When the timer task will look next, in nanoseconds.
@@ -79,11 +83,12 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(name: &str, setup: Setup, machine: Machine) -> Arc<Service> {
+    pub(crate) fn new(name: &str, setup: Setup, machine: Machine, way: Arc<Way>) -> Arc<Service> {
         let servers = setup.servers.clone();
         Arc::new(Service {
             name: name.into(),
             stats: ServiceStats::default(),
+            way,
             setup: ArcSwap::from_pointee(setup),
             core: Mutex::new(Core {
                 machine: Taped::new(machine),
@@ -156,6 +161,42 @@ impl Service {
         (before, core.machine.snapshot(now))
     }
 
+    /// Another process takes over: what is held and who is here is served still, and then let go.
+    pub(crate) fn retire(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Gives up slots that are not needed any more; how many are in use, by server.
+    pub(crate) fn shrink(&self) -> serde_json::Map<String, serde_json::Value> {
+        let mut core = self.core();
+        let used = core.machine.shrink(clock::now(), self.stats.open_conns.get() > 0);
+        core.servers.iter().zip(used).map(|(server, used)| (server.name.to_string(), used.into())).collect()
+    }
+
+    /// Another process uses so many slots of this server.
+    pub(crate) fn share(&self, server: &str, used: u32) {
+        let at = self.core().servers.iter().position(|known| *known.name == *server);
+        if let Some(id) = at.and_then(|at| u16::try_from(at).ok()) {
+            self.event(Event::Slots(ServerId(id), Slots::AllBut(used)));
+        }
+    }
+
+    /// Another process uses so many slots of each server.
+    pub(crate) fn share_all(&self, used: u32) {
+        let count = self.core().servers.len();
+        (0u16..).take(count).for_each(|id| self.event(Event::Slots(ServerId(id), Slots::AllBut(used))));
+    }
+
+    /// Takes over the sessions of another process.
+    pub(crate) fn take_over(&self, sessions: Vec<Passed>) {
+        self.core().machine.take_over(clock::now(), sessions);
+    }
+
+    /// Looks at the machine, for what is read seldom.
+    pub(crate) fn machine<T>(&self, look: impl FnOnce(&Machine) -> T) -> T {
+        look(&self.core().machine)
+    }
+
     /// Swaps the plan. Held calls stay in line; servers are matched by name, and one with another address is another
     /// machine: what is known of it is begun anew. The machine's numbers before and after.
     pub(crate) fn apply(
@@ -176,6 +217,7 @@ impl Service {
                 core.machine.on_event(now, Event::Restarted(ServerId(id)), &mut actions);
             }
             self.setup.store(Arc::new(setup));
+            before.iter().filter(|b| !servers.iter().any(|s| Arc::ptr_eq(s, b))).for_each(|gone| gone.retire());
         }
         core.deliver(now, &mut actions);
         core.actions = actions;
@@ -197,6 +239,16 @@ impl Service {
     /// Notes no more.
     pub(crate) fn record_no_more(&self) {
         self.core().machine.stop();
+    }
+
+    /// Once a second: servers are told their limits as they are now, stale connections to them are closed.
+    pub(crate) fn sweep(&self, now: Nanos) {
+        {
+            let core = self.core();
+            (0u16..).zip(&core.servers).for_each(|(id, server)| server.allow(core.machine.limit_of(ServerId(id))));
+        }
+        let setup = self.setup();
+        setup.servers.iter().for_each(|server| server.sweep(now, setup.io.server_idle));
     }
 
     /// The machine's own numbers.
@@ -276,8 +328,11 @@ impl Core {
                     }
                     continue;
                 }
-                Action::Admit { call, server } => match self.servers.get(server.0 as usize) {
-                    Some(server) => (call, Decision::Admit(server.clone())),
+                Action::Admit { call, server: id } => match self.servers.get(id.0 as usize) {
+                    Some(server) => {
+                        server.allow(self.machine.limit_of(id));
+                        (call, Decision::Admit(server.clone()))
+                    }
                     None => continue,
                 },
                 Action::Hold { call, ahead, predicted } => {
@@ -301,6 +356,11 @@ impl Core {
 
     fn take_mail(&mut self, call: CallId) -> Option<Decision> {
         self.calls.get_mut(&call.0).and_then(|entry| entry.mail.take())
+    }
+
+    fn server_of(&self, call: CallId) -> Option<Arc<Server>> {
+        let name = self.calls.get(&call.0)?.record.server.as_ref()?;
+        self.servers.iter().find(|server| Arc::ptr_eq(&server.name, name)).cloned()
     }
 
     fn close(&mut self, call: CallId, end: End, status: u16) {
@@ -373,10 +433,14 @@ impl Ticket {
         self.service.rearm(&core);
     }
 
-    /// The server could not be reached and nothing was sent: what now?
-    pub(crate) fn connect_failed(&self) -> Decision {
+    /// There is no connection to the server, and nothing was sent: what now?
+    pub(crate) fn not_dialled(&self, why: NotDialled) -> Decision {
+        let outcome = match why {
+            NotDialled::Failed => Outcome::ConnectFailed,
+            NotDialled::NotConnected(cause) => Outcome::NotConnected(cause),
+        };
         let mut core = self.service.core();
-        core.event(clock::now(), Event::Done(self.call, Outcome::ConnectFailed));
+        core.event(clock::now(), Event::Done(self.call, outcome));
         let decision = core.take_mail(self.call);
         self.service.rearm(&core);
         decision.unwrap_or(Decision::Hold)
@@ -386,9 +450,24 @@ impl Ticket {
     pub(crate) fn done(mut self, outcome: Outcome, end: End, status: u16) {
         self.over = true;
         let mut core = self.service.core();
-        core.event(clock::now(), Event::Done(self.call, outcome));
+        let now = clock::now();
+        let server = core.server_of(self.call);
+        core.event(now, Event::Done(self.call, outcome));
         core.close(self.call, end, status);
         self.service.rearm(&core);
+        drop(core);
+        let good = match outcome {
+            Outcome::Answered { .. } => Some(true),
+            Outcome::Overload => Some(false),
+            Outcome::Broken if end.who == Who::Server => Some(false),
+            _ => None,
+        };
+        if let (Some(server), Some(good)) = (server, good) {
+            if outcome != Outcome::Broken {
+                server.heard_now(now);
+            }
+            self.service.way.health.traffic(&server, good);
+        }
     }
 
     /// The gate stops waiting, but the server may still be working: the slot stays taken until the machine's quarantine.

@@ -2,7 +2,8 @@
 
 use crate::error::GateError;
 use crate::plan::{
-    IdentityPlan, IoPlan, MatchPlan, ProxyVersion, ServerPlan, ServerTlsPlan, ServicePlan, TlsPlan, VerifyPlan,
+    IdentityPlan, IoPlan, MatchPlan, ProbePlan, ProxyVersion, ServerPlan, ServerTlsPlan, ServicePlan, TlsPlan,
+    VerifyPlan,
 };
 use crate::pool::Server;
 use crate::protocol::Protocol;
@@ -14,7 +15,7 @@ use crate::wire::proxy_header::Version;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tidegate_core::admission::SessionKey;
+use tidegate_core::admission::{ServerId, SessionKey};
 use tidegate_core::key;
 use tokio_rustls::TlsAcceptor;
 
@@ -36,7 +37,7 @@ impl Setup {
     /// # Errors
     /// A file that the plan names cannot be used.
     pub(crate) fn new(plan: &ServicePlan, before: Option<&Setup>) -> Result<Setup, GateError> {
-        let servers = plan.servers.iter().map(|server| load_server(server, before));
+        let servers = plan.servers.iter().map(|server| load_server(server, plan, before));
         let servers = servers.collect::<Result<Vec<_>, _>>()?;
         let scheme = if matches!(plan.tls, TlsPlan::None {}) { "http" } else { "https" };
         Ok(Setup {
@@ -57,6 +58,12 @@ impl Setup {
     /// The number that stands for an identity: equal for equal bytes, and not to be foreseen without the plan's seed.
     pub(crate) fn hash(&self, kind: u8, bytes: &[u8]) -> u64 {
         key::secret(self.seed, kind, bytes)
+    }
+
+    /// The number by which the machine knows this server; none for one of an earlier plan.
+    pub(crate) fn id_of(&self, server: &Arc<Server>) -> Option<ServerId> {
+        let known = (0u16..).zip(&self.servers).find(|(_, known)| Arc::ptr_eq(known, server));
+        known.map(|(id, _)| ServerId(id))
     }
 
     /// The session with this token.
@@ -83,13 +90,15 @@ impl Setup {
 
 /// A server that `before` knows just as it is goes on with its connections. One with TLS is loaded anew, for its files
 /// may have changed; only its counters go on.
-fn load_server(plan: &ServerPlan, before: Option<&Setup>) -> Result<Arc<Server>, GateError> {
+fn load_server(plan: &ServerPlan, service: &ServicePlan, before: Option<&Setup>) -> Result<Arc<Server>, GateError> {
     let known = before.and_then(|b| {
         let at = b.plan.servers.iter().position(|s| s.name == plan.name)?;
         Some((b.plan.servers.get(at)?, b.servers.get(at)?))
     });
     match known {
-        Some((same, server)) if same == plan && plan.tls.is_none() => return Ok(server.clone()),
+        Some((same, server)) if same == plan && plan.tls.is_none() && !probes_pass(service) => {
+            return Ok(server.clone());
+        }
         _ => {}
     }
     let stats = known.map(|(_, server)| server.stats.clone()).unwrap_or_default();
@@ -98,7 +107,22 @@ fn load_server(plan: &ServerPlan, before: Option<&Setup>) -> Result<Arc<Server>,
         ProxyVersion::V1 => Version::V1,
         ProxyVersion::V2 => Version::V2,
     });
-    Ok(Server::new((&plan.name, &plan.address), tls, send_proxy, stats))
+    let probe_tls = match &tls {
+        Some(tls) => Some(tls.clone()),
+        // A probe sends nothing that anybody could want: it only asks whether somebody is there.
+        None if probes_pass(service) => {
+            Some(client::upstream(&plan.address, None, Verify::Nothing, None).map_err(tls_error)?)
+        }
+        None => None,
+    };
+    Ok(Server::new((&plan.name, &plan.address), tls, send_proxy, probe_tls, stats))
+}
+
+/// Whether probes speak TLS where the gate itself does not.
+fn probes_pass(service: &ServicePlan) -> bool {
+    let speaks = |probe: &ProbePlan| matches!(probe, ProbePlan::Tls {} | ProbePlan::Http { .. });
+    let passes = matches!(service.tls, TlsPlan::Passthrough { .. });
+    passes && service.monitor.as_ref().is_some_and(|monitor| speaks(&monitor.probe))
 }
 
 fn load_upstream(address: &str, tls: &ServerTlsPlan) -> Result<Upstream, GateError> {

@@ -2,20 +2,30 @@
 
 use crate::explain::{ExplainQuery, KEPT, tell};
 use crate::gate::{Served, Shared};
-use crate::plan::{FORMAT, TlsPlan};
+use crate::monitor::told;
+use crate::plan::{FORMAT, ProtocolPlan, ServicePlan, TlsPlan};
+use crate::stats::{Again, Reaped};
 use crate::{clock, service::Service, why};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use tidegate_core::admission::{Class, Counters, Mode};
+use tidegate_core::health::PoolView;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::Span;
 
 /// Calls told when the query does not say how many.
 const EXPLAIN_DEFAULT: usize = 50;
 
+/// A hint to share connections is given above so many clients …
+const HINT_CLIENTS: u64 = 100;
+/// … when so many times fewer connections would do: the most that were in use at once within the last minute.
+const HINT_RATIO: u64 = 4;
+
 /// The state of everything.
 pub(crate) fn status(shared: &Shared) -> Value {
     let served = shared.served();
-    let services: Vec<Value> = served.iter().map(service).collect();
+    let health = shared.way.health.view();
+    let services: Vec<Value> = served.iter().map(|served| service(served, &health)).collect();
     let draining = served.iter().all(|s| s.service.stopping());
     let observe = served.iter().all(|s| s.service.setup().plan.admission.mode == Mode::Observe);
     json!({
@@ -24,7 +34,9 @@ pub(crate) fn status(shared: &Shared) -> Value {
         "uptime_s": shared.started.elapsed().as_secs_f64(),
         "ready": !served.is_empty() && !draining,
         "mode": if observe { "observe" } else { "enforce" },
+        "monitors_held": health.held,
         "services": services,
+        "warnings": shared.way.ports.warnings(),
     })
 }
 
@@ -40,7 +52,7 @@ pub(crate) fn arrived(service: &Service, counters: &Counters) -> u64 {
     counters.arrived + Reason::ALL.iter().map(|r| service.stats.refused(*r)).sum::<u64>()
 }
 
-fn service(served: &Served) -> Value {
+fn service(served: &Served, health: &PoolView) -> Value {
     let service = &served.service;
     let setup = service.setup();
     let plan = &setup.plan;
@@ -60,6 +72,7 @@ fn service(served: &Served) -> Value {
                 "phase": seen.map(|s| s.phase.word()),
                 "limit": seen.map(|s| s.limit),
                 "why": seen.map(why::data),
+                "monitor": server.watched().and_then(|at| health.servers.get(at)).map(|(_, view)| told::data(view)),
                 "recovery": seen.and_then(|s| s.recovery.as_ref()).map(why::recovery),
                 "in_flight": seen.map(|s| s.in_flight),
                 "in_flight_max": seen.map(|s| s.in_flight_max),
@@ -69,7 +82,11 @@ fn service(served: &Served) -> Value {
                 "connections_dropped": stats.connections_dropped.get(),
                 "connects": stats.connects.get(),
                 "reuses": stats.reuses.get(),
+                "idle_conns": server.idle_conns(),
+                "shared_conns": stats.places.get(),
+                "shared_conns_max": stats.places_max.get(),
                 "idle_s": server.keeps_idle().as_secs_f64(),
+                "idle_source": server.knows_idle().word(),
                 "tls": server.tls.as_ref().map(|tls| if tls.unverified { "unverified" } else { "verified" }),
             })
         })
@@ -99,8 +116,35 @@ fn service(served: &Served) -> Value {
         "connections_dropped": service.stats.connections_dropped.get(),
         "buffer_bytes": service.stats.buffer_bytes.get(),
         "connections_silent": service.stats.silent.get(),
-        "estimated": matches!(plan.tls, TlsPlan::Passthrough { .. }),
+        "connections_closed": Reaped::ALL.map(|why| (why.word(), service.stats.closed(why))).into_iter().collect::<BTreeMap<_, _>>(),
+        "estimated": unread(plan),
+        "hint": hint(service, plan),
         "servers": servers,
+    })
+}
+
+/// Whether connections of this service are relayed unread, so that none can be shared.
+fn unread(plan: &ServicePlan) -> bool {
+    matches!(plan.tls, TlsPlan::Passthrough { .. }) || matches!(plan.protocol, ProtocolPlan::Tcp {})
+}
+
+/// How many connections to the servers would do if the gate could read what passes; `None` where it would gain little.
+fn hint(service: &Service, plan: &ServicePlan) -> Value {
+    let clients = service.stats.open_conns.get();
+    let connections: u64 = service.setup().servers.iter().map(|server| server.stats.open_conns.get()).sum();
+    let enough = service.stats.in_use_max.get().max(1);
+    if !unread(plan) || clients <= HINT_CLIENTS || connections < enough * HINT_RATIO {
+        return Value::Null;
+    }
+    let how = match plan.protocol {
+        ProtocolPlan::Tcp {} => "if this is HTTP, protocol = \"http\" here would carry them on about",
+        _ => "terminating TLS here would carry them on about",
+    };
+    json!({
+        "clients": clients,
+        "connections": connections,
+        "enough": enough,
+        "text": format!("{clients} clients hold {connections} connections; {how} {enough}"),
     })
 }
 
@@ -115,7 +159,8 @@ fn counters(service: &Service, counters: &Counters) -> Value {
     all.insert("turned_away".into(), away.into());
     all.insert("turned_away_total".into(), turned_away(service, counters).map(|(_, n)| n).sum::<u64>().into());
     all.insert("panics".into(), service.stats.panics.get().into());
-    all.insert("retries".into(), service.stats.retries.get().into());
+    all.insert("retries".into(), Again::ALL.iter().map(|why| service.stats.retries(*why)).sum::<u64>().into());
+    all.insert("retries_refused".into(), service.stats.retries_refused.get().into());
     Value::Object(all)
 }
 
@@ -125,6 +170,8 @@ pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
     let now = clock::now();
     let mut told = Vec::new();
     let mut limits = Vec::new();
+    let health = shared.way.health.view();
+    let mut monitors = Vec::new();
     for served in shared.served().iter() {
         let service = &served.service;
         if query.service.as_ref().is_some_and(|name| **name != *service.name) {
@@ -135,6 +182,11 @@ pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
                 |server| json!({ "service": &*service.name, "server": server.name, "text": why::sentence(server) }),
             ),
         );
+        let watched = service.setup();
+        let views = watched.servers.iter().filter_map(|server| Some((server, health.servers.get(server.watched()?)?)));
+        monitors.extend(views.map(
+            |(server, (_, view))| json!({ "service": &*service.name, "server": &*server.name, "text": told::sentence(view) }),
+        ));
         service.records(|record| {
             if query.wants(record) {
                 told.push((record.at, serde_json::to_value(tell(&service.name, record, now)).unwrap_or_default()));
@@ -143,5 +195,5 @@ pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
     }
     told.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
     let calls: Vec<Value> = told.into_iter().take(limit).map(|(_, value)| value).collect();
-    json!({ "format": FORMAT, "calls": calls, "limits": limits })
+    json!({ "format": FORMAT, "calls": calls, "limits": limits, "monitors": monitors, "monitors_held": health.held })
 }

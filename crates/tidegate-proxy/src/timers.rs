@@ -11,6 +11,8 @@ use tidegate_core::time::{Nanos, Span};
 /// Length of a tick. Timeouts are seconds; being up to one tick late is part of the contract.
 pub(crate) const TICK: Span = Span::millis(50);
 const BUCKETS: u64 = 512;
+/// For so long a tick that was late is remembered.
+const RECENT: Span = Span::secs(1);
 
 struct Slot {
     deadline: Nanos,
@@ -29,6 +31,8 @@ struct Wheel {
 /// The timeouts of one shard.
 pub(crate) struct Timers {
     now: Cell<Nanos>,
+    /// By how much a tick was late, and when, if that was not long ago.
+    late: Cell<(Nanos, Span)>,
     wheel: RefCell<Wheel>,
 }
 
@@ -37,6 +41,7 @@ impl Timers {
         let now = clock::now();
         Timers {
             now: Cell::new(now),
+            late: Cell::new((now, Span::ZERO)),
             wheel: RefCell::new(Wheel {
                 slots: Vec::new(),
                 free: Vec::new(),
@@ -49,6 +54,22 @@ impl Timers {
     /// The time of the last tick: at most a tick old, and free.
     pub(crate) fn now(&self) -> Nanos {
         self.now.get()
+    }
+
+    fn note_lag(&self, now: Nanos) {
+        let (at, worst) = self.late.get();
+        let lag = now.since(self.now.get()) - TICK;
+        if lag >= worst || now.since(at) > RECENT {
+            self.late.set((now, lag));
+        }
+    }
+
+    /// By how much the loop was late within the last second, or is now: timers have fired that much too late.
+    pub(crate) fn lag(&self) -> Span {
+        let now = clock::now();
+        let (at, worst) = self.late.get();
+        let recent = if now.since(at) > RECENT { Span::ZERO } else { worst };
+        recent.max(now.since(self.now.get()) - TICK)
     }
 
     /// A new slot without a deadline.
@@ -97,6 +118,7 @@ impl Timers {
     /// Moves time on to the clock's now and wakes whose deadline has passed.
     pub(crate) fn advance(&self) {
         let now = clock::now();
+        self.note_lag(now);
         self.now.set(now);
         let mut due = Vec::new();
         let mut wheel = self.wheel.borrow_mut();

@@ -106,6 +106,8 @@ mod tests {
             orphans: 0,
             admitted: 0,
             in_flight_max: 0,
+            standby: false,
+            standing: None,
         }
     }
 

@@ -115,3 +115,32 @@ async fn what_cannot_be_bound_leaves_nothing_bound() {
     assert!(error.message.starts_with("services[0].listen "), "{error}");
     assert!(error.hint.contains("ss -ltnp"), "{}", error.hint);
 }
+
+#[tokio::test]
+async fn ports_are_told_and_a_wrong_reload_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("admin.sock");
+    let mut plan = plan(Origin::start().await.echo(), 2);
+    plan["admin"]["unix"] = json!(path);
+    plan["ports"] = json!({"ranges": [{"first": 23_000, "last": 23_099}], "sources": ["127.0.0.1"], "headroom": 10});
+    let gated = start(&plan);
+    let told = || async { serde_json::from_str::<Value>(&get(&path, "/ports").await.1).expect("JSON") };
+    assert_eq!(told().await["ranges"], json!(["23000-23099"]));
+    assert_eq!((told().await["headroom"].as_u64(), told().await["generation"].as_u64()), (Some(10), Some(1)));
+    let apply = |plan: &Value| gated.gate.apply(plan.to_string().as_bytes());
+    for (ports, words) in [
+        (json!({"ranges": [{"first": 23_000, "last": 23_009}], "sources": [], "headroom": 10}), "the range has 10"),
+        (json!({"ranges": [{"first": 9, "last": 8}], "sources": [], "headroom": 1}), "the range 9-8 is empty"),
+        (json!({"ranges": [], "sources": ["192.0.2.1"], "headroom": 8}), "192.0.2.1 is not an address of this machine"),
+    ] {
+        plan["ports"] = ports;
+        let error = apply(&plan).expect_err("it is wrong");
+        assert!(error.message.contains(words), "{error}");
+        assert_eq!(told().await["ranges"], json!(["23000-23099"]));
+    }
+    plan["ports"] = json!({"ranges": [], "sources": [], "headroom": 12});
+    apply(&plan).expect("it is fine");
+    assert_eq!((told().await["headroom"].as_u64(), &told().await["sources"]), (Some(12), &json!([])));
+    let metrics = get(&path, "/metrics").await.1;
+    assert!(metrics.contains("tidegate_ports_refused_leases_total{use=\"probe\"} 0\n"), "{metrics}");
+}

@@ -193,6 +193,26 @@ async fn a_switch_becomes_a_tunnel_and_holds_no_slot() {
 }
 
 #[tokio::test]
+async fn what_is_meant_for_a_tunnel_waits_for_the_switch() {
+    let mut origin = Origin::start().await;
+    let gated = start(&plan(origin.address, 1));
+    let mut client = Peer::connect(gated.address).await;
+    let ask = "GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    client.send(format!("{ask}GET /evil HTTP/1.1\r\nHost: a\r\n\r\n")).await;
+    let mut server = origin.accept().await;
+    server.head().await.expect("a head");
+    server.send("HTTP/1.1 103 Early Hints\r\n\r\n").await;
+    assert!(client.head().await.expect("a hint").starts_with("HTTP/1.1 103 "));
+    let nothing = server.tcp.try_read(&mut [0; 8]).expect_err("not a byte before the switch");
+    assert_eq!((nothing.kind(), server.buf.len()), (std::io::ErrorKind::WouldBlock, 0));
+    server.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+    assert!(client.head().await.expect("101").starts_with("HTTP/1.1 101 "));
+    assert!(server.head().await.expect("now").starts_with("GET /evil "));
+    gated.until("it takes no place of a call", |g| g.service()["servers"][0]["shared_conns"] == 0).await;
+    assert_eq!(gated.service()["servers"][0]["open_conns"], 1);
+}
+
+#[tokio::test]
 async fn a_switch_that_nobody_asked_for_is_no_answer() {
     let mut origin = Origin::start().await;
     let gated = start(&plan(origin.address, 1));

@@ -212,13 +212,42 @@ async fn a_server_that_refuses_is_tried_until_the_deadline() {
 async fn idle_connections_end() {
     let mut world = World::start("1.2", 2, false).await;
     let mut plan = passthrough(world.address, 1);
-    plan["services"][0]["io"]["idle_timeout_ns"] = json!(300_000_000u64);
+    plan["services"][0]["tcp"] = json!({"idle_timeout_ns": 300_000_000u64, "idle_timeout_pressed_ns": 300_000_000u64});
     let gated = start(&plan);
     let (mut client, _server) = connected(&mut world, &gated).await;
     let ended = client.stream.read(&mut [0; 10]).await;
     assert!(ended.is_err() || ended.is_ok_and(|n| n == 0));
     gated.until("the connection is gone", |g| g.service()["open_conns"] == 0).await;
     gated.until("the server's end is gone", |g| g.service()["servers"][0]["open_conns"] == 0).await;
+}
+
+#[tokio::test]
+async fn a_client_has_so_many_connections() {
+    let mut world = World::start("1.3", 2, false).await;
+    let mut plan = passthrough(world.address, 4);
+    plan["services"][0]["tcp"] = json!({"connections_per_client_max": 1});
+    let gated = start(&plan);
+    let (client, server) = connected(&mut world, &gated).await;
+    let error = connect(world.connector(), gated.address, "vp.lab").await.err().expect("turned away");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    assert_eq!(gated.turned_away("client-cap"), 1);
+    drop((client, server));
+    gated.until("the first one is gone", |g| g.service()["open_conns"] == 0).await;
+    connected(&mut world, &gated).await;
+    gated.assert_conserved();
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_end_after_its_client_is_left() {
+    let mut world = World::start("1.2", 2, false).await;
+    let mut plan = passthrough(world.address, 4);
+    plan["services"][0]["tcp"] = json!({"half_closed_timeout_ns": 200_000_000});
+    let gated = start(&plan);
+    let (client, _server) = connected(&mut world, &gated).await;
+    gated.until("the turn is over", |g| g.in_flight() == 0).await;
+    drop(client);
+    gated.until("the server's end is gone", |g| g.service()["servers"][0]["open_conns"] == 0).await;
+    assert_eq!(gated.service()["connections_closed"]["half-closed"], 1);
 }
 
 #[tokio::test]

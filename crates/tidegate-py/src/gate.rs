@@ -3,8 +3,10 @@
 use crate::error::raised;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use std::net::TcpListener;
+use std::os::fd::IntoRawFd;
 use std::time::Duration;
-use tidegate_proxy::{ExplainQuery, GateError};
+use tidegate_proxy::{ExplainQuery, GateError, Handed, Inherited, handed};
 
 /// A running gate: a thread for the traffic and one for health, metrics and switches.
 #[pyclass(frozen, module = "tidegate._core")]
@@ -17,6 +19,12 @@ fn told<T>(py: Python<'_>, result: Result<T, GateError>) -> PyResult<T> {
     result.map_err(|error| raised(py, &error))
 }
 
+fn handed((service, listen, number): (String, String, i32)) -> PyResult<Handed> {
+    let socket = handed::listener(number)?;
+    let listen = listen.parse().map_err(|_| PyValueError::new_err(format!("{listen} is not an address")))?;
+    Ok(Handed { service: Some(service).filter(|name| !name.is_empty()), listen, socket })
+}
+
 fn json<T: serde::Serialize>(report: &T) -> PyResult<String> {
     serde_json::to_string(report).map_err(|error| PyValueError::new_err(error.to_string()))
 }
@@ -24,10 +32,60 @@ fn json<T: serde::Serialize>(report: &T) -> PyResult<String> {
 #[pymethods]
 impl Gate {
     /// Check the plan, bind everything, start with what was learned; on GateError nothing is bound.
+    ///
+    /// `sockets`: (service or "", address, descriptor) of listening sockets, `admin` that of the admin's TCP socket; they
+    /// are taken over, also when this fails.
     #[staticmethod]
-    #[pyo3(signature = (plan, learned=None))]
-    fn start(py: Python<'_>, plan: &[u8], learned: Option<&[u8]>) -> PyResult<Gate> {
-        told(py, py.detach(|| tidegate_proxy::Gate::start(plan, learned))).map(Gate)
+    #[pyo3(signature = (plan, learned=None, sockets=Vec::new(), admin=None, known=None, replaces=false))]
+    fn start(
+        py: Python<'_>,
+        plan: &[u8],
+        learned: Option<&[u8]>,
+        sockets: Vec<(String, String, i32)>,
+        admin: Option<i32>,
+        known: Option<Vec<u8>>,
+        replaces: bool,
+    ) -> PyResult<Gate> {
+        let sockets = sockets.into_iter().map(handed).collect::<PyResult<Vec<_>>>()?;
+        let admin = admin.map(handed::listener).transpose()?;
+        let inherited = Inherited { sockets, admin, replaces, known };
+        told(py, py.detach(|| tidegate_proxy::Gate::start_with(plan, learned, inherited))).map(Gate)
+    }
+
+    /// Return (service, address in the plan, descriptor) of every listening socket, the admin's TCP one as service "".
+    ///
+    /// The descriptors are the caller's to close.
+    fn listeners(&self) -> PyResult<Vec<(String, String, i32)>> {
+        let owned = |socket: TcpListener| socket.into_raw_fd();
+        let admin = self.0.admin_listener().map(|socket| (String::new(), String::new(), owned(socket)));
+        let all = self.0.listeners()?.into_iter();
+        let all = all.map(|one| (one.service.unwrap_or_default(), one.listen.to_string(), owned(one.socket)));
+        Ok(all.chain(admin).collect())
+    }
+
+    /// Return the sessions of each service, and the source ports in use, as JSON.
+    fn known(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.known_json())
+    }
+
+    /// Accept no more; serve who is here, close each with its next answer.
+    fn retire(&self, py: Python<'_>) {
+        py.detach(|| self.0.retire());
+    }
+
+    /// Give up slots that are not needed any more; return what is left as JSON.
+    fn left(&self, py: Python<'_>) -> String {
+        py.detach(|| self.0.left_json())
+    }
+
+    /// Note that the other process has gone: every slot is this one's.
+    fn share_no_more(&self, py: Python<'_>) {
+        py.detach(|| self.0.share_no_more());
+    }
+
+    /// Note how many slots of a server another process still uses.
+    fn share(&self, py: Python<'_>, service: &str, server: &str, used: u32) {
+        py.detach(|| self.0.share(service, server, used));
     }
 
     /// Swap the plan whole; return a report as JSON.

@@ -109,6 +109,7 @@ impl Limiter {
             role: role.ok_or_else(|| PyValueError::new_err("no such role"))?,
             operation: operation.map_or_else(OperationKey::default, |name| OperationKey::listed(&[name.as_bytes()])),
             session: session.map(|token| self.session(token)),
+            server: None,
             cost_milli,
             deadline: deadline.map(at),
             token_expiry: None,

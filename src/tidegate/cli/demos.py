@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from tidegate.cli import demo, demo_fleet
+from tidegate.cli import demo, demo_fleet, demo_ports
 
 __all__ = ["demos"]
 
 demos = App(name="demo")
 demos.default(demo.demo)
 demos.command(demo_fleet.fleet)
+demos.command(demo_ports.ports)

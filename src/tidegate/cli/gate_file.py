@@ -127,9 +127,12 @@ def run(
     file: Path,
     *,
     until_eof: Annotated[bool, Parameter(negative="", help="End at once when stdin closes: for a supervisor.")] = False,
+    replace: Annotated[
+        bool, Parameter(negative="", help="Take over from the gate that runs with this admin socket.")
+    ] = False,
     output: Follow = "text",
 ) -> int:
-    """Run a gate until TERM or INT; HUP reads the file again.
+    """Run a gate until TERM or INT; HUP reads the file again, USR2 starts a successor that takes over.
 
     TERM drains: nothing new is taken, held calls are turned away, calls in flight may end (``io.drain``); a second TERM
     ends at once. Logs go to stderr as JSON lines.
@@ -154,5 +157,5 @@ def run(
         for name, address in addresses.items():
             printer.text(f"{name} listens at {address}")
 
-    run_gate(file, ready=ready, until_eof=until_eof)
+    run_gate(file, ready=ready, until_eof=until_eof, replace=replace)
     return Exit.FINE

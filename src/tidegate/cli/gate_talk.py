@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
 from cyclopts import Parameter
+from rich.console import RenderableType
 
 from tidegate.cli.printer import Follow, Output, Printer
 from tidegate.cli.status_text import explain_text, status_text
 from tidegate.errors import ConfigError, Exit, GateError, Problem
 from tidegate.gate.admin import ADMIN_DEFAULT, AdminClient
+from tidegate.gate.handover import ask_restart
 
-__all__ = ["bypass", "drain", "explain", "maintenance", "reload", "status"]
+__all__ = ["bypass", "drain", "explain", "keep_looking", "maintenance", "reload", "restart", "status"]
 
 Admin = Annotated[Path, Parameter(name="--admin", env_var="TIDEGATE_ADMIN", help="The gate's admin socket.")]
 Service = Annotated[str | None, Parameter(name="--service", help="Only this service; all when left out.")]
@@ -38,27 +41,34 @@ def status(
     --------
     ``tidegate gate status --watch``
     """
-    printer, client = Printer("jsonl" if watch and output == "json" else output), AdminClient(admin)
-    answer = client.status()
-    if not watch:
-        _show(printer, answer)
-        return _verdict(answer)
+    client = AdminClient(admin)
+    if watch:
+        keep_looking(output, client.status, status_text)
+    printer, answer = Printer(output), client.status()
+    printer.data(answer)
+    printer.text(status_text(answer))
+    return _verdict(answer)
+
+
+def keep_looking(
+    output: Literal["text", "json", "jsonl"],
+    ask: Callable[[], dict[str, Any]],
+    shown: Callable[[dict[str, Any]], RenderableType],
+) -> NoReturn:
+    """Show what ``ask`` returns every second until interrupted: in place on a terminal, else one after the other."""
+    printer, answer = Printer("jsonl" if output == "json" else output), ask()
     if printer.is_text and printer.console.is_terminal:
         from rich.live import Live
 
-        with Live(status_text(answer), console=printer.console, auto_refresh=False) as live:
+        with Live(shown(answer), console=printer.console, auto_refresh=False) as live:
             while True:
                 time.sleep(_WATCH_S)
-                live.update(status_text(client.status()), refresh=True)
+                live.update(shown(ask()), refresh=True)
     while True:
-        _show(printer, answer)
+        printer.data(answer)
+        printer.text(shown(answer))
         time.sleep(_WATCH_S)
-        answer = client.status()
-
-
-def _show(printer: Printer, answer: dict[str, Any]) -> None:
-    printer.data(answer)
-    printer.text(status_text(answer))
+        answer = ask()
 
 
 def _verdict(answer: dict[str, Any]) -> int:
@@ -160,4 +170,17 @@ def reload(*, admin: Admin = ADMIN_DEFAULT, output: Output = "text") -> int:
             f"{service['held_after']} still are, {service['admitted']} were admitted, "
             f"{service['turned_away']} turned away"
         )
+    return Exit.FINE
+
+
+def restart(*, admin: Admin = ADMIN_DEFAULT, output: Output = "text") -> int:
+    """Let the gate start its successor (a new version, say), and hand over to it: no connection is refused.
+
+    The successor gets the listening sockets, what was learned, and the sessions. The old process serves the clients it
+    has, closes each with its next answer, and ends. A successor that does not come to serve changes nothing.
+    """
+    printer = Printer(output)
+    answer = ask_restart(admin)
+    printer.data(answer)
+    printer.text(f"restarted: process {answer['pid']} serves; the old one has {answer['clients']} clients still")
     return Exit.FINE

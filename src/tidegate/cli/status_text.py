@@ -9,21 +9,24 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["explain_text", "status_text"]
+__all__ = ["explain_text", "span", "status_text"]
 
 _PHASE_STYLE = {"up": "green", "down": "red", "suspect": "yellow", "degraded": "yellow", "recovering": "yellow"}
 
 
 def status_text(status: dict[str, Any]) -> RenderableType:
     """Return the whole of ``/status`` as tables."""
-    up = _span(status.get("uptime_s"))
+    up = span(status.get("uptime_s"))
     head = f"tidegate {status.get('version', '?')}, up {up}, {'ready' if status.get('ready') else 'not ready'}"
-    return Group(Text(head), *(part for service in status["services"] for part in _service(service)))
+    warnings = [Text(f"warning: {warning}", style="yellow") for warning in status.get("warnings", [])]
+    services = (part for service in status["services"] for part in _service(service))
+    return Group(Text(head), *warnings, *_held(status), *services)
 
 
 def _service(service: dict[str, Any]) -> list[RenderableType]:
     lines: list[RenderableType] = [Text(""), _title(service)]
-    estimated = " (estimated: TLS passes through)" if service.get("estimated") else ""
+    unread = "nothing is read" if service["protocol"] == "tcp" else "TLS passes through"
+    estimated = f" (estimated: {unread})" if service.get("estimated") else ""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("server")
     table.add_column("phase")
@@ -35,12 +38,36 @@ def _service(service: dict[str, Any]) -> list[RenderableType]:
         phase = Text(server["phase"], style=_PHASE_STYLE.get(server["phase"], ""))
         table.add_row(f"  {server['name']}", phase, *(_number(server.get(name)) for name in columns))
     lines.append(table)
-    lines += [Text(f"{server['name']}: {server['why']['text']}") for server in service["servers"]]
+    lines += [Text(f"{server['name']}: {server['why']['text']}; {_idle(server)}") for server in service["servers"]]
+    lines += [line for server in service["servers"] for line in _monitored(server)]
     if any(server["recovery"] for server in service["servers"]):
         lines.append(Text(_recovery(service), style="bold yellow"))
     lines.append(Text(_waiting(service) + estimated))
     lines.append(Text(_fates(service)))
+    if closed := ", ".join(f"{why} {count}" for why, count in service.get("connections_closed", {}).items() if count):
+        lines.append(Text(f"connections closed: {closed}"))
+    if service.get("hint"):
+        lines.append(Text(service["hint"]["text"], style="yellow"))
     return lines
+
+
+def _monitored(server: dict[str, Any]) -> list[RenderableType]:
+    """Return what the server's monitor says, if it has one."""
+    monitor = server.get("monitor")
+    if not monitor:
+        return []
+    style = "" if monitor["phase"] == "up" and not monitor["blind"] else "yellow"
+    return [Text(f"{server['name']}: {monitor['text']}, for {span(monitor['since_s'])}", style=style)]
+
+
+def _held(answer: dict[str, Any]) -> list[RenderableType]:
+    held = answer.get("monitors_held")
+    return [Text(f"warning: {held}", style="bold yellow")] if held else []
+
+
+def _idle(server: dict[str, Any]) -> str:
+    """Return how long connections to the server may idle, and how that is known."""
+    return f"keeps idle {span(server['idle_s'])}, {server['idle_source']}"
 
 
 def _recovery(service: dict[str, Any]) -> str:
@@ -70,8 +97,8 @@ def _waiting(service: dict[str, Any]) -> str:
     if not held:
         return "held: none"
     classes = ", ".join(f"{name} {count}" for name, count in service["held"].items() if count)
-    when = f"; all in within {_span(service['all_in_s'])}" if service.get("all_in_s") is not None else ""
-    return f"held: {held} ({classes}), longest {_span(service.get('oldest_wait_s'))}{when}"
+    when = f"; all in within {span(service['all_in_s'])}" if service.get("all_in_s") is not None else ""
+    return f"held: {held} ({classes}), longest {span(service.get('oldest_wait_s'))}{when}"
 
 
 def _fates(service: dict[str, Any]) -> str:
@@ -87,9 +114,9 @@ def _fates(service: dict[str, Any]) -> str:
 
 
 def explain_text(answer: dict[str, Any]) -> RenderableType:
-    """Return the sentences of ``/explain``: calls, newest first, then why each limit is what it is."""
-    limits = [Text(f"{limit['server']}: {limit['text']}") for limit in answer["limits"]]
-    return Group(_calls(answer["calls"]), *limits)
+    """Return the sentences of ``/explain``: calls, newest first, then why each limit and each phase is what it is."""
+    limits = [Text(f"{one['server']}: {one['text']}") for one in (*answer["limits"], *answer.get("monitors", []))]
+    return Group(_calls(answer["calls"]), *limits, *_held(answer))
 
 
 def _calls(calls: list[dict[str, Any]]) -> RenderableType:
@@ -113,7 +140,7 @@ def _number(value: Any) -> str:
     return "-" if value is None else str(value)
 
 
-def _span(seconds: Any) -> str:
+def span(seconds: Any) -> str:
     """Return a time for people: ``0.4s``, ``12s``, ``3m05s``, ``2h10m``."""
     if seconds is None:
         return "-"

@@ -29,6 +29,9 @@ _OUT_OF_TIME = frozenset({9, 10})  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_C
 _DESCRIPTORS_OWN = 64
 """Files that the process needs for itself: sockets of the admin, epoll, log, certificates."""
 
+_DESCRIPTORS_PIPES = 2 * (64 + 16)
+"""Pipes of a ``tcp`` service for large transfers, in use and kept: bounded in ``stream/pipe.rs``."""
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
@@ -59,6 +62,14 @@ def check_machine(config: Config, file: Path, *, is_ours: Callable[[str], bool] 
         if found := _bind(address, is_ours):
             message, hint, certain = found
             tell(problems if certain else notes, where, message, hint)
+    for source in config.gate.ports.sources:
+        if found := _bind(f"{source}:0", is_ours):
+            message, hint, _ = found
+            tell(problems, ("gate", "ports", "sources"), message, hint)
+    if shared := _shared_ports(config):
+        message = f"{len(shared)} of these ports are also the kernel's to choose, so connections of others may fail"
+        hint = "add them to net.ipv4.ip_local_reserved_ports, or give a range beside net.ipv4.ip_local_port_range"
+        tell(notes, ("gate", "ports", "range"), message, hint)
     if found_descriptors := _descriptors(config):
         where, message, hint = found_descriptors
         tell(problems, where, message, hint)
@@ -72,8 +83,9 @@ def descriptors_needed(config: Config) -> int:
     """Return how many files the gate may have open at most: clients, their servers, its own."""
     needed = _DESCRIPTORS_OWN
     for service in config.service.values():
-        both_sides = 2 if isinstance(service.tls, Passthrough) else 1
-        needed += service.io.connections_max * both_sides
+        unread = service.protocol == "tcp" or isinstance(service.tls, Passthrough)
+        needed += service.io.connections_max * (2 if unread else 1)
+        needed += _DESCRIPTORS_PIPES if service.protocol == "tcp" else 0
         needed += sum(server.limit_most + 1 for server in service.server.values())
     return needed
 
@@ -199,6 +211,21 @@ def _bind(address: str, is_ours: Callable[[str], bool]) -> tuple[str, str, bool]
             return f"this user may not listen at port {port}", hint, False
         return f"cannot listen at {address}: {error.strerror}", "", True
     return None
+
+
+def _shared_ports(config: Config) -> set[int]:
+    """Return configured source ports that the kernel gives to other programs as well."""
+    settings = Path("/proc/sys/net/ipv4")
+    try:
+        low, high = map(int, (settings / "ip_local_port_range").read_text().split())
+        reserved = (settings / "ip_local_reserved_ports").read_text().strip()
+    except (OSError, ValueError):  # not Linux, or a container that hides it
+        return set()
+    kernels = set(range(low, high + 1))
+    for part in filter(None, reserved.split(",")):
+        first, _, last = part.partition("-")
+        kernels -= set(range(int(first), int(last or first) + 1))
+    return {port for first, last in config.gate.ports.ranges for port in range(first, last + 1)} & kernels
 
 
 def _descriptors(config: Config) -> tuple[Where, str, str] | None:

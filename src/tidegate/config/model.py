@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,12 +26,15 @@ __all__ = [
     "HttpRule",
     "Identity",
     "Io",
+    "Monitor",
     "Operation",
     "Passthrough",
+    "Ports",
     "Role",
     "Server",
     "ServerTls",
     "Service",
+    "Tcp",
     "Terminate",
     "Vasa",
 ]
@@ -42,6 +46,10 @@ LIMIT_MOST = 65_536
 """The highest limit that may be written."""
 _LIMIT_MAX = 256
 """An adaptive limit stays below this when the file does not say; no management server known serves more at once."""
+
+
+_STATUSES_MAX = 32
+"""Statuses of a monitor that are good, at the most."""
 
 
 def _address(value: str) -> str:
@@ -103,9 +111,60 @@ def _admin(value: str) -> str:
     return value
 
 
+def _ranges(value: str) -> str:
+    """Check ``FIRST-LAST``, several with commas between them: as ``net.ipv4.ip_local_reserved_ports`` has them."""
+    ranges = []
+    for part in value.split(","):
+        found = re.fullmatch(r"\s*(\d{1,5})-(\d{1,5})\s*", part)
+        if not found:
+            raise refuse(value, f'"{part.strip()}" is not a range of ports', 'write "FIRST-LAST", as in "20000-32767"')
+        first, last = int(found.group(1)), int(found.group(2))
+        if last > 65535:
+            raise refuse(value, f"{last} is not a port", "ports go up to 65535")
+        if first > last:
+            raise refuse(
+                value, f"the range {first}-{last} is empty", f'write "{last}-{first}": the lower port goes first'
+            )
+        if first == 0:
+            hint = "begin above 1023, better above 10000"
+            raise refuse(value, f"the range {first}-{last} begins with port 0, which is no port", hint)
+        ranges.append((first, last))
+    for low, high in pairwise(sorted(ranges)):
+        if low[1] >= high[0]:
+            message = f"the ranges {low[0]}-{low[1]} and {high[0]}-{high[1]} overlap"
+            raise refuse(value, message, "give each port once")
+    return value
+
+
+def _sources(value: tuple[str, ...]) -> tuple[str, ...]:
+    seen = set()
+    for text in value:
+        try:
+            address = ipaddress.ip_address(text)
+        except ValueError:
+            hint = 'write an address of this machine, for example "10.0.0.5"; `ip address` lists them'
+            raise refuse(text, f'"{text}" is not an IP address', hint) from None
+        if address in seen:
+            raise refuse(text, f"the source {text} is given twice", "its ports can be leased only once: remove one")
+        seen.add(address)
+    return value
+
+
 def _listed(value: object) -> object:
     """Take one text where a list of texts may stand."""
     return [value] if isinstance(value, str) else value
+
+
+def _several(value: object) -> object:
+    """Take one number where a list of numbers may stand."""
+    return [value] if isinstance(value, int) else value
+
+
+def _statuses(value: tuple[int, ...]) -> tuple[int, ...]:
+    if not 1 <= len(value) <= _STATUSES_MAX:
+        message = f"{len(value)} statuses are too {'few' if not value else 'many'}"
+        raise refuse(str(list(value)), message, f"write 1 to {_STATUSES_MAX}, for example [200, 204]")
+    return value
 
 
 Address = Annotated[str, AfterValidator(_address)]
@@ -113,6 +172,29 @@ Listen = Annotated[str, AfterValidator(_listen)]
 Network = Annotated[str, AfterValidator(_network)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Share = Annotated[float, Field(ge=0, le=1)]
+_Status = Annotated[int, Field(ge=100, le=599)]
+
+
+class Ports(Table):
+    """``[gate.ports]``: from which addresses and ports the gate connects to servers."""
+
+    range: Annotated[str, AfterValidator(_ranges)] | None = None
+    """``"20000-32767"``, several with commas; left out: the larger range beside the kernel's own, above 10000."""
+    sources: Annotated[Texts, AfterValidator(_sources), Field(max_length=64)] = ()
+    """Addresses of this machine; each has the whole range for every server. Left out: the one that the route takes."""
+    headroom: Annotated[int, Field(ge=1, le=65_534)] = 8
+    """Ports for each server that are kept for probes alone, so that traffic never makes a healthy server look dead."""
+
+    @property
+    def ranges(self) -> tuple[tuple[int, int], ...]:
+        """The ranges as (first, last), both of them included; empty when left out."""
+        parts = self.range.split(",") if self.range else []
+        return tuple((int(first), int(last)) for first, _, last in (part.partition("-") for part in parts))
+
+    @property
+    def count(self) -> int:
+        """How many ports there are in :attr:`ranges`."""
+        return sum(last - first + 1 for first, last in self.ranges)
 
 
 class GateTable(Table):
@@ -128,6 +210,7 @@ class GateTable(Table):
     """File in which what was learned is kept for the next start; mode 0600."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
     """Seed of all randomness (spread of Retry-After, stagger); without it every start draws one."""
+    ports: Ports = Ports()
 
 
 class ServerTls(Table):
@@ -157,6 +240,8 @@ class Server(Table):
     """An adaptive limit never goes above this; 256 when left out."""
     send_proxy: Literal["v1", "v2"] | None = None
     """Tell the server who called, with a PROXY protocol header."""
+    standby: bool = False
+    """Used only while no other server of the pool can be reached (an active/standby pair)."""
     tls: ServerTls | None = None
 
     @property
@@ -168,6 +253,29 @@ class Server(Table):
     def limit_most(self) -> int:
         """The most that the limit can ever be, in calls."""
         return self.limit_static or self.limit_max or _LIMIT_MAX
+
+
+class Monitor(Table):
+    """``[service.NAME.monitor]``: how the servers are probed. Without it a server is down when a connect fails."""
+
+    kind: Literal["tcp", "half-open", "tls", "http"] | None = None
+    """What a probe does. Left out: ``http`` for a VASA provider, ``tls`` where servers speak it, else ``tcp``."""
+    path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)] | None = None
+    """What ``http`` asks for; ``version_path`` of a VASA provider, else ``/``, when left out."""
+    status: Annotated[tuple[_Status, ...], AfterValidator(_statuses), BeforeValidator(_several)] = (200,)
+    """Statuses that are good, 100 to 599."""
+    interval: Duration = duration("2s")
+    """Between two probes, ± 10 % (10 ms to 1 h; the default is HAProxy's)."""
+    timeout: Duration | None = None
+    """How long a probe may take (10 ms to 1 h); the interval when left out."""
+    fast: Duration | None = None
+    """Between two probes while a phase is in doubt; half of the interval when left out."""
+    fall: Annotated[int, Field(ge=1, le=50)] = 3
+    """Failed probes in a row that make a server ``down``; two are enough when the server itself said no."""
+    rise: Annotated[int, Field(ge=1, le=50)] = 2
+    """Good probes in a row that bring it back."""
+    slow_start: Duration = duration("30s")
+    """How long it then takes to get its whole limit, from a tenth on; ``"0s"``: at once."""
 
 
 class Passthrough(Table):
@@ -242,6 +350,26 @@ class Http(Table):
     probe_paths: Texts = ()
 
 
+class Tcp(Table):
+    """``[service.NAME.tcp]``: bounds where connections cannot be shared, with ``protocol = "tcp"`` or passthrough.
+
+    Defaults are what proxies in the field use; only bytes count as life, TCP keepalives do not.
+    """
+
+    half_open_max: Annotated[int, Field(ge=1, le=1_000_000)] = 64
+    """Connects in progress per server; more wait in order."""
+    half_closed_timeout: Duration = duration("30s")
+    """A connection that one side has ended is closed after this silence of the other."""
+    idle_timeout: Duration = duration("1h")
+    """A connection on which no byte has come for this long is closed."""
+    idle_timeout_pressed: Duration = duration("60s")
+    """The same where 95 % of ``io.connections_max`` are open; from 60 % on ``idle_timeout`` falls towards it."""
+    lazy: bool = False
+    """Connect to the server with the client's first byte; only where servers do not speak first."""
+    connections_per_client_max: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """Connections of one client address; left out: as many as the service may have."""
+
+
 class Guarantees(Table):
     """``[service.NAME.admission.guarantees]``: least share of work while calls of a class wait; sum ≤ 1."""
 
@@ -299,7 +427,8 @@ class Io(Table):
     """From a request's first byte to the end of its head."""
     handshake_timeout: Duration = duration("10s")
     idle_timeout: Duration = duration("5m")
-    """A client's connection without a request is closed after this; a poll every 10 s keeps it open."""
+    """A client's connection without a request is closed after this; a poll every 10 s keeps it open. Where the gate
+    reads no requests ``[service.NAME.tcp]`` has an ``idle_timeout`` of its own."""
     write_timeout: Duration = duration("30s")
     """A client that takes no byte of its answer for this long is closed."""
     body_rate_timeout: Duration = duration("10s")
@@ -336,7 +465,8 @@ class Service(Table):
     """``[service.NAME]``: one listening address and the servers behind it."""
 
     listen: Listen
-    protocol: Literal["http", "vasa"]
+    protocol: Literal["http", "vasa", "tcp"]
+    """``tcp``: bytes that the gate does not read; only establishments are admitted."""
     mode: Literal["observe", "enforce"] = "observe"
     """``observe``: decide and tell, let everything pass."""
     accept_proxy: bool = False
@@ -347,10 +477,29 @@ class Service(Table):
     """Left out: cleartext."""
     vasa: Vasa | None = None
     http: Http | None = None
+    tcp: Tcp | None = None
     server: Annotated[dict[Name, Server], Field(min_length=1)]
+    pool_scope: Literal["service", "never"] = "service"
+    """``service``: all clients share the connections to a server; ``never``: each call has one of its own."""
+    monitor: Monitor | None = None
+    """Left out: servers are not probed."""
     admission: Admission = Admission()
     io: Io = Io()
     identity: dict[Name, Identity] = Field(default_factory=dict)
+
+    @property
+    def speaks_tls(self) -> bool:
+        """Whether each server speaks TLS, to the gate or through it."""
+        return isinstance(self.tls, Passthrough) or all(server.tls for server in self.server.values())
+
+    @property
+    def monitor_kind(self) -> Literal["tcp", "half-open", "tls", "http"]:
+        """What a probe does, where the file leaves it to the gate."""
+        if self.monitor and self.monitor.kind:
+            return self.monitor.kind
+        if self.protocol == "vasa":
+            return "http"
+        return "tls" if self.speaks_tls else "tcp"
 
 
 class Config(Table):

@@ -17,11 +17,14 @@ from tidegate.config.model import (
     Http,
     Identity,
     Io,
+    Monitor,
     Operation,
     Passthrough,
+    Ports,
     Server,
     ServerTls,
     Service,
+    Tcp,
     Terminate,
     Vasa,
 )
@@ -33,6 +36,9 @@ FORMAT = 1
 """Of the plan; plan and library ship together."""
 
 Json = dict[str, Any]
+
+_FAST_LEAST = 10_000_000
+"""The shortest time between two probes, in nanoseconds."""
 
 
 def compile_plan(config: Config, operations: Mapping[str, Operation], default: Operation) -> bytes:
@@ -54,24 +60,38 @@ def compile_plan(config: Config, operations: Mapping[str, Operation], default: O
         "tcp": config.gate.admin_tcp,
         "token_file": _text(config.gate.admin_token_file),
     }
-    return json.dumps({"format": FORMAT, "services": services, "admin": admin}).encode()
+    plan = {"format": FORMAT, "services": services, "admin": admin, "ports": _ports(config.gate.ports)}
+    return json.dumps(plan).encode()
+
+
+def _ports(ports: Ports) -> Json:
+    return {
+        "ranges": [{"first": first, "last": last} for first, last in ports.ranges],
+        "sources": list(ports.sources),
+        "headroom": ports.headroom,
+    }
 
 
 def _service(name: str, service: Service, seed: int, operations: Mapping[str, Operation], default: Operation) -> Json:
     if service.protocol == "vasa":
         protocol = _vasa(service.vasa or Vasa(), operations, default)
-    else:
+    elif service.protocol == "http":
         protocol = _http(service.http or Http())
+    else:
+        protocol = {"kind": "tcp"}
     return {
         "name": name,
         "listen": service.listen,
         "protocol": protocol,
         "tls": _tls(service),
         "servers": [_server(key, server) for key, server in service.server.items()],
+        "pool_scope": service.pool_scope,
+        "monitor": _monitor(service, service.monitor) if service.monitor else None,
         "accept_proxy": service.accept_proxy,
         "forwarded_from": list(service.forwarded_from),
         "admission": admission_plan(service.admission, service.mode, service.server, seed),
         "io": _io(service.io),
+        "tcp": _tcp(service.tcp or Tcp()),
         "identities": [_identity(identity) for identity in service.identity.values()],
     }
 
@@ -134,6 +154,24 @@ def _server(name: str, server: Server) -> Json:
     }
 
 
+def _monitor(service: Service, monitor: Monitor) -> Json:
+    kind = service.monitor_kind
+    probe: Json = {"kind": kind}
+    if kind == "http":
+        usual = (service.vasa or Vasa()).version_path if service.protocol == "vasa" else "/"
+        probe |= {"path": monitor.path or usual, "status": list(monitor.status)}
+    interval = monitor.interval.nanoseconds
+    settings = {
+        "interval_ns": interval,
+        "timeout_ns": monitor.timeout.nanoseconds if monitor.timeout else interval,
+        "fast_ns": monitor.fast.nanoseconds if monitor.fast else max(interval // 2, _FAST_LEAST),
+        "fall": monitor.fall,
+        "rise": monitor.rise,
+        "slow_start_ns": monitor.slow_start.nanoseconds,
+    }
+    return {"probe": probe, "settings": settings}
+
+
 def _server_tls(tls: ServerTls) -> Json:
     if tls.sha256 is not None:
         verify: Json = {"sha256": tls.sha256}
@@ -145,17 +183,21 @@ def _server_tls(tls: ServerTls) -> Json:
 
 
 def admission_plan(admission: Admission, mode: str, servers: Mapping[str, Server], seed: int) -> Json:
-    """Return the plan of one admission machine: all that it knows of ``servers`` is their names and limits."""
+    """Return the plan of one admission machine: all that it knows of ``servers`` is what :func:`_admitted` says."""
     guarantees = {key: round(share * 1000) for key, share in dict(admission.guarantees).items()}
     return {
         "mode": mode,
-        "servers": [{"name": name, "limit": _limit(server)} for name, server in servers.items()],
+        "servers": [_admitted(name, server) for name, server in servers.items()],
         "guarantees": guarantees,
         "seed": seed,
         "follow_ups_milli": _milli(admission.follow_ups),
         **_plain(admission, leave_out={"guarantees", "follow_ups"}),
         "session_idle_ns": admission.session_idle.nanoseconds if admission.session_idle else None,
     }
+
+
+def _admitted(name: str, server: Server) -> Json:
+    return {"name": name, "limit": _limit(server), "standby": server.standby}
 
 
 def _limit(server: Server) -> int | Json:
@@ -166,7 +208,11 @@ def _io(io: Io) -> Json:
     return {**_plain(io, leave_out={"buffers_max"}), "buffers_max_bytes": io.buffers_max.bytes}
 
 
-def _plain(table: Admission | Io, *, leave_out: set[str]) -> Json:
+def _tcp(tcp: Tcp) -> Json:
+    return {**_plain(tcp, leave_out=set()), "connections_per_client_max": tcp.connections_per_client_max}
+
+
+def _plain(table: Admission | Io | Tcp, *, leave_out: set[str]) -> Json:
     """Return numbers under their own names and durations under ``NAME_ns``."""
     plain: Json = {}
     for name, value in dict(table).items():

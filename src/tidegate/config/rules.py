@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 
+from tidegate.config.fields import duration
 from tidegate.config.model import Config, Identity, Passthrough, ServerTls, Service, Terminate
 from tidegate.units import Duration
 
@@ -17,6 +18,7 @@ __all__ = ["Broken", "broken_rules"]
 
 Path = tuple[str | int, ...]
 
+_SHORTEST, _HOUR = duration("10ms"), duration("1h")
 _MAY_BE_ZERO = frozenset({"margin", "quarantine", "settle_after", "seniority", "drain"})
 
 
@@ -44,18 +46,27 @@ def _gate(config: Config) -> Iterator[Broken]:
         yield Broken(("gate", "admin_tcp"), "the admin address over TCP needs a token", hint)
     if config.gate.admin_token_file and not config.gate.admin_tcp:
         yield Broken(("gate", "admin_token_file"), "there is no admin_tcp that this token could guard")
+    ports = config.gate.ports
+    if ports.range is not None and ports.headroom >= ports.count:
+        message = f"{ports.headroom} ports are kept for probes, and the range has {ports.count}"
+        yield Broken(("gate", "ports", "headroom"), message, "keep fewer, or give a larger range")
 
 
 def _service(at: Path, service: Service) -> Iterator[Broken]:
-    other = "http" if service.protocol == "vasa" else "vasa"
-    if getattr(service, other) is not None:
-        hint = f'remove the table, or set protocol = "{other}"'
-        yield Broken((*at, other), f'a service with protocol = "{service.protocol}" has no table "{other}"', hint)
+    for other in ("http", "vasa"):
+        if other != service.protocol and getattr(service, other) is not None:
+            hint = f'remove the table, or set protocol = "{other}"'
+            yield Broken((*at, other), f'a service with protocol = "{service.protocol}" has no table "{other}"', hint)
     yield from _tls(at, service)
+    yield from _tcp(at, service)
     yield from _admission(at, service)
     yield from _positive((*at, "io"), dict(service.io))
     for name, identity in service.identity.items():
         yield from _identity((*at, "identity", name), identity, service)
+    yield from _monitor(at, service)
+    if all(server.standby for server in service.server.values()):
+        path: Path = (*at, "server", next(iter(service.server)), "standby")
+        yield Broken(path, "every server is a standby, so there is none to stand by for", "remove it from one of them")
     for name, server in service.server.items():
         if server.address == service.listen and not service.listen.endswith(":0"):
             hint = "give the service another address or port than its server"
@@ -68,6 +79,24 @@ def _service(at: Path, service: Service) -> Iterator[Broken]:
             yield Broken((*at, "server", name, "address"), "0 is not a port that a server can have")
 
 
+def _monitor(at: Path, service: Service) -> Iterator[Broken]:
+    monitor, at = service.monitor, (*at, "monitor")
+    if monitor is None:
+        return
+    kind = service.monitor_kind
+    for name in ("path", "status"):
+        if kind != "http" and name in monitor.model_fields_set:
+            hint = 'remove it, or write kind = "http"'
+            yield Broken((*at, name), f'a monitor with kind = "{kind}" asks for no page', hint)
+    if kind == "tls" and not service.speaks_tls:
+        hint = 'write kind = "tcp", or a table tls for each server'
+        yield Broken((*at, "kind"), "not every server of this service speaks TLS", hint)
+    for name, longest in (("interval", _HOUR), ("timeout", _HOUR), ("fast", monitor.interval)):
+        span = getattr(monitor, name)
+        if span is not None and not _SHORTEST <= span <= longest:
+            yield Broken((*at, name), f"{span} is out of range", f"write {_SHORTEST} to {longest}")
+
+
 def _tls(at: Path, service: Service) -> Iterator[Broken]:
     passthrough = isinstance(service.tls, Passthrough)
     if isinstance(service.tls, Terminate) and not service.tls.client_required and not service.tls.client_ca:
@@ -75,6 +104,9 @@ def _tls(at: Path, service: Service) -> Iterator[Broken]:
     if isinstance(service.tls, Passthrough) and service.forwarded_from:
         hint = "remove it, or use accept_proxy where a balancer stands in front"
         yield Broken((*at, "forwarded_from"), "the gate reads no headers when TLS passes through", hint)
+    if passthrough and service.pool_scope != "service":
+        message = "nothing is shared when TLS passes through: each client has a connection of its own anyway"
+        yield Broken((*at, "pool_scope"), message, 'remove it, or set kind = "terminate"')
     if passthrough and service.vasa and service.vasa.lower_concurrency:
         hint = 'remove it, or set kind = "terminate"'
         yield Broken((*at, "vasa", "lower_concurrency"), "the gate reads no answers when TLS passes through", hint)
@@ -85,6 +117,35 @@ def _tls(at: Path, service: Service) -> Iterator[Broken]:
             yield Broken(path, "the gate does not speak TLS to the server when TLS passes through", hint)
         elif server.tls:
             yield from _server_tls((*at, "server", name, "tls"), server.tls)
+
+
+def _tcp(at: Path, service: Service) -> Iterator[Broken]:
+    if service.protocol == "tcp":
+        hint = 'remove it; bytes pass as they come, TLS among them; to read what is in it, protocol = "http"'
+        if service.tls is not None:
+            yield Broken((*at, "tls"), 'the gate speaks no TLS with protocol = "tcp"', hint)
+        for name, server in service.server.items():
+            if server.tls:
+                yield Broken((*at, "server", name, "tls"), 'the gate speaks no TLS with protocol = "tcp"', hint)
+        if service.forwarded_from:
+            hint = "remove it, or use accept_proxy where a balancer stands in front"
+            yield Broken((*at, "forwarded_from"), 'the gate reads no headers with protocol = "tcp"', hint)
+    tcp = service.tcp
+    if tcp is None:
+        return
+    at = (*at, "tcp")
+    if service.protocol != "tcp" and not isinstance(service.tls, Passthrough):
+        hint = 'remove the table: it is for protocol = "tcp", and for tls with kind = "passthrough"'
+        yield Broken(at, "the gate shares connections to servers here, so the bounds of [io] hold", hint)
+    elif tcp.lazy and service.protocol != "tcp":
+        yield Broken((*at, "lazy"), "passthrough waits for the client's first bytes anyway", "remove it")
+    yield from _positive(at, dict(tcp))
+    if tcp.idle_timeout_pressed > tcp.idle_timeout:
+        hint = "under pressure connections may idle for a shorter time, not for a longer one"
+        yield Broken((*at, "idle_timeout_pressed"), f"is longer than idle_timeout, which is {tcp.idle_timeout}", hint)
+    if (tcp.connections_per_client_max or 0) > service.io.connections_max:
+        message = f"one client may have more connections than the service, which has {service.io.connections_max}"
+        yield Broken((*at, "connections_per_client_max"), message, "lower it, or raise io.connections_max")
 
 
 def _server_tls(at: Path, tls: ServerTls) -> Iterator[Broken]:
@@ -130,6 +191,8 @@ def _identity(at: Path, identity: Identity, service: Service) -> Iterator[Broken
         yield Broken((*at, "subject"), "the gate sees no client certificates here", hint)
     if identity.header is not None and isinstance(tls, Passthrough):
         yield Broken((*at, "header"), "the gate reads no headers when TLS passes through", "use address")
+    elif identity.header is not None and service.protocol == "tcp":
+        yield Broken((*at, "header"), 'the gate reads no headers with protocol = "tcp"', "use address")
 
 
 def _collisions(config: Config) -> Iterator[Broken]:

@@ -85,6 +85,10 @@ class AdminClient:
         query = {"client": client, "service": service, "call": call, "limit": limit}
         return self._json("GET", "/explain?" + urlencode({k: v for k, v in query.items() if v is not None}))
 
+    def ports(self) -> dict[str, Any]:
+        """Return the ledger of source ports: every bucket of source and destination."""
+        return self._json("GET", "/ports")
+
     def switch(self, name: str, *, on: bool, service: str | None = None) -> dict[str, Any]:
         """Turn ``maintenance`` or ``bypass`` on or off, for one service or all."""
         return self._json("POST", f"/{name}", {"service": service, "on": on})

@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import resource
+import secrets
 import selectors
 import signal
 import socket
@@ -26,19 +27,24 @@ from tidegate.config.load import load_config
 from tidegate.config.model import Config
 from tidegate.errors import ConfigError, GateError, TidegateError
 from tidegate.gate.admin import reload_path
+from tidegate.gate.handover import Handover, Predecessor, handover_path, take_over
+from tidegate.gate.inherit import systemd_sockets
 from tidegate.gate.service import Gate, check_learned
 from tidegate.gate.state import Keeper, read_state
+from tidegate.gate.unix import listening
 from tidegate.units import Duration
 
 __all__ = ["run_gate"]
 
-_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 _KEEP_S = 30.0
 """Between two times that what was learned is written."""
 _log = logging.getLogger("tidegate.gate")
 
 
-def run_gate(file: Path, *, ready: Callable[[dict[str, str]], None], until_eof: bool = False) -> None:
+def run_gate(
+    file: Path, *, ready: Callable[[dict[str, str]], None], until_eof: bool = False, replace: bool = False
+) -> None:
     """Run the gate that ``file`` describes until it is told to end.
 
     Parameters
@@ -47,6 +53,8 @@ def run_gate(file: Path, *, ready: Callable[[dict[str, str]], None], until_eof: 
         Called once with the address of each service when everything is bound.
     until_eof
         End at once when stdin closes, so that a gate never outlives the supervisor that holds the other end.
+    replace
+        Take over from the gate that answers at the file's admin socket.
 
     Raises
     ------
@@ -54,32 +62,48 @@ def run_gate(file: Path, *, ready: Callable[[dict[str, str]], None], until_eof: 
         When the file is wrong or this machine cannot run it; nothing is bound then.
     GateError
         When the gate refuses the plan; nothing is bound then.
+    GateUnreachable
+        When there is no gate to take over from.
     """
     _log_json()
     config = load_config(file)
-    found = check_machine(config, file)
+    admin = Path(config.gate.admin.partition(":")[2])
+    predecessor = take_over(admin) if replace else None
+    listens = {name: service.listen for name, service in config.service.items()}
+    inherited = predecessor.inherited if predecessor else systemd_sockets(listens)
+    given = {listen for _, listen, _ in inherited.sockets}
+    found = check_machine(config, file, is_ours=lambda address: replace or address in given)
     if found.problems:
         raise ConfigError(found.problems)
     _raise_descriptors(config)
-    admin = Path(config.gate.admin.partition(":")[2])
     try:
         admin.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
     except OSError as error:
         hint = "let systemd make it (RuntimeDirectory=tidegate), or name another socket as gate.admin"
         raise GateError(f"the folder {admin.parent} cannot be made: {error.strerror}", hint=hint) from None
+    seed = inherited.seed if inherited.seed is not None else secrets.randbits(63)
+    config = _seeded(config, seed)
     with _wakeups() as signals:
-        learned = _learned(config)
+        learned = inherited.learned or _learned(config)
         with _blocked_signals():
-            gate = Gate(config, learned)
-        keeper = Keeper(config, gate.learned, _log.warning)
-        with gate, closing(_Talk(reload_path(admin))) as talk:
-            _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
-            ready(gate.addresses())
-            _notify("READY=1")
-            try:
-                _serve(gate, file, config, talk, signals, keeper=keeper, until_eof=until_eof)
-            finally:
-                keeper.save()
+            gate = Gate(config, learned, inherited)
+        with gate, selectors.DefaultSelector() as waiting:
+            serving = _Serving(gate, file, config, seed, waiting, until_eof=until_eof)
+            with closing(serving):
+                if predecessor:
+                    serving.follow(predecessor)
+                _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
+                _warn(gate)
+                ready(gate.addresses())
+                _notify(f"READY=1\nMAINPID={os.getpid()}")
+                serving.until_end(signals)
+
+
+def _seeded(config: Config, seed: int) -> Config:
+    """Return the configuration with a seed that outlives reloads and restarts: identities keep their numbers."""
+    if config.gate.seed is not None:
+        return config
+    return config.model_copy(update={"gate": config.gate.model_copy(update={"seed": seed})})
 
 
 def _learned(config: Config) -> dict[str, dict[str, Any]]:
@@ -88,42 +112,95 @@ def _learned(config: Config) -> dict[str, dict[str, Any]]:
     return read_state(config.gate.state, config, lambda learned: check_learned(config, learned), _log.warning)
 
 
-def _serve(  # noqa: PLR0913 (what a process is made of)
-    gate: Gate, file: Path, config: Config, talk: _Talk, signals: socket.socket, *, keeper: Keeper, until_eof: bool
-) -> None:
-    """Wait for signals and for reloads until the gate has ended; keep what it learns."""
-    due = time.monotonic() + _KEEP_S
-    with selectors.DefaultSelector() as waiting:
-        waiting.register(signals, selectors.EVENT_READ)
-        waiting.register(talk.socket, selectors.EVENT_READ)
-        if until_eof:
-            waiting.register(sys.stdin.fileno(), selectors.EVENT_READ)
-        while True:
-            found = waiting.select(max(0.0, due - time.monotonic()))
-            if time.monotonic() >= due:
-                keeper.save()
+class _Serving:
+    """The loop of a gate's main thread: signals, reloads, takeovers, and keeping what was learned."""
+
+    def __init__(  # noqa: PLR0913 (what a process is made of)
+        self,
+        gate: Gate,
+        file: Path,
+        config: Config,
+        seed: int,
+        waiting: selectors.BaseSelector,
+        *,
+        until_eof: bool,
+    ) -> None:
+        self._gate, self._file, self._config, self._seed = gate, file, config, seed
+        self._waiting, self._until_eof = waiting, until_eof
+        admin = Path(config.gate.admin.partition(":")[2])
+        self._keeper = Keeper(config, gate.learned, _log.warning)
+        self._talk = _Talk(reload_path(admin))
+        self._handover = Handover(handover_path(admin), gate, seed, waiting, _drain_s(config))
+        self._over = False
+        waiting.register(self._talk.socket, selectors.EVENT_READ, lambda: self._talk.answer(self._reload))
+
+    def close(self) -> None:
+        """Answer no more; keep what was learned, unless a successor has it."""
+        if not self._handover.retired:
+            self._keeper.save()
+        self._talk.close()
+        self._handover.close()
+
+    def follow(self, predecessor: Predecessor) -> None:
+        """Tell the gate that was taken over from that this one serves, and hear what it still uses."""
+
+        def heard() -> None:
+            there = predecessor.socket
+            if not predecessor.heard(self._gate):
+                self._waiting.unregister(there)
+
+        self._waiting.register(predecessor.socket, selectors.EVENT_READ, heard)
+        predecessor.serves()
+
+    def until_end(self, signals: socket.socket) -> None:
+        """Wait for whatever comes until the gate has ended."""
+        self._waiting.register(signals, selectors.EVENT_READ, lambda: self._signalled(signals))
+        if self._until_eof:
+            self._waiting.register(sys.stdin.fileno(), selectors.EVENT_READ, self._supervised)
+        due = time.monotonic() + _KEEP_S
+        while not self._over:
+            wait = max(0.0, due - time.monotonic())
+            tick = self._handover.wait_s
+            for key, _ in self._waiting.select(wait if tick is None else min(wait, tick)):
+                if not self._over:
+                    key.data()
+            if self._handover.tick():
+                _log.info("ended: the successor has every client", extra={"fields": self._gate.left()})
+                return
+            if time.monotonic() >= due and not self._handover.retired:
+                self._keeper.save()
                 due = time.monotonic() + _KEEP_S
-            for key, _ in found:
-                if key.fileobj is talk.socket:
-                    talk.answer(lambda: _reload(gate, file, keeper))
-                    continue
-                if key.fileobj is not signals:
-                    if not os.read(sys.stdin.fileno(), 4096):
-                        return
-                    continue
-                for number in signals.recv(64):
-                    if number == signal.SIGHUP:
-                        _reload(gate, file, keeper)
-                    elif number in (signal.SIGTERM, signal.SIGINT):
-                        _drain(gate, config, signals)
-                        return
+
+    def _supervised(self) -> None:
+        self._over |= not os.read(sys.stdin.fileno(), 4096)
+
+    def _signalled(self, signals: socket.socket) -> None:
+        for number in signals.recv(64):
+            if number == signal.SIGHUP:
+                self._reload()
+            elif number == signal.SIGUSR2:
+                self._handover.restart()
+            else:
+                _drain(self._gate, self._config, signals)
+                self._over = True
+                return
+
+    def _reload(self) -> dict[str, Any]:
+        if self._handover.retired:
+            message = "this gate has been taken over from; its successor takes a reload"
+            return {"format": 1, "kind": "refused", "message": message, "hint": "", "problems": []}
+        return _reload(self._gate, self._file, self._seed, self._keeper)
 
 
-def _reload(gate: Gate, file: Path, keeper: Keeper) -> dict[str, Any]:
+def _drain_s(config: Config) -> float:
+    return max((service.io.drain for service in config.service.values()), default=Duration(0)).seconds
+
+
+def _reload(gate: Gate, file: Path, seed: int, keeper: Keeper) -> dict[str, Any]:
     """Read the file again; return what ``gate reload`` prints. A file that is wrong changes nothing."""
     _notify("RELOADING=1")
     try:
-        config = load_config(file)
+        config = _seeded(load_config(file), seed)
         report = gate.apply(config)
         keeper.follow(config)
     except TidegateError as error:
@@ -138,13 +215,19 @@ def _reload(gate: Gate, file: Path, keeper: Keeper) -> dict[str, Any]:
     finally:
         _notify("READY=1")
     _log.info("reloaded", extra={"fields": {"report": report}})
+    _warn(gate)
     return {"format": 1, "kind": "reloaded", "report": report}
+
+
+def _warn(gate: Gate) -> None:
+    for warning in gate.status()["warnings"]:
+        _log.warning(warning)
 
 
 def _drain(gate: Gate, config: Config, signals: socket.socket) -> None:
     """Drain; a second signal ends the wait."""
     _notify("STOPPING=1")
-    deadline = max((service.io.drain for service in config.service.values()), default=Duration(0))
+    deadline = Duration.parse(f"{_drain_s(config)}s")
     _log.info("draining", extra={"fields": {"deadline_s": deadline.seconds}})
     report: dict[str, Any] = {}
     worker = threading.Thread(target=lambda: report.update(gate.drain(deadline)), name="tidegate-drain", daemon=True)
@@ -163,15 +246,7 @@ class _Talk:
     """The socket at which ``gate reload`` is answered; mode 0600, one talk at a time."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        path.unlink(missing_ok=True)
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        before = os.umask(0o177)
-        try:
-            self.socket.bind(str(path))
-        finally:
-            os.umask(before)
-        self.socket.listen(8)
+        self.socket, self._place = listening(path)
 
     def answer(self, make: Callable[[], dict[str, Any]]) -> None:
         """Answer whoever is there; one who does not take the answer within a second goes without."""
@@ -183,9 +258,9 @@ class _Talk:
                 _log.warning("nobody took the answer", extra={"fields": {"error": str(error)}})
 
     def close(self) -> None:
-        """Remove the socket."""
+        """Remove the socket; that of a gate that has taken over stays."""
         self.socket.close()
-        self._path.unlink(missing_ok=True)
+        self._place.leave()
 
 
 @contextmanager

@@ -9,6 +9,7 @@ errors into the tree of ``tidegate.errors``.
 from __future__ import annotations
 
 import json
+import socket
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -17,6 +18,7 @@ from tidegate.config.model import Config
 from tidegate.config.plan import compile_plan
 from tidegate.gate import vasa
 from tidegate.gate.core import translated
+from tidegate.gate.inherit import Inherited
 from tidegate.units import Duration
 
 if TYPE_CHECKING:
@@ -62,13 +64,20 @@ class Gate:
     Every method may be called from any thread, and none holds the GIL while it waits.
     """
 
-    def __init__(self, config: Config, learned: dict[str, dict[str, Any]] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        learned: dict[str, dict[str, Any]] | None = None,
+        inherited: Inherited | None = None,
+    ) -> None:
         """Start the gate: everything is checked and bound, or nothing is.
 
         Parameters
         ----------
         learned
             What :meth:`learned` returned when an earlier gate ended.
+        inherited
+            What another process hands over; its sockets are the gate's, also when this fails.
 
         Raises
         ------
@@ -76,8 +85,16 @@ class Gate:
             When the plan or what was learned is refused, an address is in use, or the process may open too few files.
         """
         known = json.dumps(learned).encode() if learned else None
+        given = inherited or Inherited()
         with translated():
-            self._core: _core.Gate = load_core().Gate.start(plan_for(config), known)
+            self._core: _core.Gate = load_core().Gate.start(
+                plan_for(config),
+                known,
+                [(service, listen, one.detach()) for service, listen, one in given.sockets],
+                given.admin.detach() if given.admin else None,
+                given.known or None,
+                given.replaces,
+            )
 
     def __enter__(self) -> Self:
         return self
@@ -147,6 +164,35 @@ class Gate:
     def drain(self, deadline: Duration = _DRAIN) -> dict[str, Any]:
         """Take nothing new, turn away what is held, wait for what is in flight; return what was left."""
         return _object(self._core.drain(deadline.seconds))
+
+    def listeners(self) -> tuple[list[tuple[str, str, socket.socket]], socket.socket | None]:
+        """Return service, address in the file and listening socket of each service, and the admin's TCP socket.
+
+        They are second handles, the caller's to close.
+        """
+        every = [(name, listen, socket.socket(fileno=number)) for name, listen, number in self._core.listeners()]
+        admin = next((one for name, _, one in every if not name), None)
+        return [one for one in every if one[0]], admin
+
+    def known(self) -> bytes:
+        """Return the sessions of each service and the source ports in use, for a gate that takes over."""
+        return self._core.known().encode()
+
+    def retire(self) -> None:
+        """Accept no more; serve who is here and what is held, close each client with its next answer."""
+        self._core.retire()
+
+    def left(self) -> dict[str, Any]:
+        """Give up slots that a retired gate needs no more; return its ``clients``, ``calls``, and ``slots`` in use."""
+        return _object(self._core.left())
+
+    def share(self, service: str, server: str, used: int) -> None:
+        """Note how many slots of a server the gate that was taken over from still uses."""
+        self._core.share(service, server, used)
+
+    def share_no_more(self) -> None:
+        """Note that the gate that was taken over from has ended."""
+        self._core.share_no_more()
 
     def close(self) -> None:
         """End the gate at once. May be called twice."""

@@ -30,6 +30,7 @@ def file_for(protocol: Literal["vasa", "http"], look: Look, listen: str, today: 
         _service(name, protocol, listen),
         _tls(name, look),
         _server(name, look),
+        _monitor(name, protocol, look),
         _admission(name, look),
     ]
     return "\n".join(part for part in parts if part)
@@ -101,6 +102,23 @@ address = {json.dumps(_address(look))}
 # A number of your own is limit = "static:8" (KB 412434 lets 5 to 10 hosts back at a time).
 limit = "adaptive"
 limit_max = 256
+"""
+
+
+def _monitor(name: str, protocol: str, look: Look) -> str:
+    if protocol == "vasa" and look.version_xml:
+        kind, does = "http", "a probe asks for version.xml, which makes no session"
+    elif look.certificate:
+        kind, does = "tls", "a probe shakes hands over TLS"
+    else:
+        kind, does = (
+            "tcp",
+            'a probe connects; kind = "http" with the path of a status page knows more',
+        )
+    return f"""[service.{name}.monitor]
+kind = "{kind}"   # {does}
+interval = "2s"   # three failures in a row make the server down, or two when the server itself says no
+slow_start = "30s"   # one that is back gets a tenth of its limit at first, and all of it after this
 """
 
 

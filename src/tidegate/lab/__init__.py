@@ -4,6 +4,8 @@
 - ``scenario.py``: what is played: provider, hosts, gate, all from one seed.
 - ``play.py``: plays it once and measures.
 - ``report.py``: the page about it.
+- ``ports_*.py``: a trial of a gate that runs out of source ports, beside HAProxy: a server that keeps its answers back,
+  clients, verdicts, what is played; the benchmark `bench-mux` uses the same.
 
-The processes themselves are Rust (``tidegate-lab``) and ``tidegate gate run``; Python only starts and reads them.
+The processes of a storm are Rust (``tidegate-lab``) and ``tidegate gate run``; Python only starts and reads them.
 """

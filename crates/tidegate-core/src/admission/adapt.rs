@@ -27,7 +27,7 @@ impl Machine {
                 self.costs.answered(call.operation, call.configured, call.opens, service);
             }
             Outcome::Overload | Outcome::Broken => finder.overload(now, terms),
-            Outcome::Answered { .. } | Outcome::ConnectFailed | Outcome::Incomplete => {}
+            Outcome::Answered { .. } | Outcome::ConnectFailed | Outcome::NotConnected(_) | Outcome::Incomplete => {}
         }
         server.judge(now, terms);
     }

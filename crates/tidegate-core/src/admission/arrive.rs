@@ -17,6 +17,7 @@ impl Machine {
     pub fn arrive(&mut self, now: Nanos, arrival: Arrival, out: &mut Vec<Action>) -> CallId {
         self.counters.arrived += 1;
         let (class, bound, dead) = self.classify(now, &arrival);
+        let bound = arrival.server.filter(|server| usize::from(server.0) < self.servers.len()).or(bound);
         let place = self.place(now, &arrival, class, bound);
         let (patience, terms) = (self.patience_of(arrival.kind), self.terms());
         self.servers.iter_mut().for_each(|server| server.guard(now, terms));

@@ -1,6 +1,7 @@
 //! The table of live calls.
 
 use super::event::{Arrival, CallId, Class, KindKey, OperationKey, Role, ServerId, SessionKey};
+use crate::health::Cause;
 use crate::queue::Place;
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,9 @@ pub(super) struct Call {
     pub opens: bool,
     /// It is a poll.
     pub polls: bool,
+    /// What our side had not when it was to be connected last.
+    #[serde(default)]
+    pub wanting: Option<Cause>,
 }
 
 impl Call {
@@ -82,6 +86,7 @@ impl Call {
             staggered: false,
             opens: arrival.role == Role::Open,
             polls: arrival.role == Role::Poll,
+            wanting: None,
         }
     }
 

@@ -4,9 +4,25 @@ use super::call::{Calls, State};
 use super::event::{Action, CallId, Class, ServerId};
 use super::machine::Machine;
 use super::server::{Server, least_loaded};
+use super::stand::reason_of;
 use crate::queue::Place;
 use crate::reason::Reason;
 use crate::time::Nanos;
+
+/// Whose calls may go where they are not bound to.
+struct Free {
+    /// Servers whose sessions are taken for dead.
+    dead: Vec<ServerId>,
+    /// Standbys help.
+    standbys: bool,
+}
+
+impl Free {
+    /// The servers whose calls may go to this one, beside those that are bound to none; `None`: it takes only its own.
+    fn of(&self, server: &Server) -> Option<&[ServerId]> {
+        (self.standbys || !server.standby).then_some(&self.dead)
+    }
+}
 
 impl Machine {
     /// A server with a free slot for a call bound to `bound`, or to none. Who is bound to a dead server is bound to none.
@@ -17,25 +33,28 @@ impl Machine {
         fits: impl Fn(&Server) -> bool,
     ) -> Option<ServerId> {
         let bound = bound.filter(|bound| !self.servers.get(usize::from(bound.0)).is_some_and(Server::dead));
-        let free = |id, server: &Server| bound.is_none_or(|bound| bound == id) && server.has_slot(now);
+        let help = self.standbys_help();
+        let open = |id, server: &Server| bound.map_or(help || !server.standby, |bound| bound == id);
+        let free = |id, server: &Server| open(id, server) && server.has_slot(now);
         least_loaded(&self.servers, |id, server| free(id, server) && fits(server))
     }
 
     /// Fills free slots from the queues until there is none, or nobody who may take it.
     pub(super) fn dispatch(&mut self, now: Nanos, out: &mut Vec<Action>) {
         self.dispatched = now;
+        self.relax(now);
         self.judge_batches(now);
         if self.passes_all() {
             return self.let_all_pass(now, out);
         }
         while self.queues.total() > 0 && !self.maintenance && !self.draining {
             self.skip_polls();
-            let dead = self.dead();
-            let heads = |server: ServerId, state: &Server| self.next_for(now, server, state, &dead);
+            let free = Free { dead: self.dead(), standbys: self.standbys_help() };
+            let heads = |server: ServerId, state: &Server| self.next_for(now, server, state, &free);
             let able = least_loaded(&self.servers, |id, server| heads(id, server).is_some());
             let Some(server) = able else { return };
             let Some((index, reserved_slot)) =
-                self.servers.get(usize::from(server.0)).and_then(|state| self.next_for(now, server, state, &dead))
+                self.servers.get(usize::from(server.0)).and_then(|state| self.next_for(now, server, state, &free))
             else {
                 return;
             };
@@ -50,10 +69,11 @@ impl Machine {
     }
 
     /// The held call that goes to `server` next, and whether it takes the probes' reserved slot.
-    fn next_for(&self, now: Nanos, server: ServerId, state: &Server, dead: &[ServerId]) -> Option<(u32, bool)> {
-        let reachable = state.down.is_none_or(|retry| !retry.trying && retry.at <= now);
-        if reachable
+    fn next_for(&self, now: Nanos, server: ServerId, state: &Server, free: &Free) -> Option<(u32, bool)> {
+        let dead = free.of(state);
+        if state.reachable(now)
             && !state.probing
+            && state.has_means()
             && let Some(probe) = self.queues.first(Class::Probe, server, dead, u32::MAX)
         {
             return Some((probe, true));
@@ -83,11 +103,14 @@ impl Machine {
     /// others, its client's share or not: a poll that is not answered in time costs its client the session, and everybody
     /// the far greater work of a new one. Where polls alone are more than a server can serve, letting still more clients in
     /// would only take the sessions of others.
-    fn urgent(&self, now: Nanos, server: ServerId, dead: &[ServerId]) -> Option<u32> {
+    fn urgent(&self, now: Nanos, server: ServerId, dead: Option<&[ServerId]>) -> Option<u32> {
         let index = self.calls.find(*self.polls.front()?)?;
         let call = self.calls.get(index)?;
         let waited = now.since(call.arrived).0 >= call.deadline.since(call.arrived).0 / 4;
-        let here = call.place.bound.is_none_or(|bound| bound == server || dead.contains(&bound));
+        let here = match call.place.bound {
+            Some(bound) => bound == server || dead.is_some_and(|dead| dead.contains(&bound)),
+            None => dead.is_some(),
+        };
         (waited && here).then_some(index)
     }
 
@@ -96,7 +119,7 @@ impl Machine {
         let Some(call) = self.calls.get(index) else {
             return;
         };
-        let (place, deadline, expiry) = (call.place, call.deadline, call.token_expiry);
+        let (place, deadline, expiry, wanting) = (call.place, call.deadline, call.token_expiry, call.wanting);
         let waiting = std::array::from_fn(|class| self.queues.count(Class::ALL[class]) > 0);
         let urgent = self.polls.front().is_some_and(|poll| self.calls.find(*poll) == Some(index));
         if urgent && self.queues.remove(&place, index) {
@@ -112,7 +135,7 @@ impl Machine {
         let late = if expiry.is_some_and(|expiry| expiry <= now) {
             Some(Reason::TokenDead)
         } else if now >= end {
-            Some(Reason::Deadline)
+            Some(wanting.map_or(Reason::Deadline, reason_of))
         } else {
             None
         };
@@ -142,7 +165,9 @@ impl Machine {
             return;
         };
         let free = self.slot_for(now, place.bound, |_| true).is_some();
-        let server = place.bound.or_else(|| least_loaded(&self.servers, |_, server| server.down.is_none()));
+        let help = self.standbys_help();
+        let usable = |_, server: &Server| server.down.is_none() && (help || !server.standby);
+        let server = place.bound.or_else(|| least_loaded(&self.servers, usable));
         let server = server.or_else(|| least_loaded(&self.servers, |_, _| true)).unwrap_or(ServerId(0));
         self.queues.charge(&place);
         self.admit(now, index, server, false, out);
@@ -152,7 +177,7 @@ impl Machine {
     }
 
     fn observe(&mut self, now: Nanos, index: u32, place: &Place, out: &mut Vec<Action>) {
-        let slots: u64 = self.servers.iter().map(|server| u64::from(server.limit)).sum();
+        let slots: u64 = self.servers.iter().map(|server| u64::from(server.allowed())).sum();
         let calls: u64 = self.servers.iter().map(|server| u64::from(server.in_flight)).sum();
         let over = self.work_in_flight * calls.saturating_sub(slots) / calls.max(1);
         let predicted = self.predicted(now, place, 0, over);

@@ -74,6 +74,8 @@ impl Machine {
         };
         if outcome == Outcome::ConnectFailed && !in_flight.counted {
             self.connect_failed(now, index, in_flight, out);
+        } else if let (Outcome::NotConnected(cause), false) = (outcome, in_flight.counted) {
+            self.not_connected(now, index, in_flight, cause, out);
         } else {
             self.count(index);
             let Some(call) = self.free(index) else { return };
@@ -102,7 +104,7 @@ impl Machine {
         let counter = match outcome {
             Outcome::Answered { .. } => &mut self.counters.answered,
             Outcome::Overload => &mut self.counters.overload,
-            Outcome::Broken | Outcome::ConnectFailed => &mut self.counters.broken,
+            Outcome::Broken | Outcome::ConnectFailed | Outcome::NotConnected(_) => &mut self.counters.broken,
             Outcome::Incomplete => &mut self.counters.incomplete,
         };
         *counter += 1;
@@ -145,6 +147,11 @@ impl Machine {
             server.end(at.since, index);
             server.failed(retry_at, at.trial);
         }
+        self.hold_again(now, index, at, Reason::ServerDown, out);
+    }
+
+    /// Nothing was sent, and the slot is given back: the call is held again in its old place, or turned away for `reason`.
+    pub(super) fn hold_again(&mut self, now: Nanos, index: u32, at: InFlight, reason: Reason, out: &mut Vec<Action>) {
         let give_up = self.calls.get(index).map_or(now, |call| self.give_up(call));
         let passes_all = self.passes_all() || self.draining;
         let Some(call) = self.calls.get_mut(index) else {
@@ -162,7 +169,7 @@ impl Machine {
             self.counters.client_gone += 1;
         } else if passes_all || give_up <= now {
             self.queues.done(&place, place.work);
-            self.turn_away(now, index, Reason::ServerDown, out);
+            self.turn_away(now, index, reason, out);
         } else if twin.is_some() {
             self.queues.done(&place, place.work);
             self.turn_away(now, index, Reason::Superseded, out); // the newer one waits already, with the same seniority

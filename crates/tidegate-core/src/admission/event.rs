@@ -1,5 +1,6 @@
 //! What happens to the machine ([`Event`]) and what it asks for ([`Action`]).
 
+use crate::health::{Cause, Standing};
 use crate::reason::{Reason, words};
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
@@ -108,6 +109,9 @@ pub struct Arrival {
     pub operation: OperationKey,
     /// The session that the call carries, if any.
     pub session: Option<SessionKey>,
+    /// The only server that may have it: its client has authenticated on a connection to it. Goes before the session's.
+    #[serde(default)]
+    pub server: Option<ServerId>,
     /// Expected work in thousandths of a unit (one unit: one session open), until it is learned. 1..=1_000_000; 0 is
     /// taken as 1.
     pub cost_milli: u32,
@@ -142,6 +146,9 @@ pub enum Outcome {
     Overload,
     /// Nothing was sent: connect refused, reset or timed out.
     ConnectFailed,
+    /// Nothing was sent, and the server is not to blame: our own side had no port, no descriptor, no memory, or the server
+    /// takes no more connections from us. The call is held again.
+    NotConnected(Cause),
     /// The connection broke, or the answer was garbage.
     Broken,
     /// The client left before the request was whole, so the server cannot be working on it.
@@ -161,6 +168,8 @@ pub enum Event {
     Done(CallId, Outcome),
     /// The driver has seen that this server began anew (another instance, a shorter uptime).
     Restarted(ServerId),
+    /// The server's monitor says how it stands.
+    Health(ServerId, Standing),
     /// A session has ended although no call said so (its connection is closed).
     SessionOver(SessionKey),
     /// The time that [`next_wake`](super::Machine::next_wake) named has come.
@@ -171,6 +180,20 @@ pub enum Event {
     Bypass(bool),
     /// The service shuts down: what is held is turned away, nothing more is admitted.
     Drain,
+    /// Another process of this gate uses slots of this server, while one takes over from the other.
+    Slots(ServerId, Slots),
+}
+
+/// What a machine may use of a server's limit while two processes share it.
+///
+/// The one that goes shrinks first and never grows; the one that comes is told after that. So the two together stay
+/// within the limit, however long a message between them takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Slots {
+    /// The one that goes: at most so many in flight, whatever the limit says.
+    AtMost(u32),
+    /// The one that comes: all but what the other one still uses, and one at the least of what that leaves by one.
+    AllBut(u32),
 }
 
 impl Action {

@@ -98,6 +98,11 @@ impl Machine {
         self.calls.find(call).and_then(|index| self.calls.get(index)).map(Call::class)
     }
 
+    /// How many calls may be in flight at a server now; 0 for one that is not there.
+    pub fn limit_of(&self, server: ServerId) -> u32 {
+        self.servers.get(usize::from(server.0)).map_or(0, |server| server.limit)
+    }
+
     /// Takes an event and says what to do.
     pub fn on_event(&mut self, now: Nanos, event: Event, out: &mut Vec<Action>) {
         match event {
@@ -109,6 +114,7 @@ impl Machine {
             Event::Connected(call) => self.connected(now, call, out),
             Event::Done(call, outcome) => self.done(now, call, outcome, out),
             Event::Restarted(server) => self.restarted(now, server, out),
+            Event::Health(server, standing) => self.stands(now, server, standing, out),
             Event::SessionOver(session) => self.sessions.close(session),
             Event::Wake => self.wake(now, out),
             Event::Maintenance(on) => {
@@ -126,6 +132,11 @@ impl Machine {
                 self.draining = true;
                 let held: Vec<u32> = self.queues.iter().collect();
                 held.into_iter().for_each(|index| self.turn_away(now, index, Reason::Draining, out));
+            }
+            Event::Slots(server, slots) => {
+                let at = self.servers.get_mut(usize::from(server.0));
+                at.into_iter().for_each(|server| server.slots = Some(slots));
+                self.dispatch(now, out);
             }
         }
         self.end_event(now);
@@ -156,6 +167,7 @@ impl Machine {
         });
         self.timers.remove(&(call.timer, index));
         call.timer = now + self.plan.upstream_timeout;
+        call.wanting = None;
         call.state = State::InFlight(InFlight {
             server,
             since: now,
@@ -209,7 +221,7 @@ impl Machine {
         let longest = self.absence.expected(self.plan.client_timeout).mul_f64(2.0);
         self.clients.expect_no_longer(now, longest);
         // A slot may be free while somebody waits: bulk at its cap, a session bound to another server.
-        let full = |server: &Server| server.down.is_some() || server.load() >= server.limit;
+        let full = |server: &Server| server.down.is_some() || server.load() >= server.room();
         let busy = self.servers.iter().any(|server| server.down.is_none()) && self.servers.iter().all(full);
         let waiting = self.passes_all() || (self.queues.total() > 0 && !self.maintenance);
         self.rate.saturated(now, waiting && busy);

@@ -12,6 +12,7 @@ mod client;
 mod dispatch;
 mod done;
 mod event;
+mod handover;
 mod hold;
 mod learned;
 mod machine;
@@ -22,10 +23,11 @@ mod recover;
 mod server;
 mod share;
 mod snapshot;
+mod stand;
 mod timers;
 
 pub use event::{
-    Action, Arrival, CallId, Class, ClientKey, Event, KindKey, OperationKey, Outcome, Role, ServerId, SessionKey,
+    Action, Arrival, CallId, Class, ClientKey, Event, KindKey, OperationKey, Outcome, Role, ServerId, SessionKey, Slots,
 };
 pub use learned::{LEARNED_FORMAT, Learned, LearnedError, LearnedServer};
 pub use machine::Machine;

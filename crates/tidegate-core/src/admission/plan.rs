@@ -44,6 +44,9 @@ pub struct ServerPlan {
     pub name: String,
     /// How many calls may be in flight there. Probes have one more.
     pub limit: LimitPlan,
+    /// It is used only while no other server of the pool can be reached.
+    #[serde(default)]
+    pub standby: bool,
 }
 
 /// Least share of completed work per class while it has calls waiting, in thousandths. The sum is at most 1000.
@@ -145,6 +148,9 @@ pub enum PlanError {
     /// Two servers have one name.
     #[error("two servers are called \"{0}\"")]
     Twice(String),
+    /// There is nobody to stand by for.
+    #[error("every server is a standby: a service needs one that is not")]
+    Standbys,
     /// A number is out of its range.
     #[error("{field} must be {range}, not {value}")]
     Range {
@@ -203,6 +209,9 @@ impl Plan {
                 return Err(PlanError::Twice(server.name.clone()));
             }
             within("limit", "1 to 65536", u64::from(server.limit.most()), 1, 65_536)?;
+        }
+        if self.servers.iter().all(|server| server.standby) {
+            return Err(PlanError::Standbys);
         }
         let shares = &self.guarantees;
         let sum = [shares.continuation, shares.new_session, shares.steady, shares.bulk].map(u64::from).iter().sum();

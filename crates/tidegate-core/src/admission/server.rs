@@ -5,11 +5,13 @@
 //! three tries in vain its sessions are taken for dead with it: where the pool has others, their calls go there, are told
 //! so by the server in its own words, and their clients log in again.
 
-use super::event::ServerId;
+use super::event::{ServerId, Slots};
 use super::learned::LearnedServer;
 use super::plan::{LimitPlan, ServerPlan};
 use super::recover::Recovery;
 use super::snapshot::{Phase, ServerSnapshot};
+use super::stand::Short;
+use crate::health::Standing;
 use crate::limit::{Adaptive, LimitCause, LimitMode, LimitView, Terms};
 use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
@@ -33,6 +35,17 @@ pub(super) struct Server {
     pub down: Option<Retry>,
     /// How it is let back to work.
     pub recovery: Recovery,
+    /// What another process of this gate leaves of the limit.
+    pub slots: Option<Slots>,
+    /// It is used only while no other can be reached.
+    #[serde(default)]
+    pub standby: bool,
+    /// What its monitor said last, if it has one.
+    #[serde(default)]
+    pub standing: Option<Standing>,
+    /// Our side could not connect to it.
+    #[serde(default)]
+    pub short: Option<Short>,
 }
 
 /// How a server that is down is tried.
@@ -43,6 +56,13 @@ pub(super) struct Retry {
     pub trying: bool,
     /// Connects that failed since it was up, counting tries only.
     pub failures: u32,
+}
+
+impl Retry {
+    /// Of a server that was tried in vain.
+    pub fn in_vain(at: Nanos, trying: bool) -> Retry {
+        Retry { at, trying, failures: DEAD }
+    }
 }
 
 /// Failed connects in a row after which a server's sessions are taken for dead.
@@ -71,6 +91,10 @@ impl Server {
             in_flight_max: 0,
             down: None,
             recovery: Recovery::new(known.map(|known| known.base), now),
+            slots: None,
+            standby: plan.standby,
+            standing: None,
+            short: None,
         }
     }
 
@@ -104,10 +128,25 @@ impl Server {
         self.in_flight - u32::from(self.probing)
     }
 
+    /// What this process may use of the limit.
+    pub fn room(&self) -> u32 {
+        match self.slots {
+            None => self.allowed(),
+            Some(Slots::AtMost(most)) => self.allowed().min(most),
+            // The other one keeps a slot as long as it has clients; a limit of 1 cannot wait for that.
+            Some(Slots::AllBut(1)) => self.allowed().saturating_sub(1).max(1),
+            Some(Slots::AllBut(used)) => self.allowed().saturating_sub(used),
+        }
+    }
+
     /// Whether it may take one more call now.
     pub fn has_slot(&self, now: Nanos) -> bool {
-        let reachable = self.down.is_none_or(|retry| !retry.trying && retry.at <= now);
-        reachable && self.load() < self.limit
+        self.reachable(now) && self.load() < self.room()
+    }
+
+    /// Whether a call may be sent to it now, or may try.
+    pub fn reachable(&self, now: Nanos) -> bool {
+        !self.kept() && self.down.is_none_or(|retry| !retry.trying && retry.at <= now)
     }
 
     /// Whether its sessions are taken for dead.
@@ -144,9 +183,9 @@ impl Server {
         }
     }
 
-    /// Its phase by its own doing.
+    /// Its phase by its own doing, and by its monitor's word.
     pub fn phase(&self, now: Nanos, silence: Span) -> Phase {
-        if self.down.is_some() {
+        self.told_phase(if self.down.is_some() {
             Phase::Down
         } else if self.recovery.suspect(now, self.in_flight, silence) {
             Phase::Suspect
@@ -154,7 +193,7 @@ impl Server {
             Phase::Recovering
         } else {
             Phase::Up
-        }
+        })
     }
 
     pub fn snapshot(&self, now: Nanos, terms: Terms, phase: Phase) -> ServerSnapshot {
@@ -170,6 +209,8 @@ impl Server {
             orphans: self.orphans,
             admitted: self.admitted,
             in_flight_max: self.in_flight_max,
+            standby: self.standby,
+            standing: self.standing,
         }
     }
 }
@@ -184,6 +225,7 @@ impl Server {
             (LimitPlan::Static(_), finder) => *finder = None,
         }
         self.limit = self.finder.as_ref().map_or(plan.limit.most(), Adaptive::limit);
+        self.standby = plan.standby;
     }
 
     /// A call was admitted.
@@ -198,7 +240,7 @@ impl Server {
 
     /// Whether somebody waits: with no slot free, the limit is what keeps them.
     pub fn full(&mut self, waiting: bool) {
-        let full = waiting && self.down.is_none() && self.load() >= self.limit;
+        let full = waiting && self.down.is_none() && self.load() >= self.room();
         self.finder.iter_mut().for_each(|finder| finder.full(full));
     }
 
@@ -239,9 +281,9 @@ impl Server {
     }
 }
 
-/// The server with the smallest part of its limit in use that `fits`.
+/// The server with the smallest part of what it may be given in use that `fits`: the one with most room.
 pub(super) fn least_loaded(servers: &[Server], fits: impl Fn(ServerId, &Server) -> bool) -> Option<ServerId> {
     let ids = servers.iter().enumerate().map(|(index, server)| (ServerId(index as u16), server));
-    let load = |server: &Server| u64::from(server.in_flight) * 65_536 / u64::from(server.limit.max(1));
+    let load = |server: &Server| u64::from(server.in_flight) * 65_536 / u64::from(server.allowed().max(1));
     ids.filter(|(id, server)| fits(*id, server)).min_by_key(|(id, server)| (load(server), *id)).map(|(id, _)| id)
 }

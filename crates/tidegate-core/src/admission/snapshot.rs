@@ -3,6 +3,7 @@
 use super::event::Class;
 use super::machine::Machine;
 use super::server::Server;
+use crate::health::Standing;
 use crate::limit::LimitView;
 use crate::reason::{Reason, words};
 use crate::time::{Nanos, Span};
@@ -60,6 +61,9 @@ pub struct Counters {
     pub incomplete: u64,
     /// Failed connects.
     pub connect_failed: u64,
+    /// Connects that our own side could not make, or that a server at its limit did not take.
+    #[serde(default)]
+    pub not_connected: u64,
     /// In observe mode: calls that would have been held.
     pub would_hold: u64,
     /// In observe mode: calls that would have been turned away.
@@ -115,6 +119,10 @@ pub struct ServerSnapshot {
     pub admitted: u64,
     /// Most that was ever in flight.
     pub in_flight_max: u32,
+    /// It is used only while no other can be reached.
+    pub standby: bool,
+    /// How its monitor says that it stands, if it has one.
+    pub standing: Option<Standing>,
 }
 
 /// The machine, now.

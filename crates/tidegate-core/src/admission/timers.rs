@@ -4,6 +4,7 @@ use super::call::State;
 use super::event::Action;
 use super::machine::Machine;
 use super::server::Server;
+use super::stand::reason_of;
 use crate::reason::Reason;
 use crate::time::Nanos;
 
@@ -12,10 +13,11 @@ impl Machine {
     pub fn next_wake(&self) -> Option<Nanos> {
         let timer = self.timers.first().map(|timer| timer.0);
         // A retry that was due when slots were filled last was tried then, or nobody could: only an event changes that.
-        let retries = self.servers.iter().filter_map(|server| server.down.filter(|retry| !retry.trying));
+        let tried = self.servers.iter().filter(|server| !server.kept());
+        let retries = tried.filter_map(|server| server.down.filter(|retry| !retry.trying));
         let retry =
             retries.map(|retry| retry.at).filter(|at| *at > self.dispatched).min().filter(|_| self.queues.total() > 0);
-        timer.into_iter().chain(retry).chain(self.next_batch()).min()
+        timer.into_iter().chain(retry).chain(self.next_relaxed()).chain(self.next_batch()).min()
     }
 
     pub(super) fn wake(&mut self, now: Nanos, out: &mut Vec<Action>) {
@@ -72,10 +74,11 @@ impl Machine {
             Some(server) => self.servers.get(usize::from(server.0)).is_some_and(down),
             None => self.servers.iter().all(down),
         };
-        match (self.maintenance, unreachable, call.staggered) {
-            (true, _, _) => Reason::Maintenance,
-            (_, true, _) => Reason::ServerDown,
-            (_, _, true) => Reason::TooLate,
+        match (self.maintenance, unreachable, call.wanting, call.staggered) {
+            (true, ..) => Reason::Maintenance,
+            (_, true, ..) => Reason::ServerDown,
+            (_, _, Some(cause), _) => reason_of(cause),
+            (.., true) => Reason::TooLate,
             _ => Reason::Deadline,
         }
     }

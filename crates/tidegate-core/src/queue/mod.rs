@@ -102,14 +102,15 @@ impl Queues {
     }
 
     /// The next call of a class for `server`, among clients with fewer than `cap` calls of it in flight: of those bound to
-    /// it, to none, or to one of `dead`.
-    pub fn first(&self, class: Class, server: ServerId, dead: &[ServerId], cap: u32) -> Option<u32> {
+    /// it, to none, or to one of `dead`; of those bound to it only when that is `None`.
+    pub fn first(&self, class: Class, server: ServerId, dead: Option<&[ServerId]>, cap: u32) -> Option<u32> {
         if self.counts[class as usize] == 0 {
             return None;
         }
         let any = self.lanes.len() - 1;
-        let others = dead.iter().filter(|other| **other != server);
-        let lanes = others.chain([&server]).map(|server| usize::from(server.0)).filter(|lane| *lane < any).chain([any]);
+        let others = dead.unwrap_or_default().iter().filter(|other| **other != server);
+        let lanes = others.chain([&server]).map(|server| usize::from(server.0)).filter(|lane| *lane < any);
+        let lanes = lanes.chain(dead.map(|_| any));
         let heads = lanes.filter_map(|lane| self.lanes.get(lane)).filter_map(|lane| match kind(class) {
             Kind::Fair(i) => lane.fair[i].first(cap),
             Kind::Ordered(i) => lane.ordered[i].first(),

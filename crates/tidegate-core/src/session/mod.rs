@@ -44,6 +44,28 @@ impl Session {
     }
 }
 
+/// A session on its way from one process to the next.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passed {
+    /// Which session.
+    pub key: SessionKey,
+    /// Who opened it.
+    pub client: ClientKey,
+    /// The name of the server that it lives at.
+    pub server: String,
+    /// How long ago its opening was answered.
+    #[serde(rename = "opened_ago_ns")]
+    pub opened_ago: Span,
+    /// How long ago it was used last.
+    #[serde(rename = "idle_ns")]
+    pub idle: Span,
+    /// Calls admitted in it.
+    pub calls: u32,
+    /// Whether it is settled.
+    pub settled: bool,
+}
+
 /// When a session counts as settled, from the plan.
 #[derive(Clone, Copy, Debug)]
 pub struct SettleRule {
@@ -222,6 +244,54 @@ impl Sessions {
                 Some(server) => self.table.get_mut(key).into_iter().for_each(|session| session.server = server),
                 None => self.close(key),
             }
+        }
+    }
+
+    /// All sessions that are not dead, oldest use first, as another process can take them over.
+    pub fn pass_on(&self, now: Nanos, name: impl Fn(ServerId) -> Option<String>) -> Vec<Passed> {
+        let mut sessions: Vec<(Nanos, Passed)> = self
+            .table
+            .keys()
+            .into_iter()
+            .filter_map(|key| {
+                let (session, used) = (self.table.get(key)?, self.table.last_used(key)?);
+                let settled = session.stage == Stage::Settled;
+                let passed = Passed {
+                    key,
+                    client: session.client,
+                    server: name(session.server)?,
+                    opened_ago: now.since(session.opened),
+                    idle: now.since(used),
+                    calls: session.calls,
+                    settled,
+                };
+                (settled || session.stage == Stage::Open).then_some((used, passed))
+            })
+            .collect();
+        sessions.sort_unstable_by_key(|(used, session)| (*used, session.key));
+        sessions.into_iter().map(|(_, session)| session).collect()
+    }
+
+    /// Takes a session over that lives at `server`. One that is not settled begins anew to be followed.
+    pub fn take_over(&mut self, now: Nanos, passed: &Passed, server: ServerId) {
+        if !passed.settled {
+            self.open(now, passed.key, passed.client, server);
+            return;
+        }
+        let before = |ago: Span| Nanos(now.0.saturating_sub(ago.0));
+        let opened = before(passed.opened_ago);
+        let session = Session {
+            client: passed.client,
+            server,
+            opened,
+            calls: passed.calls,
+            work: 0,
+            expected: 0,
+            stage: Stage::Settled,
+        };
+        self.settled += 1;
+        for gone in self.table.insert(before(passed.idle), passed.key, session, |_| false) {
+            self.leave(&gone);
         }
     }
 

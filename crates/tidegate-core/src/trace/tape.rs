@@ -2,7 +2,8 @@
 
 use super::digest::digest;
 use super::lines::{Begin, TRACE_FORMAT, Told};
-use crate::admission::{Action, Arrival, CallId, Event, Machine, Plan, PlanError};
+use crate::admission::{Action, Arrival, CallId, Event, Machine, Plan, PlanError, ServerId, Slots};
+use crate::session::Passed;
 use crate::time::Nanos;
 use std::ops::Deref;
 
@@ -95,6 +96,22 @@ impl Taped {
         self.machine.apply(now, plan, out)?;
         told.into_iter().for_each(|plan| self.note(now, || Told::Plan(plan), out, begin));
         Ok(())
+    }
+
+    /// [`Machine::shrink`]: noted as the events that it comes to.
+    pub fn shrink(&mut self, now: Nanos, clients: bool) -> Vec<u32> {
+        let used = self.machine.shrink(clients);
+        for (id, most) in (0u16..).zip(&used) {
+            let event = Event::Slots(ServerId(id), Slots::AtMost(*most));
+            self.on_event(now, event, &mut Vec::new());
+        }
+        used
+    }
+
+    /// [`Machine::take_over`]. A recording that has begun is cut: it cannot tell of this.
+    pub fn take_over(&mut self, now: Nanos, sessions: Vec<Passed>) {
+        self.tape.iter_mut().for_each(|tape| tape.cut = true);
+        self.machine.take_over(now, sessions);
     }
 
     fn note(&mut self, now: Nanos, told: impl FnOnce() -> Told, out: &[Action], begin: usize) {

@@ -9,8 +9,12 @@ use tidegate_core::trace::{Taped, Writer};
 
 /// A plan with the documented defaults and one server called `a`.
 pub fn plan(limit: u32) -> Plan {
-    let server = ServerPlan { name: "a".into(), limit: LimitPlan::Static(limit) };
-    Plan { seed: 7, ..Plan::with_defaults(vec![server]) }
+    Plan { seed: 7, ..Plan::with_defaults(vec![server("a", limit)]) }
+}
+
+/// A server with a static limit.
+pub fn server(name: &str, limit: u32) -> ServerPlan {
+    ServerPlan { name: name.into(), limit: LimitPlan::Static(limit), standby: false }
 }
 
 pub fn arrival(client: u64, role: Role) -> Arrival {
@@ -20,12 +24,18 @@ pub fn arrival(client: u64, role: Role) -> Arrival {
         role,
         operation: OperationKey::default(),
         session: None,
+        server: None,
         cost_milli: 1000,
         deadline: None,
         token_expiry: None,
         honours_retry_after: false,
         reserved: false,
     }
+}
+
+/// Whether nothing was sent, so that the call is held again.
+fn unsent(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::ConnectFailed | Outcome::NotConnected(_))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,14 +145,16 @@ impl World {
             self.connected.insert(call);
         }
         if let Event::Done(call, outcome) = event
-            && outcome != Outcome::ConnectFailed
+            && !unsent(outcome)
         {
             self.fate(call, Fate::Done);
         }
         let unknown = self.machine.snapshot(self.now).counters.unknown_call;
         let mut out = Vec::new();
         self.machine.on_event(self.now, event, &mut out);
-        if let Event::Done(call, Outcome::ConnectFailed) = event {
+        if let Event::Done(call, outcome) = event
+            && unsent(outcome)
+        {
             let again = out.iter().any(|action| action.call() == call);
             let late = self.machine.snapshot(self.now).counters.unknown_call > unknown;
             if late {
@@ -165,10 +177,14 @@ impl World {
                 Action::Admit { server, .. } => {
                     assert!(!self.gone.contains(&call), "dispatched a call whose client is gone");
                     self.fate(call, Fate::InFlight(server));
+                    let kept = self.machine.snapshot(self.now).servers[usize::from(server.0)].standing;
+                    let down = kept.is_some_and(|standing| standing.phase == Phase::Down);
+                    assert!(!down || self.all_pass(), "admitted to a server that its monitor says is down");
                 }
                 Action::Hold { .. } => self.fate(call, Fate::Held),
                 Action::TurnAway { reason, .. } => {
-                    let unsent = matches!(reason, Reason::ServerDown | Reason::Superseded);
+                    let unsent =
+                        matches!(reason, Reason::ServerDown | Reason::Superseded | Reason::NoPort | Reason::Memory);
                     assert!(unsent || !matches!(before, Some(Fate::InFlight(_))), "{reason} of a call in flight");
                     self.fate(call, Fate::TurnedAway(reason));
                 }
@@ -177,6 +193,10 @@ impl World {
             self.log.push((self.now, action));
         }
         self.check();
+    }
+
+    fn all_pass(&self) -> bool {
+        self.mode == Mode::Observe || self.machine.snapshot(self.now).bypass
     }
 
     /// Moves time on, waking the machine exactly when it asks for it.

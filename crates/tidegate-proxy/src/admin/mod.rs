@@ -13,9 +13,11 @@ use crate::http1::request::{FieldRoom, Request};
 use crate::http1::scan::Scan;
 use crate::http1::{Framing, Refusal};
 use crate::plan::AdminPlan;
+use crate::ports;
 use routes::Answer;
 use socket::Sockets;
 use std::mem::MaybeUninit;
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -38,21 +40,25 @@ pub(crate) struct Bound(Sockets);
 pub(crate) struct Admin {
     stop: Arc<Notify>,
     thread: Option<std::thread::JoinHandle<()>>,
+    /// A second handle of the TCP socket, for a process that takes over.
+    pub(crate) tcp: Option<TcpListener>,
 }
 
 /// Binds what the plan asks for.
 ///
 /// # Errors
 /// A socket cannot be bound, or the token cannot be read.
-pub(crate) fn bind(plan: &AdminPlan) -> Result<Bound, GateError> {
-    socket::bind(plan).map(Bound)
+pub(crate) fn bind(plan: &AdminPlan, tcp: Option<TcpListener>, replaces: bool) -> Result<Bound, GateError> {
+    socket::bind(plan, tcp, replaces).map(Bound)
 }
 
 /// Starts to answer.
 ///
 /// # Errors
 /// The thread cannot be started.
-pub(crate) fn start(bound: Bound, shared: Arc<Shared>) -> Result<Admin, GateError> {
+pub(crate) fn start(mut bound: Bound, shared: Arc<Shared>) -> Result<Admin, GateError> {
+    bound.0.publish()?;
+    let tcp = bound.0.tcp.as_ref().and_then(|tcp| tcp.try_clone().ok());
     let stop = Arc::new(Notify::new());
     let stopped = stop.clone();
     let body = move || {
@@ -65,7 +71,7 @@ pub(crate) fn start(bound: Bound, shared: Arc<Shared>) -> Result<Admin, GateErro
     let thread = std::thread::Builder::new().name("tidegate-admin".into()).spawn(body).map_err(|error| {
         GateError::new("runtime", format!("the admin thread cannot start: {error}"), "check the limits on threads")
     })?;
-    Ok(Admin { stop, thread: Some(thread) })
+    Ok(Admin { stop, thread: Some(thread), tcp })
 }
 
 impl Drop for Admin {
@@ -78,6 +84,7 @@ impl Drop for Admin {
 }
 
 async fn serve(sockets: Sockets, shared: Arc<Shared>, stop: Arc<Notify>) {
+    tokio::task::spawn_local(ports::watch(shared.way.ports.clone()));
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let token = sockets.token.clone();
     let unix = sockets.unix.as_ref().and_then(|s| tokio::net::UnixListener::from_std(s.try_clone().ok()?).ok());

@@ -68,6 +68,7 @@ pub(super) fn route(shared: &Shared, method: &str, target: &str, body: &[u8]) ->
             recording: None,
         },
         ("GET", "/status") => Answer::json(status::status(shared).to_string()),
+        ("GET", "/ports") => Answer::json(shared.way.ports.told().to_string()),
         ("GET", "/explain") => match explain_query(query) {
             Ok(query) => Answer::json(status::explain(shared, &query).to_string()),
             Err(what) => Answer::text(400, &what),
@@ -84,10 +85,13 @@ pub(super) fn route(shared: &Shared, method: &str, target: &str, body: &[u8]) ->
         },
         (
             _,
-            "/livez" | "/readyz" | "/metrics" | "/status" | "/explain" | "/maintenance" | "/bypass" | "/drain"
-            | "/record",
+            "/livez" | "/readyz" | "/metrics" | "/status" | "/ports" | "/explain" | "/maintenance" | "/bypass"
+            | "/drain" | "/record",
         ) => Answer::text(405, "GET to ask, POST to switch"),
-        _ => Answer::text(404, "one of /livez /readyz /metrics /status /explain /maintenance /bypass /drain /record"),
+        _ => Answer::text(
+            404,
+            "one of /livez /readyz /metrics /status /ports /explain /maintenance /bypass /drain /record",
+        ),
     }
 }
 

@@ -4,11 +4,15 @@ use super::body;
 use super::connect::{self, Connected};
 use super::prepare::{Prepared, prepare};
 use super::refuse;
+use super::retry;
 use crate::buffer::Buf;
 use crate::connection::{Conn, Next};
 use crate::explain::Record;
 use crate::http1::request::{Facts, Method};
+use crate::plan::PoolScope;
 use crate::pool::{Server, ServerConn};
+use crate::protocol::Soap;
+use crate::relay::exchange::again::{Never, Verdict};
 use crate::relay::exchange::{ClientFault, Ended, Exchange};
 use crate::relay::tunnel;
 use crate::service::{Decision, Ticket};
@@ -21,7 +25,7 @@ use tidegate_core::admission::Outcome;
 use tidegate_core::reason::{End, Reason, Step, Who};
 use tidegate_core::time::Span;
 
-const fn end(who: Who, step: Step) -> End {
+pub(super) const fn end(who: Who, step: Step) -> End {
     End { who, step }
 }
 
@@ -64,49 +68,58 @@ async fn arrive(conn: &Conn, prepared: &Prepared) -> (Ticket, Decision) {
 }
 
 async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, mut prepared: Prepared) -> Next {
-    let (ticket, mut decision) = arrive(conn, &prepared).await;
-    let facts = prepared.facts;
+    let (ticket, decision) = arrive(conn, &prepared).await;
+    let known = (prepared.facts, prepared.soap.as_ref());
+    match obey(conn, setup, buf, &mut prepared.head, known, ticket, decision).await {
+        Ok((ticket, server)) => exchange(conn, setup, buf, prepared, ticket, server).await,
+        Err(next) => next,
+    }
+}
+
+/// Does what the machine says until there is a connection to a server. `Err`: the call is over.
+pub(super) async fn obey(
+    conn: &mut Conn,
+    setup: &Setup,
+    buf: &mut Option<Buf>,
+    head: &mut Vec<u8>,
+    (facts, soap): (Facts, Option<&Soap>),
+    ticket: Ticket,
+    mut decision: Decision,
+) -> Result<(Ticket, ServerConn), Next> {
     loop {
         match decision {
-            Decision::Admit(server) => match reach(conn, setup, &server, &ticket).await {
-                Connected::Yes(server_conn) => {
-                    return exchange(conn, setup, buf, prepared, ticket, server_conn).await;
+            Decision::Admit(server) => {
+                let repeatable = connect::repeatable(&facts, buf.as_ref());
+                match reach(conn, setup, &server, &ticket, repeatable).await {
+                    Connected::Yes(server_conn) => return Ok((ticket, server_conn)),
+                    Connected::Failed(why) => decision = ticket.not_dialled(why),
+                    Connected::ClientLeft => {
+                        ticket.client_gone();
+                        ticket.done(Outcome::Incomplete, end(Who::Client, Step::Connect), 0);
+                        return Err(Next::Close);
+                    }
                 }
-                Connected::Failed => decision = ticket.connect_failed(),
-                Connected::ClientLeft => {
-                    ticket.client_gone();
-                    ticket.done(Outcome::Incomplete, end(Who::Client, Step::Connect), 0);
-                    return Next::Close;
-                }
-            },
-            Decision::Hold => match held(conn, buf, &mut prepared.head, &ticket).await {
+            }
+            Decision::Hold => match held(conn, buf, head, &ticket).await {
                 Some(next) => decision = next,
                 None => {
                     ticket.leave(end(Who::Client, Step::Queue));
-                    return Next::Close;
+                    return Err(Next::Close);
                 }
             },
             Decision::TurnAway { reason, retry_after } => {
-                let soap = prepared.soap.as_ref();
                 let refusing = refuse::turn_away(conn, setup, &facts, buf, (reason, retry_after), soap);
                 let (status, next) = Box::pin(refusing).await;
                 let who =
                     if matches!(reason, Reason::Draining | Reason::Maintenance) { Who::Operator } else { Who::Gate };
                 ticket.close(end(who, Step::Queue), status);
-                return next;
+                return Err(next);
             }
             Decision::Expire => {
-                let (status, next) = refuse::turn_away(
-                    conn,
-                    setup,
-                    &facts,
-                    buf,
-                    (Reason::Deadline, Span::secs(1)),
-                    prepared.soap.as_ref(),
-                )
-                .await;
+                let why = (Reason::Deadline, Span::secs(1));
+                let (status, next) = Box::pin(refuse::turn_away(conn, setup, &facts, buf, why, soap)).await;
                 ticket.abandon(end(Who::Server, Step::Connect), status);
-                return next;
+                return Err(next);
             }
         }
     }
@@ -132,14 +145,16 @@ async fn held(conn: &mut Conn, buf: &mut Option<Buf>, head: &mut Vec<u8>, ticket
     .await
 }
 
-async fn reach(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, ticket: &Ticket) -> Connected {
-    if let Some(bound) = conn.bound.take().and_then(|bound| bound.resume(server)) {
+async fn reach(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, ticket: &Ticket, repeatable: bool) -> Connected {
+    let now = conn.home.timers.now();
+    if let Some(bound) = conn.bound.take().and_then(|bound| bound.resume(server, now)) {
         return Connected::Yes(bound);
     }
-    if let Some(idle) = connect::idle(conn, server) {
-        return Connected::Yes(idle);
-    }
-    let connected = connect::fresh(conn, setup, server).await;
+    let why = match connect::idle(conn, setup, server, repeatable) {
+        Ok(idle) => return Connected::Yes(idle),
+        Err(why) => why,
+    };
+    let connected = connect::fresh(conn, setup, server, why).await;
     if matches!(connected, Connected::Yes(_)) {
         ticket.connected();
     }
@@ -151,7 +166,7 @@ async fn exchange(
     setup: &Setup,
     buf: &mut Option<Buf>,
     prepared: Prepared,
-    ticket: Ticket,
+    mut ticket: Ticket,
     mut server: ServerConn,
 ) -> Next {
     let home = Rc::clone(&conn.home);
@@ -159,31 +174,47 @@ async fn exchange(
         *buf = None;
     }
     let facts = prepared.facts;
-    let mut state = Exchange::new(&home, setup, &ticket, facts, prepared.head, prepared.rewrite);
+    home.retries.borrow_mut().sent();
+    let replay = server.reused.then(|| home.buffers.charge(prepared.head.len()));
+    let mut state = Exchange::new(&home, setup, facts, prepared.head, prepared.rewrite);
+    if server.reused && facts.method != Method::Other {
+        state.keep_request();
+    }
+    let mut risk = server.risky.then(|| home.risk());
+    let mut permit = None;
     let ended = loop {
-        let ended = poll_fn(|cx| state.poll(cx, conn.slot, &mut conn.stream, buf, &mut server)).await;
-        if ended != (Ended::NoAnswer { again: true }) {
-            break ended;
+        let ended = poll_fn(|cx| state.poll(cx, (&ticket, conn.slot), &mut conn.stream, buf, &mut server)).await;
+        let Ended::NoAnswer(verdict) = ended else { break ended };
+        if server.reused && state.lost_at_once() {
+            server.server().lost(home.timers.now(), server.idled);
         }
-        home.service.stats.retries.add(1);
+        let Verdict::Again(why) = verdict else { break ended };
+        drop(risk.take());
+        permit = Box::pin(retry::permit(conn, &home, setup)).await;
+        if permit.is_none() {
+            home.service.stats.retries_refused.add(1);
+            break Ended::NoAnswer(Verdict::Never(Never::Budget));
+        }
+        home.service.stats.retry(why);
         let again = server.server().clone();
         drop(server);
-        match connect::fresh(conn, setup, &again).await {
-            Connected::Yes(fresh) => {
-                server = fresh;
-                state.rewind();
-            }
-            _ => {
+        let known = (facts, prepared.soap.as_ref());
+        match Box::pin(retry::connect(conn, setup, buf, (&mut state, known), ticket, &again)).await {
+            Ok((kept, fresh)) => (ticket, server) = (kept, fresh),
+            Err(next) => {
                 state.finish();
-                return no_answer(conn, &facts, ticket, 502, Outcome::Broken).await;
+                return next;
             }
         }
+        state.rewind();
     };
+    drop((risk, permit, replay));
+    state.up.release(buf);
     home.service.stats.bytes_in.add(state.up.written);
     home.service.stats.bytes_out.add(state.sent_down());
     let status = state.answer.map_or(0, |answer| answer.status);
     if let Some(idle) = state.answer.and_then(|answer| answer.idle) {
-        server.server().announces_idle(idle);
+        server.server().announces_idle(home.timers.now(), idle);
     }
     let told = state.told;
     let (opened, closed) = state.session;
@@ -196,18 +227,22 @@ async fn exchange(
     let answered =
         if told.overload { Outcome::Overload } else { Outcome::Answered { opened, closed: closed || told.closed } };
     let broken = |conn: &ServerConn| conn.server().stats.connections_dropped.add(1);
+    server.server().stats.reuses.add(u64::from(server.reused && status > 0));
     match ended {
         Ended::Whole { reuse_server, keep_client } => {
             match (reuse_server, server.bound) {
+                (true, false) if setup.plan.pool_scope == PoolScope::Never => server.close(),
                 (true, false) => server.give_back(home.timers.now()),
-                (true, true) if keep_client => conn.bound = Some(Box::new(server.rest())),
-                _ => drop(server),
+                (true, true) if keep_client => conn.bound = Some(Box::new(server.rest(home.timers.now()))),
+                (true, true) => server.close(),
+                (false, _) => drop(server),
             }
             ticket.done(answered, end(Who::Server, Step::Done), status);
             if keep_client { Next::Idle } else { Next::Linger }
         }
         Ended::Switched => {
             ticket.done(answered, end(Who::Server, Step::Done), status);
+            server.leave_place();
             if let Some(stream) = server.stream() {
                 let both = ((&mut conn.stream, buf.take()), (stream, rest));
                 let run = tunnel::run(&home, conn.slot, setup.io.idle_timeout, both.0, both.1);
@@ -223,10 +258,14 @@ async fn exchange(
             ticket.done(Outcome::Incomplete, end(Who::Client, Step::Request), status);
             next
         }
-        Ended::NoAnswer { .. } | Ended::Garbage => {
+        Ended::NoAnswer(_) | Ended::Garbage => {
             broken(&server);
             drop(server);
-            no_answer(conn, &facts, ticket, 502, Outcome::Broken).await
+            let why = match ended {
+                Ended::NoAnswer(Verdict::Never(never)) => never.text(),
+                _ => "the server gave no answer that can be passed on",
+            };
+            no_answer(conn, &facts, ticket, why).await
         }
         Ended::Cut => {
             broken(&server);
@@ -257,9 +296,9 @@ async fn exchange(
     }
 }
 
-async fn no_answer(conn: &mut Conn, facts: &Facts, ticket: Ticket, status: u16, outcome: Outcome) -> Next {
-    ticket.done(outcome, end(Who::Server, Step::Wait), status);
-    refuse::say(conn, status, "the server gave no answer", true, facts.method == Method::Head).await;
+async fn no_answer(conn: &mut Conn, facts: &Facts, ticket: Ticket, why: &str) -> Next {
+    ticket.done(Outcome::Broken, end(Who::Server, Step::Wait), 502);
+    refuse::say(conn, 502, why, true, facts.method == Method::Head).await;
     Next::Linger
 }
 

@@ -5,6 +5,7 @@ mod connect;
 mod dispatch;
 mod prepare;
 mod refuse;
+mod retry;
 
 use crate::buffer::Buf;
 use crate::connection::{Conn, Next};

@@ -78,6 +78,7 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
         role: role_of(call.role, known_role),
         operation: call.key,
         session: call.session.map(|token| setup.session(token)),
+        server: conn.bound.as_ref().and_then(|bound| setup.id_of(bound.server())),
         cost_milli: call.cost_milli,
         deadline: None,
         token_expiry: None,

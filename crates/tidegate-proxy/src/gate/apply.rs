@@ -1,7 +1,7 @@
 //! From one plan to the next: bind what is new, then swap, then say what became of held calls.
 
 use super::io::{self, Command};
-use super::{LearnedByService, Served, Shared};
+use super::{Inherited, LearnedByService, Served, Shared, State};
 use crate::clock;
 use crate::error::GateError;
 use crate::plan::{FORMAT, Plan, ServicePlan};
@@ -40,13 +40,18 @@ pub struct ServiceChange {
 }
 
 /// Sockets for the services that need a new one: all, or none.
-pub(super) fn bind_all(plan: &Plan, kept: &[(String, SocketAddr)]) -> Result<BTreeMap<String, TcpListener>, GateError> {
+pub(super) fn bind_all(
+    plan: &Plan,
+    kept: &[(String, SocketAddr)],
+    inherited: &mut Inherited,
+) -> Result<BTreeMap<String, TcpListener>, GateError> {
     let mut bound = BTreeMap::new();
     for (index, service) in plan.services.iter().enumerate() {
         if kept.iter().any(|(name, listen)| *name == service.name && *listen == service.listen) {
             continue;
         }
-        let socket = io::bind(service.listen).map_err(|error| {
+        let handed = inherited.take(&service.name, service.listen);
+        let socket = handed.map_or_else(|| io::bind(service.listen), Ok).map_err(|error| {
             let message = format!("services[{index}].listen {} cannot be bound: {error}", service.listen);
             GateError::new("bind", message, hint(&error))
         })?;
@@ -70,6 +75,7 @@ pub(super) fn swap(
     plan: &Plan,
     learned: &LearnedByService,
     mut bound: BTreeMap<String, TcpListener>,
+    state: &mut State,
 ) -> Result<ApplyReport, GateError> {
     let served = shared.served();
     let mut services = Vec::new();
@@ -80,23 +86,33 @@ pub(super) fn swap(
         let address = socket.as_ref().and_then(|s| s.local_addr().ok());
         let (runtime, change) = match known {
             Some(known) => (known.service.clone(), update(&known.service, service, socket.is_some())?),
-            None => added(service, learned.get(&service.name))?,
+            None => added(shared, service, learned.get(&service.name), state)?,
         };
         let address = address.or(known.map(|k| k.address)).unwrap_or(service.listen);
+        let second = match &socket {
+            Some(socket) => socket.try_clone().ok().map(Arc::new),
+            None => known.and_then(|k| k.socket.clone()),
+        };
         if let Some(socket) = socket {
             shared.shard.send(Command::Listen(runtime.clone(), socket));
         }
         services.push(change);
-        next.push(Served { service: runtime, address });
+        next.push(Served { service: runtime, address, socket: second });
     }
     for gone in served.iter().filter(|s| !next.iter().any(|n| Arc::ptr_eq(&n.service, &s.service))) {
         services.push(removed(shared, &gone.service));
     }
+    shared.way.health.apply(&next)?;
     shared.set_served(next);
     Ok(ApplyReport { format: FORMAT, services })
 }
 
-fn added(plan: &ServicePlan, learned: Option<&Learned>) -> Result<(Arc<Service>, ServiceChange), GateError> {
+fn added(
+    shared: &Shared,
+    plan: &ServicePlan,
+    learned: Option<&Learned>,
+    state: &mut State,
+) -> Result<(Arc<Service>, ServiceChange), GateError> {
     let setup = Setup::new(plan, None)?;
     let machine = Machine::new(plan.admission.clone(), learned, clock::now())
         .map_err(|error| GateError::plan(format_args!("services[{}].admission", plan.name), error))?;
@@ -108,7 +124,9 @@ fn added(plan: &ServicePlan, learned: Option<&Learned>) -> Result<(Arc<Service>,
         turned_away: 0,
         admitted: 0,
     };
-    Ok((Service::new(&plan.name, setup, machine), change))
+    let service = Service::new(&plan.name, setup, machine, shared.way.clone());
+    state.give(&service);
+    Ok((service, change))
 }
 
 fn update(service: &Service, plan: &ServicePlan, moved: bool) -> Result<ServiceChange, GateError> {

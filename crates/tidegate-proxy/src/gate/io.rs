@@ -1,6 +1,7 @@
 //! The thread that moves bytes: one current-thread runtime, and what it can be told from outside.
 
 use crate::clock;
+use crate::dial::Way;
 use crate::error::GateError;
 use crate::home::Home;
 use crate::listener;
@@ -52,7 +53,7 @@ impl Shard {
 }
 
 /// Starts the thread.
-pub(super) fn start() -> Result<(Shard, JoinHandle<()>), GateError> {
+pub(super) fn start(way: Arc<Way>) -> Result<(Shard, JoinHandle<()>), GateError> {
     let (commands, inbox) = mpsc::channel(COMMANDS);
     let (ready, started) = std::sync::mpsc::sync_channel::<Result<(), String>>(1);
     let turned = Arc::new(AtomicU64::new(clock::now().0));
@@ -62,7 +63,7 @@ pub(super) fn start() -> Result<(Shard, JoinHandle<()>), GateError> {
         match builder.enable_io().enable_time().build_local(LocalOptions::default()) {
             Ok(runtime) => {
                 let _nobody_waits = ready.send(Ok(()));
-                runtime.block_on(run(inbox, &turning));
+                runtime.block_on(run(inbox, &turning, way));
             }
             Err(error) => drop(ready.send(Err(error.to_string()))),
         }
@@ -85,8 +86,9 @@ pub(super) fn start() -> Result<(Shard, JoinHandle<()>), GateError> {
     }
 }
 
-async fn run(mut inbox: mpsc::Receiver<Command>, turned: &AtomicU64) {
+async fn run(mut inbox: mpsc::Receiver<Command>, turned: &AtomicU64, way: Arc<Way>) {
     let timers = Rc::new(Timers::new());
+    tokio::task::spawn_local(way.health.clone().run(way.clone(), timers.clone()));
     let mut homes: HashMap<String, (Rc<Home>, AbortHandle, AbortHandle)> = HashMap::new();
     let mut tick = tokio::time::interval(clock::duration(TICK));
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -97,6 +99,7 @@ async fn run(mut inbox: mpsc::Receiver<Command>, turned: &AtomicU64) {
                 timers.advance();
                 turned.store(timers.now().0, Ordering::Relaxed);
                 ticks += 1;
+                homes.values().for_each(|(home, ..)| tend(home));
                 if ticks % SWEEP_TICKS == 0 {
                     homes.values().for_each(|(home, ..)| sweep(home));
                 }
@@ -146,14 +149,19 @@ fn serve(
     Some((home, accepting, waking))
 }
 
+/// Each tick: closes the idle connections to servers that have stirred.
+fn tend(home: &Home) {
+    let now = home.timers.now();
+    home.service.setup().servers.iter().for_each(|server| server.tend(now));
+}
+
 /// Once a second: closes stale connections to servers, follows the plan's budget, shows what is lent.
 fn sweep(home: &Home) {
     let setup = home.service.setup();
     let now = home.timers.now();
-    for server in &setup.servers {
-        server.sweep(now, setup.io.server_idle);
-    }
+    home.service.sweep(now);
     home.buffers.set_max(usize::try_from(setup.io.buffers_max_bytes).unwrap_or(usize::MAX));
+    home.passthrough.sweep(home, now);
     home.service.stats.buffer_bytes.set(home.buffers.used() as u64);
 }
 

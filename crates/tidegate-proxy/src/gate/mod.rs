@@ -4,24 +4,30 @@
 //! while Python holds its lock. The handle itself may be used from any thread.
 
 mod apply;
+mod handover;
 mod io;
 
 pub use apply::{ApplyReport, ServiceChange};
+use handover::State;
+pub use handover::{Handed, Inherited};
 pub(crate) use io::bind;
 
 use crate::admin::{self, Admin};
 use crate::clock;
+use crate::dial::Way;
 use crate::error::GateError;
 use crate::explain::ExplainQuery;
 use crate::metrics;
+use crate::monitor::Health;
 use crate::plan::{self, Plan};
+use crate::ports::Ports;
 use crate::service::Service;
 use crate::setup::Setup;
 use crate::status;
 use io::{Command, Shard};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tidegate_core::admission::{Event, Learned};
@@ -31,6 +37,8 @@ use tidegate_core::admission::{Event, Learned};
 pub(crate) struct Served {
     pub(crate) service: Arc<Service>,
     pub(crate) address: SocketAddr,
+    /// A second handle of its listening socket, for a process that takes over.
+    pub(crate) socket: Option<Arc<TcpListener>>,
 }
 
 /// What was learned, by name of the service.
@@ -40,6 +48,8 @@ pub(crate) type LearnedByService = BTreeMap<String, Learned>;
 pub(crate) struct Shared {
     served: Mutex<Vec<Served>>,
     pub(crate) started: Instant,
+    /// How the process connects to servers.
+    pub(crate) way: Arc<Way>,
     shard: Shard,
 }
 
@@ -70,20 +80,37 @@ impl Gate {
     /// # Errors
     /// The plan is wrong, what was learned does not fit it, an address cannot be bound, a thread cannot be started.
     pub fn start(plan_json: &[u8], learned_json: Option<&[u8]>) -> Result<Gate, GateError> {
+        Gate::start_with(plan_json, learned_json, Inherited::default())
+    }
+
+    /// [`Gate::start`], with what another process hands over.
+    ///
+    /// # Errors
+    /// As [`Gate::start`], or what was handed over has no place.
+    pub fn start_with(
+        plan_json: &[u8],
+        learned_json: Option<&[u8]>,
+        mut inherited: Inherited,
+    ) -> Result<Gate, GateError> {
         let plan = plan::parse(plan_json)?;
+        let mut state = inherited.state()?;
         let learned = learned_json.map(|json| parse_learned(&plan, json)).transpose()?.unwrap_or_default();
         check_files(&plan)?;
-        let bound = apply::bind_all(&plan, &[])?;
-        let admin = admin::bind(&plan.admin)?;
-        let (shard, thread) = io::start()?;
-        let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), shard });
+        let seed = plan.services.first().map_or(0, |service| service.admission.seed);
+        let way = Arc::new(Way { ports: Ports::new(&plan.ports)?, health: Health::new(seed)? });
+        let bound = apply::bind_all(&plan, &[], &mut inherited)?;
+        inherited.all_taken()?;
+        let admin = admin::bind(&plan.admin, inherited.admin.take(), inherited.replaces)?;
+        state.ports(&way.ports);
+        let (shard, thread) = io::start(way.clone())?;
+        let shared = Arc::new(Shared { served: Mutex::new(Vec::new()), started: Instant::now(), way, shard });
         let gate = Gate {
             shared,
             io: Mutex::new(Some(thread)),
             admin: Mutex::new(None),
             applying: Mutex::new(plan.admin.clone()),
         };
-        apply::swap(&gate.shared, &plan, &learned, bound)?;
+        apply::swap(&gate.shared, &plan, &learned, bound, &mut state)?;
         let running = admin::start(admin, gate.shared.clone())?;
         *gate.admin.lock().unwrap_or_else(PoisonError::into_inner) = Some(running);
         Ok(gate)
@@ -101,8 +128,11 @@ impl Gate {
         }
         check_files(&plan)?;
         let kept: Vec<(String, SocketAddr)> = self.configured();
-        let bound = apply::bind_all(&plan, &kept)?;
-        apply::swap(&self.shared, &plan, &LearnedByService::new(), bound)
+        let bound = apply::bind_all(&plan, &kept, &mut Inherited::default())?;
+        Ports::check(&plan.ports)?;
+        let report = apply::swap(&self.shared, &plan, &LearnedByService::new(), bound, &mut State::default())?;
+        self.shared.way.ports.apply(&plan.ports)?;
+        Ok(report)
     }
 
     /// Where each service listens, port 0 resolved.
@@ -223,6 +253,7 @@ impl Shared {
         for service in self.named(name)? {
             self.shard.send(Command::Unlisten(service.clone()));
             service.stop();
+            self.close_sockets(|served| Arc::ptr_eq(&served.service, &service));
         }
         Ok(())
     }

@@ -206,7 +206,8 @@ fn facts(method: &str, minor: u8, headers: &[Header<'_>]) -> Result<Facts, Refus
             7 if is(header.name, "upgrade") => {
                 upgrade = !trim(header.value).to_ascii_lowercase().starts_with(b"h2");
             }
-            13 if is(header.name, "authorization") => sticky = sticks(header.value),
+            13 if is(header.name, "authorization") => sticky |= sticks(header.value),
+            19 if is(header.name, "proxy-authorization") => sticky |= sticks(header.value),
             _ => {}
         }
     }
@@ -229,11 +230,13 @@ fn facts(method: &str, minor: u8, headers: &[Header<'_>]) -> Result<Facts, Refus
     })
 }
 
-/// Whether a value of (WWW-)Authenticate or Authorization binds the connection to a user.
+/// Whether a value of (WWW-, Proxy-)Authenticate or (Proxy-)Authorization binds the connection to a user. One field may
+/// offer several schemes; what only looks like one in a quoted text binds without need, and does no harm.
 pub(crate) fn sticks(value: &[u8]) -> bool {
-    let value = trim(value);
-    let starts = |scheme: &[u8]| value.len() >= scheme.len() && value[..scheme.len()].eq_ignore_ascii_case(scheme);
-    starts(b"ntlm") || starts(b"nego")
+    fields::members(value).any(|member| {
+        let starts = |scheme: &[u8]| member.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(scheme));
+        starts(b"ntlm") || starts(b"nego")
+    })
 }
 
 fn method_of(method: &str) -> Method {

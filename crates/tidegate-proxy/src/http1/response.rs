@@ -67,7 +67,7 @@ impl<'h, 'b> Response<'h, 'b> {
             if framed.see(header)? {
                 continue;
             }
-            if is(header.name, "www-authenticate") {
+            if is(header.name, "www-authenticate") || is(header.name, "proxy-authenticate") {
                 sticky |= sticks(header.value);
             } else if is(header.name, "keep-alive") {
                 idle = fields::keep_alive_timeout(header.value).or(idle);

@@ -1,3 +1,8 @@
+//! What nobody here reads: TLS that is not opened, and bytes of which nothing is known.
+//!
+//! Nothing of it can be shared, so what is left is bounds: on connections, on connects in progress, on silence (see
+//! [`idle`]). Both kinds are relayed by the same [`flow`]. Of `tcp` only the establishment is admitted ([`opening`]).
+//!
 //! TLS that is not opened: connections are routed and admitted by their hello, and their calls by the turns that the
 //! records show.
 //!
@@ -12,7 +17,12 @@
 
 mod dial;
 mod flow;
+mod half_open;
+mod idle;
 mod link;
+mod opening;
+mod peak;
+mod seat;
 mod shared;
 
 use crate::clock;
@@ -24,15 +34,17 @@ use crate::setup::Setup;
 use crate::wire::hello::ClientHello;
 use crate::wire::turns::{Settings, Tracker};
 use dial::Dialled;
-use flow::Flow;
+use flow::{Flow, Turns};
 use link::Link;
+use opening::Opening;
+use seat::Seat;
 pub(crate) use shared::Shared;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::task::{Context, Poll};
 use tidegate_core::admission::{Arrival, CallId, ClientKey, Event, KindKey, OperationKey, Outcome, Role, SessionKey};
 use tidegate_core::reason::{End, Reason, Step, Who};
-use tidegate_core::time::Nanos;
+use tidegate_core::time::{Nanos, Span};
 
 /// Expected work, in thousandths of a session open, where the plan has no operation with that role.
 const COST: u32 = 1000;
@@ -40,6 +52,8 @@ const COST: u32 = 1000;
 const TURNS_TOLD_APART: u64 = 4;
 /// How many times `settle` a silence must last to mean something, until the server's answer times are known.
 const ANSWER_MAX: f64 = 40.0;
+/// Of `tcp`: for how long a server must be silent for an establishment to be over (the default of passthrough).
+const SETTLE: Span = Span::millis(50);
 /// A fatal TLS alert: unrecognized_name (RFC 6066, 3).
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 
@@ -105,6 +119,7 @@ impl Caller {
             role,
             operation: operation(role, turn),
             session,
+            server: None,
             cost_milli,
             deadline: None,
             token_expiry: None,
@@ -145,29 +160,74 @@ fn is_routed(setup: &Setup, hello: &ClientHello) -> bool {
 }
 
 fn settings(setup: &Setup) -> Settings {
-    let TlsPlan::Passthrough { settle, .. } = &setup.plan.tls else {
-        return Settings { settle: setup.io.connect_timeout, answer_max: setup.io.connect_timeout };
-    };
-    Settings { settle: *settle, answer_max: settle.mul_f64(ANSWER_MAX) }
+    let settle = if let TlsPlan::Passthrough { settle, .. } = &setup.plan.tls { *settle } else { SETTLE };
+    Settings { settle, answer_max: settle.mul_f64(ANSWER_MAX) }
 }
 
-/// Serves one connection, whose hello has been read and put back, to its end.
-pub(crate) async fn serve(mut conn: Conn, hello: ClientHello) {
-    let setup = conn.home.service.setup();
-    if !is_routed(&setup, &hello) {
-        conn.home.service.stats.refuse(Reason::Handshake);
+/// Whether connections of this service are served here although nothing is read first.
+pub(crate) fn is_opaque(setup: &Setup) -> bool {
+    matches!(setup.plan.protocol, ProtocolPlan::Tcp {})
+}
+
+/// Serves one connection to its end. Where it is TLS its hello has been read and put back.
+pub(crate) async fn serve(mut conn: Conn, hello: Option<ClientHello>) {
+    let home = conn.home.clone();
+    let setup = home.service.setup();
+    let tcp = &setup.plan.tcp;
+    let Some(_joined) = home.passthrough.join(conn.peer.ip().to_canonical(), tcp.connections_per_client_max) else {
+        home.service.stats.refuse(Reason::ClientCap);
+        conn.stream.reset();
+        return;
+    };
+    let seat = Seat::new(&home, clock::now());
+    conn.stream.give_up_after(clock::duration(setup.io.write_timeout));
+    if hello.as_ref().is_some_and(|hello| !is_routed(&setup, hello)) {
+        home.service.stats.refuse(Reason::Handshake);
         let _it_may_have_left = poll_fn(|cx| Poll::Ready(conn.stream.poll_write(cx, &UNRECOGNIZED_NAME))).await;
+        return;
+    }
+    if tcp.lazy && !spoken(&mut conn, &seat).await {
         return;
     }
     let caller = Caller::new(&conn, &setup);
     let Some((ticket, link)) = establish(&mut conn, &setup, &caller).await else { return };
-    let tracker = Tracker::new(clock::now(), &hello, settings(&setup));
+    let turns = match hello {
+        Some(hello) => Turns::Tls(Box::new(Tracker::new(clock::now(), &hello, settings(&setup)))),
+        None => Turns::Opaque(Opening::new(clock::now(), settings(&setup))),
+    };
     drop(setup);
     let (service, session) = (conn.home.service.clone(), caller.session);
-    let mut flow = Box::new(Flow::new(conn, link, tracker, ticket, caller));
+    let mut flow = Box::new(Flow::new(conn, link, turns, ticket, caller, seat));
     poll_fn(|cx| flow.poll(cx)).await;
     drop(flow);
     service.event(Event::SessionOver(session));
+}
+
+/// Waits for the client's first byte; false when it leaves, or is closed, without one.
+async fn spoken(conn: &mut Conn, seat: &Seat) -> bool {
+    poll_fn(|cx| {
+        seat.rest(false, cx);
+        if let Some(why) = seat.closed() {
+            conn.home.service.stats.close(why);
+            return Poll::Ready(false);
+        }
+        let left = conn.stream.poll_gone(cx).is_ready();
+        let spoke = conn.stream.has_bytes();
+        if left || spoke {
+            seat.rest(true, cx);
+            return Poll::Ready(spoke);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Ready when the client has left. One whose protocol is unknown may have said all that it had to say, and wait.
+fn poll_left(conn: &mut Conn, setup: &Setup, cx: &mut Context<'_>) -> Poll<()> {
+    match conn.stream.poll_gone(cx) {
+        Poll::Ready(()) if is_opaque(setup) && conn.stream.has_bytes() => Poll::Pending,
+        left => left,
+    }
 }
 
 /// Asks for admission and connects; `None`: the connection is over, and the machine knows.
@@ -175,7 +235,11 @@ async fn establish(conn: &mut Conn, setup: &Setup, caller: &Caller) -> Option<(T
     let home = conn.home.clone();
     let place = home.passthrough.place(conn.peer.ip().to_canonical(), setup.plan.admission.held_per_client_max);
     let mut arrival = caller.arrival(Role::Open, 0);
-    arrival.client = ClientKey(caller.key.0.wrapping_add(u64::from(place.number)));
+    if is_opaque(setup) {
+        (arrival.role, arrival.session) = (Role::Call, None); // no session follows: fair by client, not by seniority
+    } else {
+        arrival.client = ClientKey(caller.key.0.wrapping_add(u64::from(place.number)));
+    }
     let record = caller.record(&arrival, "establish");
     let requests = &home.service.stats.open_requests;
     requests.add(1);
@@ -190,14 +254,14 @@ async fn establish(conn: &mut Conn, setup: &Setup, caller: &Caller) -> Option<(T
                     ticket.connected();
                     return Some((ticket, link));
                 }
-                Dialled::Failed => decision = ticket.connect_failed(),
+                Dialled::Failed(why) => decision = ticket.not_dialled(why),
                 Dialled::ClientLeft => {
                     ticket.client_gone();
                     ticket.done(Outcome::Incomplete, end(Who::Client, Step::Connect), 0);
                     break;
                 }
             },
-            Decision::Hold => match held(conn, &ticket).await {
+            Decision::Hold => match held(conn, setup, &ticket).await {
                 Some(next) => decision = next,
                 None => {
                     ticket.client_gone();
@@ -226,14 +290,14 @@ fn who_turns_away(reason: Reason) -> Who {
 }
 
 /// Waits for the machine's next word; `None` when the client leaves first.
-async fn held(conn: &mut Conn, ticket: &Ticket) -> Option<Decision> {
+async fn held(conn: &mut Conn, setup: &Setup, ticket: &Ticket) -> Option<Decision> {
     poll_fn(|cx| {
         if let Poll::Ready(decision) = ticket.poll_mail()
             && !matches!(decision, Decision::Hold)
         {
             return Poll::Ready(Some(decision));
         }
-        conn.stream.poll_gone(cx).map(|()| None)
+        poll_left(conn, setup, cx).map(|()| None)
     })
     .await
 }

@@ -1,9 +1,13 @@
 //! Checks of the plan that types alone cannot make. Each error names its field.
 
-use super::{FORMAT, IoPlan, MatchPlan, Plan, ProtocolPlan, ServerPlan, ServicePlan, TlsPlan, VerifyPlan};
+use super::{
+    FORMAT, IoPlan, MatchPlan, MonitorPlan, Plan, PortsPlan, ProbePlan, ProtocolPlan, ServerPlan, ServicePlan, TcpPlan,
+    TlsPlan, VerifyPlan,
+};
 use crate::error::GateError;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use tidegate_core::ledger::{PortRange, Settings};
 use tidegate_core::time::Span;
 
 type Checked = Result<(), GateError>;
@@ -35,7 +39,16 @@ pub fn check(plan: &Plan) -> Checked {
         ensure(fresh, format!("{at}.listen"), "is used twice")?;
         check_service(&at, service)?;
     }
+    check_ports(&plan.ports)?;
     check_admin(plan)
+}
+
+fn check_ports(ports: &PortsPlan) -> Checked {
+    // Ranges that are left out are found on the machine; what is wrong with the rest is wrong everywhere.
+    let any = vec![PortRange { first: 1, last: u16::MAX }];
+    let ranges = if ports.ranges.is_empty() { any } else { ports.ranges.clone() };
+    let checked = Settings::new(ports.sources.clone(), ranges, ports.headroom, 0).check();
+    checked.map_err(|error| GateError::plan("ports", format_args!("cannot be used: {error}")))
 }
 
 fn ensure(holds: bool, field: impl std::fmt::Display, message: impl std::fmt::Display) -> Checked {
@@ -56,7 +69,9 @@ fn check_admin(plan: &Plan) -> Checked {
 fn check_service(at: &str, service: &ServicePlan) -> Checked {
     check_io(&format!("{at}.io"), &service.io)?;
     check_protocol(&format!("{at}.protocol"), &service.protocol)?;
+    check_tcp(at, service)?;
     check_identities(at, service)?;
+    service.monitor.as_ref().map_or(Ok(()), |monitor| check_monitor(&format!("{at}.monitor"), monitor, service))?;
     ensure(!service.servers.is_empty(), format!("{at}.servers"), "is empty: name at least one server")?;
     ensure(service.servers.len() <= 1024, format!("{at}.servers"), "has more than 1024 members")?;
     let admission = &service.admission.servers;
@@ -152,6 +167,55 @@ fn check_protocol(at: &str, protocol: &ProtocolPlan) -> Checked {
             check_token(&format!("{at}.default.fault"), Some(&vasa.default.fault))?;
             check_token(&format!("{at}.session_cookie"), Some(&vasa.session_cookie))?;
             ensure(vasa.version_path.starts_with('/'), format!("{at}.version_path"), "must begin with '/'")
+        }
+        ProtocolPlan::Tcp {} => Ok(()),
+    }
+}
+
+fn check_tcp(at: &str, service: &ServicePlan) -> Checked {
+    let TcpPlan { half_closed_timeout, idle_timeout, idle_timeout_pressed, .. } = service.tcp;
+    for (name, span) in [
+        ("half_closed_timeout_ns", half_closed_timeout),
+        ("idle_timeout_ns", idle_timeout),
+        ("idle_timeout_pressed_ns", idle_timeout_pressed),
+    ] {
+        let fine = span >= Span::millis(1) && span <= Span::secs(86_400);
+        ensure(fine, format_args!("{at}.tcp.{name}"), "must be from 1 ms to one day")?;
+    }
+    let pressed = idle_timeout_pressed <= idle_timeout;
+    ensure(pressed, format_args!("{at}.tcp.idle_timeout_pressed_ns"), "must not be longer than idle_timeout_ns")?;
+    let counts = [service.tcp.half_open_max, service.tcp.connections_per_client_max.unwrap_or(1)];
+    for (name, n) in ["half_open_max", "connections_per_client_max"].iter().zip(counts) {
+        ensure((1..=1_000_000).contains(&n), format_args!("{at}.tcp.{name}"), "must be 1 to 1000000")?;
+    }
+    if !matches!(service.protocol, ProtocolPlan::Tcp {}) {
+        return ensure(!service.tcp.lazy, format_args!("{at}.tcp.lazy"), "is for protocol tcp");
+    }
+    let plain = matches!(service.tls, TlsPlan::None {}) && service.servers.iter().all(|server| server.tls.is_none());
+    ensure(
+        plain,
+        format_args!("{at}.tls"),
+        "must be none with protocol tcp, towards servers too: bytes pass as they come",
+    )?;
+    let headers = service.identities.iter().all(|identity| matches!(identity.matches, MatchPlan::Address(_)));
+    ensure(headers, format_args!("{at}.identities"), "must go by address with protocol tcp")
+}
+
+fn check_monitor(at: &str, monitor: &MonitorPlan, service: &ServicePlan) -> Checked {
+    let settings = monitor.settings.check();
+    settings.map_err(|error| {
+        GateError::plan(format!("{at}.settings.{}", error.field), format!("must be {}", error.range))
+    })?;
+    let tls =
+        matches!(service.tls, TlsPlan::Passthrough { .. }) || service.servers.iter().all(|server| server.tls.is_some());
+    match &monitor.probe {
+        ProbePlan::Tcp {} | ProbePlan::HalfOpen {} => Ok(()),
+        ProbePlan::Tls {} => ensure(tls, format!("{at}.probe.kind"), "is tls, but not every server speaks TLS"),
+        ProbePlan::Http { path, status } => {
+            let fine = path.starts_with('/') && path.bytes().all(|b| b.is_ascii_graphic());
+            ensure(fine, format!("{at}.probe.path"), "must begin with '/' and have no spaces")?;
+            let fine = (1..=32).contains(&status.len()) && status.iter().all(|status| (100..=599).contains(status));
+            ensure(fine, format!("{at}.probe.status"), "must be 1 to 32 numbers from 100 to 599")
         }
     }
 }

@@ -4,18 +4,23 @@
 //! `IP:port` or `host:port`. An unknown key is an error. [`check`] names the field of whatever is wrong.
 
 mod check;
+mod monitor;
 mod protocol;
+mod tcp;
 mod tls;
 
 pub use check::{check, parse};
+pub use monitor::{MonitorPlan, ProbePlan};
 pub use protocol::{HttpPlan, HttpRule, OperationPlan, ProtocolPlan, VasaDefault, VasaPlan};
+pub use tcp::TcpPlan;
 pub use tls::{ServerTlsPlan, TlsPlan, VerifyPlan};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use tidegate_core::admission::Role;
+use tidegate_core::ledger::PortRange;
 use tidegate_core::time::Span;
 
 /// The only format that this library takes.
@@ -31,6 +36,27 @@ pub struct Plan {
     pub services: Vec<ServicePlan>,
     /// Where the gate answers about itself.
     pub admin: AdminPlan,
+    /// From which ports it connects to servers.
+    #[serde(default)]
+    pub ports: PortsPlan,
+}
+
+/// From which addresses and ports the gate connects to servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PortsPlan {
+    /// Ports of every bucket, not overlapping. Empty: the larger range beside the kernel's own, above 10 000.
+    pub ranges: Vec<PortRange>,
+    /// Addresses of this machine. Empty: the one that the route to the server takes.
+    pub sources: Vec<IpAddr>,
+    /// So many ports of every bucket are for probes alone (default 8).
+    pub headroom: u16,
+}
+
+impl Default for PortsPlan {
+    fn default() -> PortsPlan {
+        PortsPlan { ranges: Vec::new(), sources: Vec::new(), headroom: 8 }
+    }
 }
 
 /// One listening address and the servers behind it.
@@ -47,16 +73,35 @@ pub struct ServicePlan {
     pub tls: TlsPlan,
     /// The pool, in the order of `admission.servers` and with the same names.
     pub servers: Vec<ServerPlan>,
+    /// Who shares connections to the servers.
+    #[serde(default)]
+    pub pool_scope: PoolScope,
     /// Each connection begins with a PROXY header (v1 or v2); one without is refused.
     pub accept_proxy: bool,
     /// Hops whose X-Forwarded-For is believed.
     pub forwarded_from: Vec<IpNet>,
+    /// How the servers are probed; `None`: they are not, and a server is down when a connect to it fails.
+    pub monitor: Option<MonitorPlan>,
     /// What the admission machine is told.
     pub admission: tidegate_core::admission::Plan,
     /// Timeouts and caps of the sockets.
     pub io: IoPlan,
+    /// Bounds of connections that carry what cannot be read: `tcp`, and TLS that is not opened.
+    #[serde(default)]
+    pub tcp: TcpPlan,
     /// What is known of clients; the first that matches counts.
     pub identities: Vec<IdentityPlan>,
+}
+
+/// Who shares connections to servers. One on which a user has authenticated (NTLM, Negotiate) is never shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolScope {
+    /// All clients of the service.
+    #[default]
+    Service,
+    /// Nobody: each call has a connection of its own.
+    Never,
 }
 
 /// One server of a pool.
@@ -93,7 +138,7 @@ pub struct IoPlan {
     /// From accept to the end of the TLS or PROXY handshake (default 10 s).
     #[serde(rename = "handshake_timeout_ns")]
     pub handshake_timeout: Span,
-    /// How long a client's connection may stay idle between two calls.
+    /// How long a client's connection may stay idle between two calls; [`TcpPlan`] has its own.
     #[serde(rename = "idle_timeout_ns")]
     pub idle_timeout: Span,
     /// How long a write may make no progress.

@@ -12,6 +12,8 @@ pub enum ProtocolPlan {
     Http(HttpPlan),
     /// A VASA provider.
     Vasa(VasaPlan),
+    /// Bytes that nobody here reads.
+    Tcp {},
 }
 
 impl ProtocolPlan {
@@ -20,12 +22,13 @@ impl ProtocolPlan {
         match self {
             ProtocolPlan::Http(_) => "http",
             ProtocolPlan::Vasa(_) => "vasa",
+            ProtocolPlan::Tcp {} => "tcp",
         }
     }
 }
 
 /// Rules for any HTTP/1.1 server.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpPlan {
     /// The first that matches gives role and cost; else role `call`, cost 1000.

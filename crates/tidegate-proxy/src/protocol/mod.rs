@@ -6,7 +6,7 @@ mod vasa;
 use crate::error::GateError;
 use crate::explain::Label;
 use crate::http1::request::Request;
-use crate::plan::ProtocolPlan;
+use crate::plan::{HttpPlan, ProtocolPlan};
 use crate::vasa::cookie::SetSession;
 use crate::vasa::version::Origin;
 use std::borrow::Cow;
@@ -87,6 +87,7 @@ impl Protocol {
         Ok(match plan {
             ProtocolPlan::Http(http) => Protocol::Http(http::Http::new(http)),
             ProtocolPlan::Vasa(vasa) => Protocol::Vasa(vasa::Vasa::new(vasa, scheme)?),
+            ProtocolPlan::Tcp {} => Protocol::Http(http::Http::new(&HttpPlan::default())), // has no calls to ask about
         })
     }
 

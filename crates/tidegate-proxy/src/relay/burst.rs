@@ -17,8 +17,11 @@ pub(crate) struct Burst {
     data: usize,
     data_at: usize,
     tail: &'static [u8],
+    tail_at: usize,
     /// Bytes of the buffer that are done with once all is written.
     used: usize,
+    /// They stay in the buffer all the same, until [`Burst::release`]: all of it may have to be sent again.
+    pub(crate) kept: bool,
     /// A layer below may still keep some of what was written.
     unflushed: bool,
 }
@@ -30,7 +33,10 @@ impl Burst {
     }
 
     pub(crate) fn is_sent(&self) -> bool {
-        self.lead_at == self.lead.len() && self.data_at == self.data && self.tail.is_empty() && !self.unflushed
+        self.lead_at == self.lead.len()
+            && self.data_at == self.data
+            && self.tail_at == self.tail.len()
+            && !self.unflushed
     }
 
     /// Whether bytes of the buffer are part of it, so that the buffer must stay as it is.
@@ -51,15 +57,30 @@ impl Burst {
         self.lead_at == 0 && self.data_at == 0
     }
 
+    /// Bytes of the buffer that were kept are done with.
+    pub(crate) fn release(&mut self, buf: &mut Option<Buf>) {
+        if std::mem::take(&mut self.kept) && self.is_sent() {
+            buf.iter_mut().for_each(|buf| buf.consume(self.used));
+            *buf = buf.take().filter(|buf| !buf.is_empty());
+            self.forget_data();
+        }
+    }
+
+    fn forget_data(&mut self) {
+        (self.data, self.data_at, self.used) = (0, 0, 0);
+        (self.tail, self.tail_at) = (b"", 0);
+    }
+
     /// Clears the lead for the next burst; what it held must have been sent.
     pub(crate) fn reset(&mut self) {
         self.lead.clear();
         self.lead_at = 0;
     }
 
-    /// Everything once more, for another connection. Only right while the lead is all there ever was.
+    /// Everything once more, for another connection. Only right while nothing of it is consumed.
     pub(crate) fn rewind(&mut self) {
-        self.lead_at = 0;
+        (self.lead_at, self.data_at, self.tail_at) = (0, 0, 0);
+        self.unflushed = false;
     }
 
     /// Adds `data` bytes from the front of `buf`, then `tail`. `used` bytes of `buf` are consumed when all is written.
@@ -72,7 +93,7 @@ impl Burst {
         }
         self.data = data;
         self.data_at = 0;
-        self.tail = tail;
+        (self.tail, self.tail_at) = (tail, 0);
         self.used = used;
     }
 
@@ -84,15 +105,15 @@ impl Burst {
         buf: Option<&mut Buf>,
     ) -> Poll<io::Result<usize>> {
         let mut sent = 0;
-        while self.lead_at < self.lead.len() || self.data_at < self.data || !self.tail.is_empty() {
+        while self.lead_at < self.lead.len() || self.data_at < self.data || self.tail_at < self.tail.len() {
             let data = buf.as_deref().map_or(&[][..], |b| &b.filled()[self.data_at..self.data]);
-            let lead = &self.lead[self.lead_at..];
-            let written = if data.is_empty() && self.tail.is_empty() {
+            let (lead, tail) = (&self.lead[self.lead_at..], &self.tail[self.tail_at..]);
+            let written = if data.is_empty() && tail.is_empty() {
                 to.poll_write(cx, lead)
-            } else if lead.is_empty() && self.tail.is_empty() {
+            } else if lead.is_empty() && tail.is_empty() {
                 to.poll_write(cx, data)
             } else {
-                to.poll_write_vectored(cx, &[IoSlice::new(lead), IoSlice::new(data), IoSlice::new(self.tail)])
+                to.poll_write_vectored(cx, &[IoSlice::new(lead), IoSlice::new(data), IoSlice::new(tail)])
             };
             self.unflushed = to.needs_flush();
             match written {
@@ -110,10 +131,12 @@ impl Burst {
             ready!(to.poll_flush(cx))?;
             self.unflushed = false;
         }
-        if let Some(buf) = buf {
-            buf.consume(self.used);
+        if !self.kept {
+            if let Some(buf) = buf {
+                buf.consume(self.used);
+            }
+            self.forget_data();
         }
-        (self.data, self.data_at, self.used) = (0, 0, 0);
         Poll::Ready(Ok(sent))
     }
 
@@ -122,6 +145,6 @@ impl Burst {
         self.lead_at += lead;
         let data = (n - lead).min(self.data - self.data_at);
         self.data_at += data;
-        self.tail = &self.tail[n - lead - data..];
+        self.tail_at += n - lead - data;
     }
 }

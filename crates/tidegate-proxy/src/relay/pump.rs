@@ -44,8 +44,10 @@ pub(crate) struct Pump {
     pub(crate) written: u64,
     /// It moved since [`Pump::moved`] was last asked.
     moved: bool,
-    /// Nothing but the lead was ever to be written, so it can be sent again.
+    /// All that was ever to be written is still here, so it can be sent again.
     replayable: bool,
+    /// Bytes of the buffer stay there after they were written, if they are all there is.
+    keeps: bool,
     /// What comes is dropped instead of written, at most so many more bytes.
     discard: Option<u64>,
 }
@@ -61,6 +63,7 @@ impl Pump {
             written: 0,
             moved: true,
             replayable: true,
+            keeps: false,
             discard: None,
         }
     }
@@ -70,15 +73,27 @@ impl Pump {
         self.decoder.is_done() && (self.burst.is_sent() || self.discard.is_some())
     }
 
-    /// Nothing but the lead was ever to be written: it can be sent again.
-    pub(crate) fn is_only_lead(&self) -> bool {
+    /// All is read, and still here: it can be sent again.
+    pub(crate) fn is_here(&self) -> bool {
         self.replayable && self.decoder.is_done() && !self.burst.lead.is_empty()
     }
 
-    /// Makes it send its lead again, on another connection; see [`Pump::is_only_lead`].
+    /// What lies in the buffer whole is to stay there, so that it can be sent again.
+    pub(crate) fn keep(&mut self) {
+        self.keeps = true;
+    }
+
+    /// It will not be sent again.
+    pub(crate) fn release(&mut self, buf: &mut Option<Buf>) {
+        self.keeps = false;
+        self.burst.release(buf);
+    }
+
+    /// Makes it begin again, on another connection. Only right when [`Pump::is_here`], or when nothing was written.
     pub(crate) fn rewind(&mut self) {
         self.burst.rewind();
         self.written = 0;
+        self.moved = true;
     }
 
     /// Whether it moved since the last time this was asked.
@@ -142,7 +157,8 @@ impl Pump {
         }
         let tail = if self.chunked { self.frame(decoded.data) } else { &b""[..] };
         self.burst.add(buf, decoded.data, tail, decoded.used);
-        self.replayable &= !self.burst.has_data();
+        self.burst.kept = self.keeps && self.replayable && self.decoder.is_done() && self.burst.has_data();
+        self.replayable &= self.burst.kept || !self.burst.has_data();
         Ok(())
     }
 

@@ -1,11 +1,13 @@
 //! One side of a conversation: a TCP socket or TLS over one, polled without a buffer until bytes are there.
 
+mod pipe;
 mod sock;
 
-pub(crate) use sock::Sock;
+pub(crate) use pipe::{Pipe, Pipes};
+pub(crate) use sock::{Ending, Sock, Stir};
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::TlsStream;
 
@@ -52,8 +54,23 @@ impl Stream {
     }
 
     /// Makes the close a reset: the other side notices at once, and the port is free at once.
-    pub(crate) fn reset(&self) {
-        self.sock().reset();
+    pub(crate) fn reset(&mut self) {
+        self.sock_mut().reset();
+    }
+
+    /// A new exchange begins on it.
+    pub(crate) fn begin(&mut self) {
+        self.sock_mut().begin();
+    }
+
+    /// Whether the kernel has taken any byte since [`Stream::begin`].
+    pub(crate) fn said(&self) -> bool {
+        self.sock().said()
+    }
+
+    /// What is known of how it ends when it is closed now.
+    pub(crate) fn ending(&self) -> Ending {
+        self.sock().ending()
     }
 
     /// Ready when a read is worth attaching a buffer.
@@ -66,9 +83,60 @@ impl Stream {
         self.sock_mut().poll_gone(cx)
     }
 
-    /// Whether this idle connection may be used again: open, and not one byte has come.
-    pub(crate) fn is_quiet(&self) -> bool {
-        !self.holds() && self.sock().is_quiet()
+    /// What became of this idle connection; nothing when it may be used again. Asks the kernel.
+    pub(crate) fn stirred(&mut self) -> Option<Stir> {
+        let held = self.holds();
+        let stir = if held { Some(Stir::Spoke) } else { self.sock_mut().stirred() };
+        if stir.is_none() || matches!(self, Stream::Plain(_)) {
+            return stir;
+        }
+        // What came may be a session ticket, which is nothing, or the other side's goodbye.
+        self.sock_mut().look_again();
+        match self.poll_read(&mut Context::from_waker(Waker::noop()), &mut [0]) {
+            Poll::Pending => None,
+            Poll::Ready(Ok(n)) if n > 0 => Some(Stir::Spoke),
+            Poll::Ready(_) => Some(Stir::Closed),
+        }
+    }
+
+    /// Ready when this idle connection has stirred; else the waker is woken when it does.
+    pub(crate) fn poll_stirred(&mut self, cx: &mut Context<'_>) -> Poll<Stir> {
+        for _ in 0..2 {
+            if !self.holds() && self.sock().poll_readable(cx).is_pending() {
+                break;
+            }
+            if let Some(stir) = self.stirred() {
+                return Poll::Ready(stir);
+            }
+            self.sock_mut().calm();
+        }
+        Poll::Pending
+    }
+
+    /// Whether bytes wait to be read, whatever has come behind them.
+    pub(crate) fn has_bytes(&self) -> bool {
+        self.holds() || self.sock().has_bytes()
+    }
+
+    /// Ends the connection when the other side does not acknowledge what was sent for this long.
+    pub(crate) fn give_up_after(&self, timeout: std::time::Duration) {
+        self.sock().give_up_after(timeout);
+    }
+
+    /// Moves bytes that have come into `pipe`, which is empty; 0 is the end. `InvalidInput`: not from here.
+    pub(crate) fn poll_splice_from(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Plain(sock) => sock.poll_splice_from(cx, pipe),
+            Stream::Tls(_) => Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
+        }
+    }
+
+    /// Sends what `pipe` holds. `InvalidInput`: not to here.
+    pub(crate) fn poll_splice_to(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
+        match self {
+            Stream::Plain(sock) => sock.poll_splice_to(cx, pipe),
+            Stream::Tls(_) => Poll::Ready(Err(io::ErrorKind::InvalidInput.into())),
+        }
     }
 
     /// Reads into `room`; 0 is the end.

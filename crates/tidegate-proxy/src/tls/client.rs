@@ -126,7 +126,7 @@ fn server_name(name: &str) -> Result<ServerName<'static>, TlsError> {
 }
 
 /// `host` of `host:port`, `[v6]:port` or either without a port.
-fn host_of(address: &str) -> &str {
+pub(crate) fn host_of(address: &str) -> &str {
     if let Some(rest) = address.strip_prefix('[') {
         return rest.split(']').next().unwrap_or(rest);
     }

@@ -131,7 +131,7 @@ impl Peer {
     }
 
     async fn more(&mut self) -> usize {
-        let mut part = [0; 65536];
+        let mut part = vec![0; 65536];
         let read = tokio::time::timeout(Duration::from_secs(20), self.tcp.read(&mut part)).await.expect("read in time");
         let n = read.unwrap_or(0);
         self.buf.extend_from_slice(&part[..n]);
@@ -156,6 +156,29 @@ impl Peer {
             assert!(self.more().await > 0, "ended after {} of {n} bytes", self.buf.len());
         }
         self.buf.drain(..n).collect()
+    }
+
+    /// As [`Peer::exactly`]; `None` when the connection ends first.
+    pub async fn try_exactly(&mut self, n: usize) -> Option<Vec<u8>> {
+        while self.buf.len() < n {
+            if self.more().await == 0 {
+                return None;
+            }
+        }
+        Some(self.buf.drain(..n).collect())
+    }
+
+    /// The next line, without its end; `None` when the connection ends first.
+    pub async fn line(&mut self) -> Option<String> {
+        loop {
+            if let Some(at) = self.buf.windows(2).position(|w| w == b"\r\n") {
+                let line: Vec<u8> = self.buf.drain(..at + 2).take(at).collect();
+                return Some(String::from_utf8_lossy(&line).into_owned());
+            }
+            if self.more().await == 0 {
+                return None;
+            }
+        }
     }
 
     /// All until the end of the connection.
@@ -193,6 +216,7 @@ pub fn length(head: &str) -> usize {
 pub struct Origin {
     pub address: SocketAddr,
     accepted: mpsc::Receiver<TcpStream>,
+    accepting: tokio::task::JoinHandle<()>,
 }
 
 impl Origin {
@@ -200,14 +224,20 @@ impl Origin {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let address = listener.local_addr().expect("address");
         let (send, accepted) = mpsc::channel(1024);
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 if send.send(tcp).await.is_err() {
                     return;
                 }
             }
         });
-        Origin { address, accepted }
+        Origin { address, accepted, accepting }
+    }
+
+    /// Listens no more; what was accepted stays open.
+    pub async fn close(self) {
+        self.accepting.abort();
+        let _aborted = self.accepting.await;
     }
 
     pub async fn accept(&mut self) -> Peer {

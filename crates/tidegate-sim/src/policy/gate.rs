@@ -34,7 +34,8 @@ pub struct Gate {
 
 /// The plan of a gate in front of a spec's servers: the documented defaults, with caps that follow `expected_hosts`.
 pub fn plan(spec: &Spec, limit: LimitPlan) -> Plan {
-    let servers = spec.servers.iter().map(|server| ServerPlan { name: server.name.clone(), limit }).collect();
+    let servers =
+        spec.servers.iter().map(|server| ServerPlan { name: server.name.clone(), limit, standby: false }).collect();
     let plan = Plan { seed: spec.seed, ..Plan::with_defaults(servers) };
     let expected = spec.gate.expected_hosts.unwrap_or(0);
     Plan {
@@ -144,6 +145,7 @@ impl Policy for Gate {
             role: arriving.role,
             operation: arriving.operation,
             session: arriving.session,
+            server: None,
             cost_milli: cost_milli(arriving.role),
             deadline: None,
             token_expiry: None,

@@ -57,7 +57,8 @@ impl Machine {
             }
             if let Some(batch) = at.batch {
                 let member = opened.map(|(session, batch)| Member { client: call.place.client, session, batch });
-                let reached = !matches!(outcome, Some(Outcome::Incomplete | Outcome::ConnectFailed));
+                let reached =
+                    !matches!(outcome, Some(Outcome::Incomplete | Outcome::ConnectFailed | Outcome::NotConnected(_)));
                 batches.entered(now, batch, member, reached, terms);
             }
             if let Some(session) = call.session {
@@ -75,16 +76,23 @@ impl Machine {
             Some(Outcome::Overload) => self.heard(now, at.server, false, false, out),
             Some(Outcome::Broken) => recovery.failed(now),
             Some(Outcome::ConnectFailed) => recovery.connect_failed(now, at.since, self.plan.silence),
-            Some(Outcome::Incomplete) | None => {}
+            Some(Outcome::Incomplete | Outcome::NotConnected(_)) | None => {}
         }
     }
 
     /// The server was heard of; `up`: it is reachable. When that was in doubt, it has begun anew, unless it is known to
     /// live on.
-    fn heard(&mut self, now: Nanos, server: ServerId, up: bool, lives: bool, out: &mut Vec<Action>) {
+    pub(in crate::admission) fn heard(
+        &mut self,
+        now: Nanos,
+        server: ServerId,
+        up: bool,
+        lives: bool,
+        out: &mut Vec<Action>,
+    ) {
         let Some(state) = self.servers.get_mut(usize::from(server.0)) else { return };
         let sure = state.dead() && state.recovery.refused();
-        let was_down = up && state.down.take().is_some();
+        let was_down = up && !state.kept() && state.down.take().is_some();
         // The call that was answered has given its slot back already; it was in flight until now.
         let failed = was_down || state.recovery.failing();
         let doubted = state.recovery.heard(now, state.in_flight + 1, self.plan.silence);
@@ -109,7 +117,7 @@ impl Machine {
         out: &mut Vec<Action>,
     ) -> bool {
         let server = self.servers.get(usize::from(at.server.0));
-        if server.is_none_or(|server| server.down.is_none()) {
+        if server.is_none_or(|server| server.down.is_none() || server.kept()) {
             return false;
         }
         let lives = server.is_some_and(|server| !server.recovery.failing() && server.recovery.outlived(at.since));

@@ -134,6 +134,15 @@ impl Recovery {
         self.refused = if after < silence.mul_f64(REFUSED_WITHIN) { self.refused + 1 } else { 0 };
     }
 
+    /// Its monitor has found that it is down; `refused`: because it refused one try after another.
+    pub fn told_down(&mut self, now: Nanos, refused: bool) {
+        if self.failures == 0 {
+            self.failed = now;
+        }
+        self.failures = self.failures.max(FAILURES);
+        self.refused = if refused { FAILURES } else { self.refused };
+    }
+
     /// Whether it has refused one try after another.
     pub fn refused(&self) -> bool {
         self.refused >= FAILURES

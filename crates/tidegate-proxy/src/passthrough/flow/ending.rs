@@ -4,6 +4,7 @@ use super::{Broken, Flow, Turn};
 use crate::clock;
 use crate::passthrough::{end, settings, who_turns_away};
 use crate::setup::Setup;
+use crate::stats::Reaped;
 use std::future::Future;
 use std::task::{Context, Poll};
 use tidegate_core::admission::Outcome;
@@ -13,17 +14,23 @@ use tokio::time::Instant;
 
 /// Waits up to this length need more precise a timer than the wheel.
 const SHORT: Span = Span::millis(500);
-/// How long a server may take to close after its client has: proxies in the field use 10 to 30 s.
-pub(super) const HALF_CLOSED: Span = Span::secs(10);
 
 impl Flow {
     /// Whether nothing is left to do: the server has ended and its bytes are passed on, or the client has left for good.
     pub(super) fn is_over(&self) -> bool {
         let held = matches!(self.turn, Turn::Asked(_));
         let between = matches!(self.turn, Turn::Between);
-        (self.server_ended && self.down.is_none())
+        let sent = self.down.is_none() && !self.down_haul.is_loaded();
+        let both = !self.turns.are_opaque() || (self.client_told && self.server_told);
+        let both = both || self.client_lost || self.server_deaf;
+        (self.server_ended && sent && both)
             || (held && self.client_ended)
             || (between && self.client_lost && self.allowed == 0)
+    }
+
+    /// How long a side may be silent after the other has ended.
+    pub(super) fn half_closed_timeout(&self) -> Span {
+        self.home.service.setup().plan.tcp.half_closed_timeout
     }
 
     /// Ends a connection whose sides have ended.
@@ -40,10 +47,16 @@ impl Flow {
                 let outcome = Outcome::Answered { opened: None, closed: false };
                 self.finish(ticket, outcome, end(Who::Server, Step::Response));
             }
+            Turn::Open(ticket) if self.turns.are_opaque() && self.client_ended => {
+                self.finish(ticket, Outcome::Incomplete, end(Who::Client, Step::Wait));
+            }
             Turn::Open(ticket) => {
                 self.link.server.stats.connections_dropped.add(1);
                 self.finish(ticket, Outcome::Broken, end(Who::Server, Step::Wait));
             }
+        }
+        if self.client_lost && self.turns.are_opaque() {
+            self.link.stream.reset();
         }
         let _already_closed = self.conn.stream.poll_shutdown(cx);
         Poll::Ready(())
@@ -56,9 +69,10 @@ impl Flow {
             Broken::NotTls(_) => stats.refuse(Reason::Handshake),
             Broken::Memory => stats.refuse(Reason::Memory),
             Broken::Server => self.link.server.stats.connections_dropped.add(1),
+            Broken::Idle(why) => stats.close(*why),
             _ => {}
         }
-        if !matches!(broken, Broken::Idle) {
+        if !matches!(broken, Broken::Idle(_) | Broken::Drained) {
             self.conn.stream.reset();
         }
         self.link.stream.reset();
@@ -94,9 +108,10 @@ impl Flow {
         if limit <= now {
             return Some(what);
         }
+        self.seat.rest(!matches!(self.turn, Turn::Between), cx);
         let untold = self.client_ended && !self.server_told && matches!(self.turn, Turn::Open(_));
-        let tell = if untold { self.last_byte + HALF_CLOSED } else { Nanos::NEVER };
-        let wake = self.home.passthrough.with_learned(&self.link.server, |l| self.tracker.next_wake(l));
+        let tell = if untold { self.last_byte + setup.plan.tcp.half_closed_timeout } else { Nanos::NEVER };
+        let wake = self.home.passthrough.with_learned(&self.link.server, |l| self.turns.next_wake(l));
         let wake = wake.unwrap_or(Nanos::NEVER);
         self.home.timers.set_at(self.conn.slot, limit.min(tell).min(wake), cx);
         self.sleep = self.sleep.take().filter(|_| wake.since(now) <= SHORT);
@@ -114,13 +129,17 @@ impl Flow {
     /// Until when this connection may stay as it is, and what it is then.
     pub(super) fn limit(&self, setup: &Setup) -> (Nanos, Broken) {
         if let Some(since) = self.stalled {
-            let broken = if self.allowed > 0 { Broken::Server } else { Broken::Client };
+            let broken = if self.allowed > 0 || self.up_haul.is_loaded() { Broken::Server } else { Broken::Client };
             return (since + setup.io.write_timeout, broken);
         }
         match self.turn {
-            Turn::Between if self.client_ended => (self.last_byte + HALF_CLOSED, Broken::Idle),
-            Turn::Between if self.home.service.stopping() => (self.last_byte + settings(setup).settle, Broken::Idle),
-            Turn::Between => (self.last_byte + setup.io.idle_timeout, Broken::Idle),
+            Turn::Between if self.client_ended || self.server_ended => {
+                (self.last_byte + setup.plan.tcp.half_closed_timeout, Broken::Idle(Reaped::HalfClosed))
+            }
+            Turn::Between if self.home.service.stopping() && !self.turns.are_opaque() => {
+                (self.last_byte + settings(setup).settle, Broken::Drained)
+            }
+            Turn::Between => (Nanos::NEVER, Broken::Drained), // until its seat says so
             // Both are the machine's to end.
             Turn::Asked(_) | Turn::Open(_) => (Nanos::NEVER, Broken::Expired),
         }

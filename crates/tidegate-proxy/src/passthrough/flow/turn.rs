@@ -31,7 +31,7 @@ impl Flow {
                     self.turn = Turn::Open(ticket);
                     self.answered = false;
                     self.link.set_busy(true);
-                    self.tracker.admitted(clock::now());
+                    self.turns.admitted(clock::now());
                 }
             }
         }
@@ -44,8 +44,8 @@ impl Flow {
         let setup = self.home.service.setup();
         let pause = settings(&setup).settle.mul_f64(POLL_PAUSE);
         let role = if now.since(self.last_answer) >= pause { Role::Poll } else { Role::Call };
-        self.turns += 1;
-        let mut arrival = self.caller.arrival(role, self.turns);
+        self.begun += 1;
+        let mut arrival = self.caller.arrival(role, self.begun);
         if setup.plan.admission.session_idle.is_some_and(|idle| now.since(self.last_turn) > idle) {
             arrival.session = None; // the connection is alive, whatever the plan says of sessions
         }
@@ -67,7 +67,7 @@ impl Flow {
             return;
         }
         if let Turn::Open(ticket) = std::mem::replace(&mut self.turn, Turn::Between) {
-            let opened = self.first.then_some(self.caller.session);
+            let opened = (self.first && !self.turns.are_opaque()).then_some(self.caller.session);
             self.finish(ticket, Outcome::Answered { opened, closed: false }, end(Who::Server, Step::Done));
             self.first = false;
         }

@@ -1,5 +1,6 @@
 //! The answer's side of an exchange: its head is read, judged, and put together for the client.
 
+use super::again::Attempt;
 use super::{Down, Ended, Exchange, INTERIMS_MAX};
 use crate::buffer::Buf;
 use crate::http1::body::Decoder;
@@ -45,9 +46,14 @@ impl Exchange<'_> {
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(_) => {
-                let safe = self.request.method != Method::Other || self.up_broken && self.up.written == 0;
-                let again = reused && untouched && safe && self.up.is_only_lead();
-                Poll::Ready(Err(Ended::NoAnswer { again }))
+                let attempt = Attempt {
+                    reused,
+                    taken: server.said(),
+                    heard: !untouched,
+                    repeatable: self.request.method != Method::Other,
+                    here: self.up.is_here(),
+                };
+                Poll::Ready(Err(Ended::NoAnswer(attempt.judge())))
             }
         }
     }
@@ -69,7 +75,9 @@ impl Exchange<'_> {
         if !interim {
             let unfinished = !self.up_over || self.up_broken;
             let endless = facts.framing == Framing::UntilClose || unchunk;
-            self.close_client |= unfinished || endless || self.home.service.stopping();
+            // What the client may have sent already for a protocol that was refused is no request (RFC 9931).
+            let refused = self.request.upgrade && !switch;
+            self.close_client |= unfinished || endless || refused || self.home.service.stopping();
             self.session = match self.setup.protocol.session(answer.headers) {
                 Some(SetSession::Opened(token)) => (Some(self.setup.session(token)), false),
                 Some(SetSession::Closed) => (None, true),

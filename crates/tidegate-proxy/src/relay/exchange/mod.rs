@@ -1,5 +1,6 @@
 //! One exchange with one server connection: the request up, the answer down, both polled by one task.
 
+pub(crate) mod again;
 mod answer;
 mod watch;
 
@@ -17,14 +18,19 @@ use crate::relay::whole::Whole;
 use crate::service::Ticket;
 use crate::setup::Setup;
 use crate::stream::Stream;
+use again::{Never, Verdict};
 use std::task::{Context, Poll, ready};
 use tidegate_core::admission::SessionKey;
-use tidegate_core::time::Nanos;
+use tidegate_core::time::{Nanos, Span};
 
 /// Most interim answers (1xx) before the final one.
 const INTERIMS_MAX: u8 = 32;
 /// What is still read of an answer whose client has left, before the server's connection is closed.
 const DISCARD_MAX: u64 = 1 << 20;
+
+/// A connection that is closed within this after a request began had been closed by the server before it saw the request;
+/// later, something happened to the server while it worked. Longer than any round trip.
+const AT_ONCE: Span = Span::secs(1);
 
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,10 +42,7 @@ pub(crate) enum Ended {
     /// The client left, fell silent or broke its body's framing before the request was whole.
     Client(ClientFault),
     /// Nothing came of the answer, and nothing of it was passed on.
-    NoAnswer {
-        /// The request can be sent again on a new connection without doing anything twice.
-        again: bool,
-    },
+    NoAnswer(Verdict),
     /// The answer is garbage; nothing of it was passed on.
     Garbage,
     /// The answer broke off after some of it was passed on.
@@ -75,7 +78,6 @@ enum Down {
 pub(crate) struct Exchange<'a> {
     pub(crate) home: &'a Home,
     pub(crate) setup: &'a Setup,
-    pub(crate) ticket: &'a Ticket,
     pub(crate) request: Facts,
     pub(crate) up: Pump,
     up_over: bool,
@@ -98,6 +100,8 @@ pub(crate) struct Exchange<'a> {
     client_left: bool,
     /// The machine knows that the client has gone.
     gone_told: bool,
+    /// When this connection was first written to.
+    begun: Nanos,
     up_moved: Nanos,
     down_moved: Nanos,
 }
@@ -106,7 +110,6 @@ impl<'a> Exchange<'a> {
     pub(crate) fn new(
         home: &'a Home,
         setup: &'a Setup,
-        ticket: &'a Ticket,
         request: Facts,
         head: Vec<u8>,
         rewrite: Option<Rewrite>,
@@ -116,7 +119,6 @@ impl<'a> Exchange<'a> {
         Exchange {
             home,
             setup,
-            ticket,
             request,
             up,
             up_over: false,
@@ -132,9 +134,20 @@ impl<'a> Exchange<'a> {
             close_client: !request.keep_alive,
             client_left: false,
             gone_told: false,
+            begun: now,
             up_moved: now,
             down_moved: now,
         }
+    }
+
+    /// What is small enough to lie here whole is kept until an answer begins, so that it can be sent again.
+    pub(crate) fn keep_request(&mut self) {
+        self.up.keep();
+    }
+
+    /// Whether the connection was lost so soon that the server had closed it before it saw the request.
+    pub(crate) fn lost_at_once(&self) -> bool {
+        self.home.timers.now().since(self.begun) <= AT_ONCE
     }
 
     /// Makes it start over with another connection.
@@ -144,6 +157,9 @@ impl<'a> Exchange<'a> {
         self.up_broken = false;
         self.down = Down::Head(Scan::default());
         self.sbuf = None;
+        self.close_client = !self.request.keep_alive || self.gone_told;
+        self.begun = self.home.timers.now();
+        (self.up_moved, self.down_moved) = (self.begun, self.begun);
     }
 
     /// Whether the server's connection is bound to a user from now on.
@@ -177,22 +193,26 @@ impl<'a> Exchange<'a> {
     pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
-        slot: u32,
+        (ticket, slot): (&Ticket, u32),
         client: &mut Stream,
         cbuf: &mut Option<Buf>,
         conn: &mut ServerConn,
     ) -> Poll<Ended> {
         let reused = conn.reused;
-        let Some(server) = conn.stream() else { return Poll::Ready(Ended::NoAnswer { again: false }) };
+        let Some(server) = conn.stream() else { return Poll::Ready(Ended::NoAnswer(Verdict::Never(Never::Heard))) };
         if !self.up_over
             && let Poll::Ready(Err(ended)) = self.poll_up(cx, client, server, cbuf)
         {
             return Poll::Ready(ended);
         }
-        if let Poll::Ready(ended) = self.poll_down(cx, client, server, reused) {
+        let down = self.poll_down(cx, ticket, client, server, reused);
+        if self.sbuf.as_ref().is_some_and(|buf| !buf.is_empty()) || !matches!(self.down, Down::Head(_)) {
+            self.up.release(cbuf); // an answer has begun
+        }
+        if let Poll::Ready(ended) = down {
             return Poll::Ready(ended);
         }
-        self.poll_rest(cx, slot, client)
+        self.poll_rest(cx, (ticket, slot), client)
     }
 
     /// The request. `Err` ends the exchange.
@@ -223,6 +243,7 @@ impl<'a> Exchange<'a> {
     fn poll_down(
         &mut self,
         cx: &mut Context<'_>,
+        ticket: &Ticket,
         client: &mut Stream,
         server: &mut Stream,
         reused: bool,
@@ -265,7 +286,7 @@ impl<'a> Exchange<'a> {
                     }
                     match ready!(pump.poll(cx, server, client, &mut self.sbuf, buffers)) {
                         Ok(()) => return Poll::Ready(self.whole()),
-                        Err(Fail::Write) => self.leave(),
+                        Err(Fail::Write) => self.leave(ticket),
                         Err(Fail::Memory) => return Poll::Ready(Ended::Memory),
                         Err(Fail::TooMuch) => {
                             return Poll::Ready(Ended::Whole { reuse_server: false, keep_client: false });

@@ -2,28 +2,33 @@
 
 use super::{ClientFault, Down, Ended, Exchange};
 use crate::relay::pump::Wait;
-use crate::service::Decision;
+use crate::service::{Decision, Ticket};
 use crate::stream::Stream;
 use std::task::{Context, Poll};
 use tidegate_core::time::Nanos;
 
 impl Exchange<'_> {
     /// The client is not there any more; the slot stays taken until the server is done.
-    pub(super) fn leave(&mut self) {
+    pub(super) fn leave(&mut self, ticket: &Ticket) {
         self.client_left = true;
-        self.note_gone();
+        self.note_gone(ticket);
     }
 
     /// Timeouts, the machine's mail, and the client's leaving.
-    pub(super) fn poll_rest(&mut self, cx: &mut Context<'_>, slot: u32, client: &mut Stream) -> Poll<Ended> {
+    pub(super) fn poll_rest(
+        &mut self,
+        cx: &mut Context<'_>,
+        (ticket, slot): (&Ticket, u32),
+        client: &mut Stream,
+    ) -> Poll<Ended> {
         if self.answer.is_none()
-            && let Poll::Ready(Decision::Expire) = self.ticket.poll_mail()
+            && let Poll::Ready(Decision::Expire) = ticket.poll_mail()
         {
             // A request that is still dripping in is its client's fault, not the server's.
             return Poll::Ready(if self.up_over { Ended::Expired } else { Ended::Client(ClientFault::Silent) });
         }
         if self.up_over && !self.gone_told && client.poll_gone(cx).is_ready() {
-            self.note_gone();
+            self.note_gone(ticket);
         }
         let timers = &self.home.timers;
         if self.up.moved() {
@@ -53,7 +58,7 @@ impl Exchange<'_> {
         }
         if down_due <= timers.now() {
             if down_wait == Wait::Write {
-                self.leave();
+                self.leave(ticket);
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
@@ -63,11 +68,11 @@ impl Exchange<'_> {
     }
 
     /// A FIN may be a half-close of a client that still wants its answer: tell the machine, go on writing.
-    fn note_gone(&mut self) {
+    fn note_gone(&mut self, ticket: &Ticket) {
         if !self.gone_told {
             self.gone_told = true;
             self.close_client = true;
-            self.ticket.client_gone();
+            ticket.client_gone();
         }
     }
 

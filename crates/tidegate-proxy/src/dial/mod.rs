@@ -1,0 +1,164 @@
+//! One way to connect to a server, for calls, for what passes through and for probes.
+//!
+//! A port from the ledger, the connect, and, when that fails, what the failure says: a server is blamed only after an
+//! inquiry (`tidegate_core::health`), which tries again from ports that are kept for that. One inquiry at a time per server:
+//! whoever else fails meanwhile takes its verdict.
+
+mod attempt;
+mod fault;
+
+pub(crate) use attempt::{Attempted, attempt};
+pub(crate) use fault::of_error;
+
+use crate::clock;
+use crate::monitor::Health;
+use crate::pool::Server;
+use crate::ports::{Guard, Ports};
+use crate::stream::Sock;
+use crate::timers::Timers;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_core::health::{Around, Cause, Evidence, Fault, Inquiry, Next, Verdict};
+use tidegate_core::ledger::{Use, Watermark};
+use tidegate_core::time::{Nanos, Span};
+use tokio::net::TcpStream;
+
+/// Addresses of one name that are tried, one after the other.
+const ADDRESSES_MAX: usize = 4;
+/// A verdict that was reached so short a time ago is that of everybody who failed meanwhile.
+const SAME: Span = Span::millis(200);
+
+/// How this process connects to servers.
+pub(crate) struct Way {
+    pub(crate) ports: Arc<Ports>,
+    pub(crate) health: Arc<Health>,
+}
+
+/// A connection that stands, and the port that it holds.
+pub(crate) struct Dialled {
+    pub(crate) tcp: TcpStream,
+    pub(crate) port: Guard,
+}
+
+impl Dialled {
+    /// The socket, which gives the port back when it is closed.
+    pub(crate) fn sock(self) -> Sock {
+        Sock::to_server(self.tcp, self.port)
+    }
+
+    /// Closes it by a reset: nothing is left of it on either side, and the port is free at once.
+    pub(crate) fn reset(self) {
+        let mut sock = self.sock();
+        sock.reset();
+    }
+}
+
+/// Why there is no connection. Nothing was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotDialled {
+    /// The server is to blame.
+    Failed,
+    /// It is not, or that cannot be told.
+    NotConnected(Cause),
+}
+
+/// Connects for a client. `limit`: how long the server may take to answer an attempt.
+///
+/// # Errors
+/// Why there is no connection, after at most three attempts more.
+pub(crate) async fn connect(
+    way: &Way,
+    timers: &Timers,
+    server: &Arc<Server>,
+    limit: Duration,
+) -> Result<Dialled, NotDialled> {
+    let Ok(addresses) = resolve(&server.address).await else { return Err(NotDialled::Failed) };
+    let mut last = None;
+    for address in addresses {
+        if way.ports.pressure(address) >= Watermark::Hold {
+            // What is left is for those who come when some of it is free again; idle connections serve meanwhile.
+            last = last.or(Some(Err(NotDialled::NotConnected(Cause::NoPort))));
+            continue;
+        }
+        match attempt(way, address, Use::Traffic, limit).await {
+            Attempted { dialled: Some(dialled), .. } => return Ok(dialled),
+            failed => last = Some(Ok((address, failed))),
+        }
+    }
+    let (address, failed) = last.unwrap_or(Err(NotDialled::Failed))?;
+    let verdict = inquire(way, timers, server, address, failed, limit).await;
+    match verdict {
+        // It was our own port, or the server has just come up: another port will do.
+        Verdict::Ok | Verdict::Inconclusive(Cause::Collision) => {
+            let again = attempt(way, address, Use::Traffic, limit).await;
+            again.dialled.ok_or(NotDialled::NotConnected(Cause::Collision))
+        }
+        Verdict::Failed(_) => Err(NotDialled::Failed),
+        Verdict::Inconclusive(cause) => Err(NotDialled::NotConnected(cause)),
+    }
+}
+
+/// The addresses of a server, by its name or as they are.
+pub(crate) async fn resolve(address: &str) -> std::io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host(address).await?.take(ADDRESSES_MAX).collect())
+}
+
+/// Finds out what a failed connect of traffic says, and tells the server's monitor.
+async fn inquire(
+    way: &Way,
+    timers: &Timers,
+    server: &Arc<Server>,
+    address: SocketAddr,
+    failed: Attempted,
+    limit: Duration,
+) -> Verdict {
+    let began = clock::now();
+    let mut last = server.inquiry.lock().await;
+    let shared = last.filter(|(at, _)| *at > began || began.since(*at) <= SAME);
+    if let Some((_, verdict)) = shared {
+        return verdict;
+    }
+    let attempts = |usage| attempt(way, address, usage, limit);
+    let (verdict, evidence) = judge(way, timers, server, failed, attempts).await;
+    *last = Some((clock::now(), verdict)).filter(|(_, verdict)| *verdict != Verdict::Ok);
+    drop(last);
+    way.health.dialled(server, verdict, evidence);
+    verdict
+}
+
+/// Carries an inquiry to its end; `again` makes a further attempt.
+pub(crate) async fn judge<F: Future<Output = Attempted>>(
+    way: &Way,
+    timers: &Timers,
+    server: &Arc<Server>,
+    first: Attempted,
+    again: impl Fn(Use) -> F,
+) -> (Verdict, Evidence) {
+    let mut inquiry = Inquiry::new();
+    let mut met = first;
+    loop {
+        let now = clock::now();
+        server.prune(timers.now());
+        let around = Around {
+            heard: server.heard(now),
+            open: u32::try_from(server.stats.open_conns.get()).unwrap_or(u32::MAX),
+            learned_limit: way.health.learned_limit(server),
+            loop_lag: timers.lag(),
+            other_source: None,
+        };
+        let next = inquiry.on_attempt(now, &met.attempt(), &around);
+        if let Some(dialled) = met.dialled.take() {
+            dialled.reset();
+        }
+        match next {
+            Next::Decided(verdict, evidence) => return (verdict, evidence),
+            Next::TryFresh | Next::TrySource(_) => met = again(Use::Probe).await,
+        }
+    }
+}
+
+/// What an attempt met that found no address to try.
+pub(crate) fn unresolved(at: Nanos) -> Attempted {
+    Attempted::without_port(Fault::Unreachable { local: false }, at)
+}

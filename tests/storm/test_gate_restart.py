@@ -1,0 +1,185 @@
+"""One gate takes over from another, under load: no connection is refused, no call fails."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from commands import Run
+from fakes import web_server
+from gates import RunningGate, gate_process, http_config
+from tidegate.gate.handover import handover_path
+
+pytestmark = pytest.mark.storm
+
+_CLIENTS = 6
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with web_server({"/": "hello"}) as address:
+        yield address
+
+
+class Load:
+    """Clients that call one after the other until they are told to stop; half of them keep their connection."""
+
+    def __init__(self, address: str) -> None:
+        self.answered = 0
+        self.failed: list[str] = []
+        self._host, _, port = address.rpartition(":")
+        self._port, self._stop, self._lock = int(port), threading.Event(), threading.Lock()
+        self._threads = [threading.Thread(target=self._call, args=(n % 2 == 0,)) for n in range(_CLIENTS)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(30)
+
+    def until(self, answered: int) -> None:
+        """Wait until so many calls were answered."""
+        wait = threading.Event()
+        while self.answered < answered and not self.failed:
+            wait.wait(0.005)
+
+    def _call(self, keep: bool) -> None:
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=20)
+        while not self._stop.is_set():
+            try:
+                connection.request("GET", "/", headers={} if keep else {"Connection": "close"})
+                answer = connection.getresponse()
+                answer.read()
+                ok = answer.status == 200
+                why = str(answer.status)
+            except (OSError, http.client.HTTPException) as error:
+                ok, why = False, repr(error)
+            with self._lock:
+                self.answered += ok
+                if not ok:
+                    self.failed.append(why)
+                    break
+        connection.close()
+
+
+def _pid(gate: RunningGate) -> int:
+    """Return which process answers at the admin socket."""
+    with socket.socket(socket.AF_UNIX) as talk:
+        talk.connect(str(gate.admin.path))
+        return int.from_bytes(talk.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 4), sys.byteorder)
+
+
+def test_five_restarts_under_load_lose_nothing(run: Run, tmp_path: Path, server: str) -> None:
+    with gate_process(http_config(tmp_path, server, limit=2), tmp_path) as gate, Load(gate.address) as load:
+        pids = {_pid(gate)}
+        for number in range(1, 6):
+            load.until(number * 200)
+            ran = run("gate", "restart", "--admin", gate.admin.path, "--output", "json")
+            assert ran.code == 0, ran.err
+            assert ran.json()["kind"] == "restarted"
+            pids.add(_pid(gate))
+        load.until(1200)
+        assert load.failed == []
+        assert len(pids) == 6, "six processes have served"
+        status = gate.admin.status()["services"][0]
+        assert status["counters"]["turned_away_total"] == 0
+        assert status["servers"][0]["in_flight_max"] <= 2
+        assert gate.process.wait(30) == 0, "the first one has ended"
+
+
+def test_a_successor_that_fails_changes_nothing(run: Run, tmp_path: Path, server: str) -> None:
+    with gate_process(http_config(tmp_path, server), tmp_path) as gate:
+        before = _pid(gate)
+        good = gate.file.read_text()
+        gate.file.write_text(good.replace("enforce", "enforced"))
+        ran = run("gate", "restart", "--admin", gate.admin.path)
+        assert ran.code != 0
+        assert "not restarted" in ran.err
+        assert _pid(gate) == before
+        gate.file.write_text(good)
+        with closing(http.client.HTTPConnection(gate.address)) as client:
+            client.request("GET", "/")
+            assert client.getresponse().status == 200
+        assert run("gate", "restart", "--admin", gate.admin.path).code == 0
+        assert _pid(gate) != before
+
+
+def test_a_stranger_at_the_handover_socket_gets_a_sentence(tmp_path: Path, server: str) -> None:
+    with gate_process(http_config(tmp_path, server), tmp_path) as gate:
+        path = handover_path(gate.admin.path)
+        assert path.stat().st_mode & 0o777 == 0o600
+        for said in (b"{}\n", b"nonsense\n", b'{"format": 2, "kind": "take-over"}\n', b"[" * 70_000):
+            with socket.socket(socket.AF_UNIX) as talk:
+                talk.connect(str(path))
+                talk.sendall(said)
+                talk.shutdown(socket.SHUT_WR)
+                talk.settimeout(10)
+                try:
+                    answer = talk.recv(4096)
+                except ConnectionResetError:  # it did not read to the end of that
+                    continue
+                assert not answer or json.loads(answer)["kind"] == "refused"
+        assert gate.admin.get("/livez")[0] == 200
+
+
+def test_there_must_be_a_gate_to_take_over_from(run: Run, tmp_path: Path, server: str) -> None:
+    file = tmp_path / "gate.toml"
+    file.write_text(http_config(tmp_path, server))
+    ran = run("gate", "run", file, "--replace")
+    assert ran.code == 4
+    assert "no gate answers" in ran.err
+
+
+def test_a_successor_that_dies_before_it_serves_leaves_the_old_one(tmp_path: Path, server: str) -> None:
+    with gate_process(http_config(tmp_path, server), tmp_path) as gate:
+        with socket.socket(socket.AF_UNIX) as talk:
+            talk.connect(str(handover_path(gate.admin.path)))
+            talk.sendall(b'{"format": 1, "kind": "take-over"}\n')
+            _, descriptors, _, _ = socket.recv_fds(talk, 16, 8)
+            assert len(descriptors) == 1
+            for number in descriptors:
+                os.close(number)
+        with closing(http.client.HTTPConnection(gate.address)) as client:
+            client.request("GET", "/")
+            assert client.getresponse().status == 200
+
+
+def test_systemd_passes_the_socket_on(tmp_path: Path, server: str) -> None:
+    """As systemd does it: descriptor 3, LISTEN_PID of the process that begins."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        file = tmp_path / "gate.toml"
+        file.write_text(http_config(tmp_path, server).replace("127.0.0.1:0", address))
+        code = (
+            "import os,sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), "
+            "LISTEN_FDS='1', LISTEN_FDNAMES='web'); os.execv(sys.executable, [sys.executable, '-m', 'tidegate', "
+            "'gate', 'run', sys.argv[2], '--output', 'jsonl', '--until-eof'])"
+        )
+        command = [sys.executable, "-c", code, str(listening.fileno()), str(file)]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, pass_fds=[listening.fileno()]
+        )
+        with process:
+            assert process.stdin
+            assert process.stdout
+            assert json.loads(process.stdout.readline())["services"] == {"web": address}
+            with closing(http.client.HTTPConnection(address)) as client:
+                client.request("GET", "/")
+                assert client.getresponse().status == 200
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
