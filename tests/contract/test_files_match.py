@@ -41,6 +41,7 @@ THROUGH = {
     "tidegate.compiled": "unit/test_gate_limiter.py",
     "tidegate.config.check": "cli/test_gate_check.py",
     "tidegate.config.fields": "unit/test_config_load.py",
+    "tidegate.config.values": "unit/test_config_load.py",
     "tidegate.config.model": "unit/test_config_load.py",
     "tidegate.config.plan": "unit/test_config_plan.py",
     "tidegate.config.problems": "unit/test_config_load.py",

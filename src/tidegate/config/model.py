@@ -6,15 +6,27 @@ keys are refused. Where a default has an origin it is named beside it.
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
-from tidegate.config.fields import Name, Table, duration, refuse
+from tidegate.config.fields import Name, Table, duration
+from tidegate.config.values import (
+    LIMIT_MOST,
+    Address,
+    AdminSocket,
+    Limit,
+    Listen,
+    Network,
+    Networks,
+    PortRanges,
+    Sha256,
+    Share,
+    Sources,
+    Statuses,
+    Texts,
+)
 from tidegate.units import ByteSize, Duration
 
 __all__ = [
@@ -42,145 +54,16 @@ __all__ = [
 Role = Literal["probe", "open", "renew", "poll", "call", "bulk"]
 """What a call is for; the class follows from the role and the session."""
 
-LIMIT_MOST = 65_536
-"""The highest limit that may be written."""
 _LIMIT_MAX = 256
 """An adaptive limit stays below this when the file does not say; no management server known serves more at once."""
-
-
-_STATUSES_MAX = 32
-"""Statuses of a monitor that are good, at the most."""
-
-
-def _address(value: str) -> str:
-    """Check ``HOST:PORT``; IPv6 hosts stand in brackets; port 0 means any free one."""
-    host, colon, port = value.rpartition(":")
-    inside = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not colon or not inside or not port.isdecimal() or (":" in inside and inside == host):
-        raise refuse(
-            value, f'"{value}" is not an address', 'write "HOST:PORT", for example "0.0.0.0:8443" or "[::]:8443"'
-        )
-    if int(port) > 65535:
-        raise refuse(value, f"{port} is not a port", "ports go up to 65535")
-    return value
-
-
-def _listen(value: str) -> str:
-    _address(value)
-    host = value.rpartition(":")[0].strip("[]")
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        hint = 'write the address of one of this machine\'s interfaces, or "0.0.0.0:PORT" for all of them'
-        raise refuse(value, f'"{host}" is a name; a service listens on an IP address', hint) from None
-    return value
-
-
-def _network(value: str) -> str:
-    try:
-        ipaddress.ip_network(value)
-    except ValueError as error:
-        raise refuse(value, f'"{value}" is not a network: {error}', 'write for example "10.0.0.0/8"') from None
-    return value
-
-
-def _sha256(value: str) -> str:
-    plain = value.replace(":", "")
-    if not re.fullmatch(r"[0-9A-Fa-f]{64}", plain):
-        hint = "copy it from `openssl x509 -noout -fingerprint -sha256`, or let `tidegate gate init` print it"
-        raise refuse(value, "a SHA-256 thumbprint has 64 hexadecimal digits", hint)
-    return ":".join(plain[i : i + 2] for i in range(0, 64, 2)).upper()
-
-
-def _limit(value: object) -> object:
-    kind, _, number = str(value).partition(":")
-    static = kind == "static" and number.isdecimal() and 1 <= int(number) <= LIMIT_MOST
-    if value != "adaptive" and not static:
-        hint = 'write "adaptive", or for example "static:8": at most 8 calls in flight at this server, 1 to 65536'
-        raise refuse(str(value), f'"{value}" is not a limit', hint)
-    return value
-
-
-def _admin(value: str) -> str:
-    kind, _, path = value.partition(":")
-    if kind != "unix" or not path.startswith("/"):
-        hint = 'write "unix:/run/tidegate/admin.sock"; TCP has a key of its own, admin_tcp'
-        raise refuse(value, f'"{value}" is not an absolute Unix socket address', hint)
-    if len(path.encode()) > 100:
-        raise refuse(value, "a Unix socket's path has at most 100 bytes", "choose a shorter folder")
-    return value
-
-
-def _ranges(value: str) -> str:
-    """Check ``FIRST-LAST``, several with commas between them: as ``net.ipv4.ip_local_reserved_ports`` has them."""
-    ranges = []
-    for part in value.split(","):
-        found = re.fullmatch(r"\s*(\d{1,5})-(\d{1,5})\s*", part)
-        if not found:
-            raise refuse(value, f'"{part.strip()}" is not a range of ports', 'write "FIRST-LAST", as in "20000-32767"')
-        first, last = int(found.group(1)), int(found.group(2))
-        if last > 65535:
-            raise refuse(value, f"{last} is not a port", "ports go up to 65535")
-        if first > last:
-            raise refuse(
-                value, f"the range {first}-{last} is empty", f'write "{last}-{first}": the lower port goes first'
-            )
-        if first == 0:
-            hint = "begin above 1023, better above 10000"
-            raise refuse(value, f"the range {first}-{last} begins with port 0, which is no port", hint)
-        ranges.append((first, last))
-    for low, high in pairwise(sorted(ranges)):
-        if low[1] >= high[0]:
-            message = f"the ranges {low[0]}-{low[1]} and {high[0]}-{high[1]} overlap"
-            raise refuse(value, message, "give each port once")
-    return value
-
-
-def _sources(value: tuple[str, ...]) -> tuple[str, ...]:
-    seen = set()
-    for text in value:
-        try:
-            address = ipaddress.ip_address(text)
-        except ValueError:
-            hint = 'write an address of this machine, for example "10.0.0.5"; `ip address` lists them'
-            raise refuse(text, f'"{text}" is not an IP address', hint) from None
-        if address in seen:
-            raise refuse(text, f"the source {text} is given twice", "its ports can be leased only once: remove one")
-        seen.add(address)
-    return value
-
-
-def _listed(value: object) -> object:
-    """Take one text where a list of texts may stand."""
-    return [value] if isinstance(value, str) else value
-
-
-def _several(value: object) -> object:
-    """Take one number where a list of numbers may stand."""
-    return [value] if isinstance(value, int) else value
-
-
-def _statuses(value: tuple[int, ...]) -> tuple[int, ...]:
-    if not 1 <= len(value) <= _STATUSES_MAX:
-        message = f"{len(value)} statuses are too {'few' if not value else 'many'}"
-        raise refuse(str(list(value)), message, f"write 1 to {_STATUSES_MAX}, for example [200, 204]")
-    return value
-
-
-Address = Annotated[str, AfterValidator(_address)]
-Listen = Annotated[str, AfterValidator(_listen)]
-Network = Annotated[str, AfterValidator(_network)]
-Texts = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Share = Annotated[float, Field(ge=0, le=1)]
-_Status = Annotated[int, Field(ge=100, le=599)]
 
 
 class Ports(Table):
     """``[gate.ports]``: from which addresses and ports the gate connects to servers."""
 
-    range: Annotated[str, AfterValidator(_ranges)] | None = None
+    range: PortRanges | None = None
     """``"20000-32767"``, several with commas; left out: the larger range beside the kernel's own, above 10000."""
-    sources: Annotated[Texts, AfterValidator(_sources), Field(max_length=64)] = ()
+    sources: Sources = ()
     """Addresses of this machine; each has the whole range for every server. Left out: the one that the route takes."""
     headroom: Annotated[int, Field(ge=1, le=65_534)] = 8
     """Ports for each server that are kept for probes alone, so that traffic never makes a healthy server look dead."""
@@ -200,7 +83,7 @@ class Ports(Table):
 class GateTable(Table):
     """``[gate]``: the process itself."""
 
-    admin: Annotated[str, AfterValidator(_admin)] = "unix:/run/tidegate/admin.sock"
+    admin: AdminSocket = "unix:/run/tidegate/admin.sock"
     """Where ``status``, ``/metrics`` and the switches answer; mode 0600."""
     admin_tcp: Address | None = None
     """The same over TCP, only with ``admin_token_file``."""
@@ -218,7 +101,7 @@ class ServerTls(Table):
 
     ca: Path | None = None
     """Verify by this certificate authority and by name."""
-    sha256: Annotated[str, AfterValidator(_sha256)] | None = None
+    sha256: Sha256 | None = None
     """Verify by the SHA-256 thumbprint of the server's own certificate."""
     insecure: bool = False
     """Verify nothing: only in a lab."""
@@ -234,7 +117,7 @@ class Server(Table):
     """``[service.NAME.server.NAME]``: one member of the pool."""
 
     address: Address
-    limit: Annotated[str, BeforeValidator(_limit)] = "adaptive"
+    limit: Limit = "adaptive"
     """``"adaptive"``: what the server turns out to serve best; ``"static:N"``: at most N calls in flight there."""
     limit_max: Annotated[int, Field(ge=1, le=LIMIT_MOST)] | None = None
     """An adaptive limit never goes above this; 256 when left out."""
@@ -262,7 +145,7 @@ class Monitor(Table):
     """What a probe does. Left out: ``http`` for a VASA provider, ``tls`` where servers speak it, else ``tcp``."""
     path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)] | None = None
     """What ``http`` asks for; ``version_path`` of a VASA provider, else ``/``, when left out."""
-    status: Annotated[tuple[_Status, ...], AfterValidator(_statuses), BeforeValidator(_several)] = (200,)
+    status: Statuses = (200,)
     """Statuses that are good, 100 to 599."""
     interval: Duration = duration("2s")
     """Between two probes, ± 10 % (10 ms to 1 h; the default is HAProxy's)."""
@@ -471,7 +354,7 @@ class Service(Table):
     """``observe``: decide and tell, let everything pass."""
     accept_proxy: bool = False
     """Clients begin with a PROXY protocol header (the gate stands behind a balancer)."""
-    forwarded_from: Annotated[tuple[Network, ...], BeforeValidator(_listed)] = ()
+    forwarded_from: Networks = ()
     """Networks whose X-Forwarded-For is believed."""
     tls: Annotated[Passthrough | Terminate, Field(discriminator="kind")] | None = None
     """Left out: cleartext."""
