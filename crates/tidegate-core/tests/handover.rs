@@ -96,6 +96,16 @@ proptest! {
     }
 }
 
+#[test]
+fn what_was_given_up_stays_so_when_the_process_before_has_gone_too() {
+    let mut world = World::warm(plan(4));
+    world.event(Event::Slots(ServerId(0), Slots::AllBut(3)));
+    assert_eq!(world.machine.shrink(world.now, false), [0]);
+    world.event(Event::Slots(ServerId(0), Slots::AllBut(0)));
+    world.arrive(arrival(1, Role::Call));
+    assert!(world.in_flight().is_empty(), "its slots are the third process's");
+}
+
 fn pool(names: &[&str]) -> Plan {
     let server = |name: &&str| ServerPlan { name: (*name).into(), limit: LimitPlan::Static(2), standby: false };
     Plan { servers: names.iter().map(server).collect(), ..plan(2) }

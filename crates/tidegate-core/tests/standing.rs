@@ -188,3 +188,28 @@ fn a_want_that_lasts_turns_calls_away_for_it_and_never_spins() {
         assert!(tries < 50 + 31 * 21 * 2, "{tries} tries in 31 s");
     }
 }
+
+#[test]
+fn a_want_does_not_spin_beside_a_process_that_keeps_the_only_slot() {
+    let mut world = World::warm(plan(1));
+    world.event(Event::Slots(A, Slots::AllBut(1)));
+    let call = world.call(1, None);
+    assert_eq!(world.fates[&call], Fate::InFlight(A), "a limit of 1 does not wait for the other process");
+    world.event(Event::Done(call, Outcome::NotConnected(Cause::NoPort)));
+    assert_eq!(world.fates[&call], Fate::Held, "not tried again in the same moment");
+    world.advance(Span::millis(51));
+    assert_eq!(world.fates[&call], Fate::InFlight(A));
+}
+
+#[test]
+fn without_its_monitor_a_server_that_was_down_is_tried_again() {
+    let mut world = World::warm(plan(2));
+    world.health(A, DOWN);
+    let call = world.call(1, None);
+    world.machine.unwatch(world.now);
+    world.event(Event::Wake);
+    assert_eq!(world.fates[&call], Fate::InFlight(A));
+    world.event(Event::Connected(call));
+    assert_eq!(world.machine.snapshot(world.now).servers[0].standing, None);
+    assert_ne!(world.phase(A), Phase::Down);
+}

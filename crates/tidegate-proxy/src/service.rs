@@ -211,6 +211,9 @@ impl Service {
         let servers = setup.servers.clone();
         let result = core.machine.apply(now, plan, &mut actions).map_err(|error| error.to_string());
         if result.is_ok() {
+            if setup.plan.monitor.is_none() {
+                core.machine.unwatch(now);
+            }
             let before = std::mem::replace(&mut core.servers, servers.clone());
             let moved = |server: &Server| before.iter().any(|b| b.name == server.name && b.address != server.address);
             for (id, _) in (0u16..).zip(&servers).filter(|(_, server)| moved(server)) {

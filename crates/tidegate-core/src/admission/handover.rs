@@ -39,6 +39,14 @@ impl Machine {
 }
 
 impl super::server::Server {
+    /// What it may use of its limit. What was given up is never taken back, whatever the process before this one says still.
+    pub(super) fn share(&mut self, slots: Slots) {
+        match (self.slots, slots) {
+            (Some(Slots::AtMost(_)), Slots::AllBut(_)) => {}
+            _ => self.slots = Some(slots),
+        }
+    }
+
     /// Gives up what is not in use, but `least` slots; nothing while calls wait for one.
     fn shrink(&mut self, held: bool, least: u32) -> u32 {
         let most = match self.slots {

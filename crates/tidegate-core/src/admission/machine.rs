@@ -135,7 +135,7 @@ impl Machine {
             }
             Event::Slots(server, slots) => {
                 let at = self.servers.get_mut(usize::from(server.0));
-                at.into_iter().for_each(|server| server.slots = Some(slots));
+                at.into_iter().for_each(|server| server.share(slots));
                 self.dispatch(now, out);
             }
         }

@@ -134,7 +134,7 @@ impl Server {
             None => self.allowed(),
             Some(Slots::AtMost(most)) => self.allowed().min(most),
             // The other one keeps a slot as long as it has clients; a limit of 1 cannot wait for that.
-            Some(Slots::AllBut(1)) => self.allowed().saturating_sub(1).max(1),
+            Some(Slots::AllBut(1)) => self.allowed().saturating_sub(1).max(self.allowed().min(1)),
             Some(Slots::AllBut(used)) => self.allowed().saturating_sub(used),
         }
     }

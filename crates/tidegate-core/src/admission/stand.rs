@@ -104,6 +104,11 @@ impl Machine {
         self.dispatch(now, out);
     }
 
+    /// No server has a monitor from now on: what was said of them is forgotten, and calls try those that were down.
+    pub fn unwatch(&mut self) {
+        self.servers.iter_mut().for_each(|server| server.standing = None);
+    }
+
     /// Whether standbys are given calls: no other server can be reached.
     pub(super) fn standbys_help(&self) -> bool {
         self.servers.iter().all(|server| server.standby || server.dead())

@@ -114,6 +114,14 @@ impl Taped {
         self.machine.take_over(now, sessions);
     }
 
+    /// [`Machine::unwatch`]. A recording that has begun is cut if that changes anything: it cannot tell of this.
+    pub fn unwatch(&mut self, now: Nanos) {
+        if self.machine.snapshot(now).servers.iter().any(|server| server.standing.is_some()) {
+            self.tape.iter_mut().for_each(|tape| tape.cut = true);
+            self.machine.unwatch();
+        }
+    }
+
     fn note(&mut self, now: Nanos, told: impl FnOnce() -> Told, out: &[Action], begin: usize) {
         if let Some(tape) = &mut self.tape {
             let said = out.get(begin..).map_or(0, digest);
