@@ -113,6 +113,9 @@ async fn a_large_transfer_arrives_whole() {
     assert_eq!(exchange(&gated, &mut origin, &large, &[], 1 << 18).await, (64 << 20, 0));
     gated.until("all is over", |g| g.service()["open_conns"] == 0).await;
     assert_eq!(gated.service()["buffer_bytes"].as_u64().map(|bytes| bytes < 1 << 20), Some(true));
+    let metrics = gated.gate.metrics_text();
+    let resting = metrics.lines().find(|line| line.starts_with("tidegate_ports_quarantined{")).unwrap();
+    assert!(resting.ends_with(" 0.0"), "both sides ended, so no port rests: {resting}");
 }
 
 #[tokio::test]

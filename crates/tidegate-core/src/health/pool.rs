@@ -125,6 +125,11 @@ impl Pool {
         self.watched.get(at).map(|watched| watched.said)
     }
 
+    /// At most so many connections are taken from us by a member, as learned.
+    pub fn limit(&self, at: usize) -> Option<u32> {
+        self.watched.get(at).and_then(|watched| watched.monitor.limit())
+    }
+
     /// Something happened to a member.
     pub fn on_event(&mut self, now: Nanos, at: usize, event: Event, out: &mut Actions) {
         let mut said = Vec::new();

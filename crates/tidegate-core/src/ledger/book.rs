@@ -150,6 +150,14 @@ impl Ledger {
         Watermark::of(capacity - free, capacity)
     }
 
+    /// How full the traffic ports to the fullest destination are.
+    pub fn fullest(&mut self, now: Nanos) -> Watermark {
+        let mut destinations: Vec<SocketAddr> = self.buckets.keys().map(|(destination, _)| *destination).collect();
+        destinations.dedup(); // those of one are beside each other
+        let each = destinations.into_iter().map(|destination| self.pressure(now, destination));
+        each.max().unwrap_or(Watermark::Calm)
+    }
+
     /// The kernel's own list for a bucket that the ledger knows: ports with connections, asked for at `asked`. What the
     /// ledger leases, holds in quarantine, or had released only since then is ours; the rest of them is others'.
     pub fn reconcile(&mut self, now: Nanos, asked: Nanos, source: IpAddr, destination: SocketAddr, used: &[u16]) {
@@ -305,6 +313,7 @@ mod tests {
         assert!((10.0..10.1).contains(&next.as_secs_f64()), "the foreign one is tried again first: {next:?}");
         assert_eq!(ledger.pressure(Nanos(0) + Span::secs(20), to(1)), Watermark::Full);
         assert_eq!(ledger.pressure(Nanos(0) + Span::secs(20), to(2)), Watermark::Calm);
+        assert_eq!(ledger.fullest(Nanos(0) + Span::secs(20)), Watermark::Full);
         assert!(ledger.lease(Nanos(0) + Span::secs(31), to(1), None, Use::Traffic).is_ok());
         assert!(ledger.lease(Nanos(0) + Span::secs(31), to(1), None, Use::Probe).is_ok());
     }

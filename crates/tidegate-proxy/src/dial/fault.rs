@@ -3,6 +3,7 @@
 use crate::ports::begin::NotBegun;
 use std::io;
 use tidegate_core::health::Fault;
+use tidegate_core::ledger::NoPort;
 
 /// Linux's numbers (errno(3)); the standard library has no kinds for all of them.
 mod errno {
@@ -26,6 +27,7 @@ mod errno {
 /// What kept a connection from being begun.
 pub(super) fn of_begin(error: &NotBegun) -> Fault {
     match error {
+        NotBegun::NoPort(NoPort::NoSource { .. }) => Fault::Unreachable { local: true },
         NotBegun::NoPort(_) => Fault::AddrNotAvail,
         NotBegun::Foreign { .. } => Fault::AddrInUse,
         NotBegun::Io { error, .. } => of_error(error, true),
@@ -53,6 +55,13 @@ pub(crate) fn of_error(error: &io::Error, local: bool) -> Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn without_a_route_it_is_no_matter_of_ports() {
+        let destination = ([192, 0, 2, 1], 443).into();
+        assert_eq!(of_begin(&NoPort::NoSource { destination }.into()), Fault::Unreachable { local: true });
+        assert_eq!(of_begin(&NoPort::TooManyBuckets { most: 1 }.into()), Fault::AddrNotAvail);
+    }
 
     #[test]
     fn our_own_faults_are_told_from_those_of_others() {

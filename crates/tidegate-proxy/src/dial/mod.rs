@@ -76,7 +76,8 @@ pub(crate) async fn connect(
     let Ok(addresses) = resolve(&server.address).await else { return Err(NotDialled::Failed) };
     let mut last = None;
     for address in addresses {
-        if way.ports.pressure(address) >= Watermark::Hold {
+        // An idle connection that this call may not use holds a port that it can have instead.
+        if way.ports.pressure(address) >= Watermark::Hold && !server.spare_one() {
             // What is left is for those who come when some of it is free again; idle connections serve meanwhile.
             last = last.or(Some(Err(NotDialled::NotConnected(Cause::NoPort))));
             continue;

@@ -110,7 +110,7 @@ impl Health {
     /// The number of connections at which `server` was found to be at its limit.
     pub(crate) fn learned_limit(&self, server: &Server) -> Option<u32> {
         let at = server.watched()?;
-        self.view().servers.get(at).and_then(|(_, view)| view.limit)
+        self.state().pool.limit(at)
     }
 
     /// What is known of all.
@@ -167,8 +167,10 @@ impl Health {
         if verdict == Verdict::Ok {
             server.heard_now(clock::now());
         }
-        // It may have another number by now.
-        if let Some(at) = server.watched() {
+        // It may have another number by now, and another may have taken its part.
+        let now = service.setup();
+        let mut same = now.servers.iter().filter(|one| one.name == server.name && one.address == server.address);
+        if let Some(at) = same.next().and_then(|one| one.watched()) {
             let event = Event::ProbeEnded { verdict, evidence };
             self.with(|state, out| state.pool.on_event(clock::now(), at, event, out));
         }

@@ -281,16 +281,20 @@ impl Server {
     /// Closes idle connections until `more` have room.
     fn shrink(&self, more: u64) {
         let cap = self.cap.load(Ordering::Relaxed);
-        while self.stats.places.get() + more > cap {
-            let oldest = {
-                let mut all = self.idle();
-                if all.is_empty() {
-                    return;
-                }
-                all.remove(0)
-            };
-            oldest.line.drop_port();
-        }
+        while self.stats.places.get() + more > cap && self.spare_one() {}
+    }
+
+    /// Closes the connection that is idle longest, whose port is free at once then; false when none is idle.
+    pub(crate) fn spare_one(&self) -> bool {
+        let oldest = {
+            let mut all = self.idle();
+            if all.is_empty() {
+                return false;
+            }
+            all.remove(0)
+        };
+        oldest.line.drop_port();
+        true
     }
 
     /// Takes back a connection on which nothing is under way; closes it where it may not be used again.
@@ -313,6 +317,7 @@ impl Server {
     /// Another server has taken this one's part: its idle connections are closed, and those in use when they come back.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Relaxed);
+        self.watched_as(None); // its number is another's
         self.empty();
     }
 

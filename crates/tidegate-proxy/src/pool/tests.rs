@@ -68,6 +68,26 @@ async fn idle_connections_count_and_the_oldest_goes_before_there_are_too_many() 
 }
 
 #[tokio::test]
+async fn one_idle_connection_can_be_spared_for_its_port() {
+    let world = World::new(4).await;
+    let ((first, mut oldest), (second, _kept)) = (world.connect().await, world.connect().await);
+    first.give_back(at(1));
+    second.give_back(at(2));
+    assert!(world.server.spare_one() && was_reset(&mut oldest).await);
+    assert_eq!((world.server.stats.places.get(), world.server.idle_conns()), (1, 1));
+    assert!(world.server.spare_one() && !world.server.spare_one());
+}
+
+#[tokio::test]
+async fn who_was_replaced_is_no_longer_watched() {
+    let world = World::new(4).await;
+    world.server.watched_as(Some(2));
+    assert_eq!(world.server.watched(), Some(2));
+    world.server.retire();
+    assert_eq!(world.server.watched(), None, "its number may be another's");
+}
+
+#[tokio::test]
 async fn what_must_not_be_sent_twice_gets_young_connections_only() {
     let world = World::new(4).await;
     let (conn, _theirs) = world.connect().await;

@@ -95,8 +95,7 @@ impl Ports {
 
     /// How full the fullest bucket is.
     pub(crate) fn fullest(&self) -> Watermark {
-        let known = self.ledger().known();
-        known.iter().map(|(_, destination)| self.pressure(*destination)).max().unwrap_or(Watermark::Calm)
+        self.ledger().fullest(clock::now())
     }
 
     /// The same in thousandths, as far as watermarks tell.

@@ -128,6 +128,14 @@ impl Sock {
         if self.back.is_some() {
             return Poll::Ready(Err(io::ErrorKind::InvalidInput.into()));
         }
+        let filled = ready!(self.poll_fill(cx, pipe));
+        self.ended |= matches!(filled, Ok(0));
+        let broke = |error: &io::Error| error.kind() != io::ErrorKind::InvalidInput;
+        self.broken |= filled.as_ref().is_err_and(broke);
+        Poll::Ready(filled)
+    }
+
+    fn poll_fill(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Poll<io::Result<usize>> {
         if self.unread {
             match pipe.fill(&self.tcp) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.unread = false,

@@ -48,6 +48,11 @@ pub struct View {
 }
 
 impl Monitor {
+    /// At most so many connections are taken from us, as learned.
+    pub(in crate::health) fn limit(&self) -> Option<u32> {
+        self.limit.map(|limit| limit.limit())
+    }
+
     /// What it knows.
     pub fn view(&self, now: Nanos) -> View {
         View {
@@ -57,7 +62,7 @@ impl Monitor {
             blind: self.blind >= BLIND,
             frozen: self.frozen != Freeze::Off,
             ejected: self.ejected.map(|until| until.since(now)),
-            limit: self.limit.map(|limit| limit.limit()),
+            limit: self.limit(),
             next: if self.probing.is_some() { Span::ZERO } else { self.due.since(now) },
             why: self.why(),
             reports: self.reports.iter().cloned().collect(),
