@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from commands import Run
 from fakes import web_server
 from gates import RunningGate, gate_process, http_config
+from tidegate.gate.admin import reload_path
 from tidegate.gate.handover import handover_path
 
 pytestmark = pytest.mark.storm
@@ -133,6 +135,30 @@ def test_a_stranger_at_the_handover_socket_gets_a_sentence(tmp_path: Path, serve
                     continue
                 assert not answer or json.loads(answer)["kind"] == "refused"
         assert gate.admin.get("/livez")[0] == 200
+
+
+def test_a_peer_that_says_nothing_is_let_go(tmp_path: Path, server: str) -> None:
+    with gate_process(http_config(tmp_path, server), tmp_path) as gate, socket.socket(socket.AF_UNIX) as talk:
+        talk.connect(str(handover_path(gate.admin.path)))
+        talk.settimeout(30)
+        assert talk.recv(1) == b""
+
+
+def test_without_descriptors_a_restart_fails_and_the_gate_goes_on(run: Run, tmp_path: Path, server: str) -> None:
+    with gate_process(http_config(tmp_path, server), tmp_path) as gate:
+        pid = gate.process.pid
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        with socket.socket(socket.AF_UNIX) as talk, socket.socket(socket.AF_UNIX) as reload:
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, limits[1]))  # those that are open stay so
+            for one, path in ((talk, handover_path(gate.admin.path)), (reload, reload_path(gate.admin.path))):
+                one.connect(str(path))
+            gate.process.send_signal(signal.SIGUSR2)
+            wait = threading.Event()
+            while not any(event["event"].startswith("the takeover was given up") for event in gate.events()):
+                assert gate.process.poll() is None
+                wait.wait(0.01)
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        assert run("gate", "restart", "--admin", gate.admin.path).code == 0
 
 
 def test_there_must_be_a_gate_to_take_over_from(run: Run, tmp_path: Path, server: str) -> None:

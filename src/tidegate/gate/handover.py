@@ -38,6 +38,8 @@ _DESCRIPTORS = 200
 """Descriptors in one message; Linux takes 253 (SCM_MAX_FD)."""
 _TALK_S = 10.0
 """How long a peer may take to read or to write a message."""
+_ASK_S = 1.0
+"""How long it may take to say what is wanted: signals wait meanwhile."""
 _BEGIN_S = 60.0
 """How long a successor may take until it serves."""
 _TICK_S = 0.02
@@ -91,7 +93,11 @@ class Handover:
             self._answer({"kind": "refused", "message": "this gate is being taken over already"})
             return
         arguments = [one for one in sys.argv[1:] if one != "--replace"]
-        self._child = subprocess.Popen([sys.executable, "-m", "tidegate", *arguments, "--replace"])
+        try:
+            self._child = subprocess.Popen([sys.executable, "-m", "tidegate", *arguments, "--replace"])
+        except OSError as error:
+            self._give_up(f"the successor cannot be started: {error}")
+            return
         self._begins_by = time.monotonic() + _BEGIN_S
         _log.info("restarting", extra={"fields": {"successor": self._child.pid}})
 
@@ -117,11 +123,15 @@ class Handover:
         return gone or (self._ends is not None and now > self._ends)
 
     def _accept(self) -> None:
-        talk, _ = self.socket.accept()
-        talk.settimeout(_TALK_S)
+        try:
+            talk, _ = self.socket.accept()
+        except OSError as error:  # this process may open no more files
+            _log.warning("a takeover failed; this gate goes on", extra={"fields": {"error": str(error)}})
+            return
         try:
             _check_peer(talk)
-            wanted = json.loads(_line(talk))
+            wanted = json.loads(_line(talk, _ASK_S))
+            talk.settimeout(_TALK_S)
             match wanted:
                 case {"format": 1, "kind": "restart"} if self._asking is None:
                     self._asking = talk
@@ -267,10 +277,9 @@ def ask_restart(admin: Path) -> Json:
         When the successor did not come to serve; the gate goes on.
     """
     with _connect(admin) as talk:
-        talk.settimeout(_BEGIN_S + _TALK_S)
         try:
             talk.sendall(json.dumps({"format": FORMAT, "kind": "restart"}).encode() + b"\n")
-            answer: Json = json.loads(_line(talk))
+            answer: Json = json.loads(_line(talk, _BEGIN_S + _TALK_S))
         except (OSError, ValueError) as error:
             raise GateUnreachable(f"the gate at {admin} gave no answer: {error}") from None
     if answer.get("kind") != "restarted":
@@ -322,7 +331,7 @@ def _receive_header(talk: socket.socket) -> tuple[tuple[int, int], list[int]]:
             os.close(number)
         raise ValueError("it ended in the middle of a message, or this process may open no more files")
     if data[:1] == b"{":  # a refusal is a line of JSON
-        refused = json.loads(data + _line(talk))
+        refused = json.loads(data + _line(talk, _TALK_S))
         raise GateError(f"the gate is not taken over from: {refused.get('message', 'it did not say why')}")
     first, second = _HEADER.unpack(data)
     if max(first, second) > _LONGEST:
@@ -340,9 +349,10 @@ def _rest_of(talk: socket.socket, length: int) -> bytes:
     return bytes(data)
 
 
-def _line(talk: socket.socket) -> bytes:
-    data = b""
+def _line(talk: socket.socket, within_s: float) -> bytes:
+    data, end = b"", time.monotonic() + within_s
     while not data.endswith(b"\n"):
+        talk.settimeout(max(end - time.monotonic(), 0.001))
         piece = talk.recv(1)
         if not piece or len(data) > 1 << 16:
             raise ValueError("the other side ended in the middle of a line")

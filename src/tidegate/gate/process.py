@@ -90,12 +90,13 @@ def run_gate(
         with gate, selectors.DefaultSelector() as waiting:
             serving = _Serving(gate, file, config, seed, waiting, until_eof=until_eof)
             with closing(serving):
+                # Before the other gate hears of it: when it ends first, systemd takes that for the end of the unit.
+                _notify(f"READY=1\nMAINPID={os.getpid()}")
                 if predecessor:
                     serving.follow(predecessor)
                 _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
                 _warn(gate)
                 ready(gate.addresses())
-                _notify(f"READY=1\nMAINPID={os.getpid()}")
                 serving.until_end(signals)
 
 
@@ -250,12 +251,12 @@ class _Talk:
 
     def answer(self, make: Callable[[], dict[str, Any]]) -> None:
         """Answer whoever is there; one who does not take the answer within a second goes without."""
-        with closing(self.socket.accept()[0]) as talk:
-            talk.settimeout(1.0)
-            try:
+        try:
+            with closing(self.socket.accept()[0]) as talk:
+                talk.settimeout(1.0)
                 talk.sendall(json.dumps(make()).encode())
-            except OSError as error:
-                _log.warning("nobody took the answer", extra={"fields": {"error": str(error)}})
+        except OSError as error:  # he has gone, or this process may open no more files
+            _log.warning("nobody took the answer", extra={"fields": {"error": str(error)}})
 
     def close(self) -> None:
         """Remove the socket; that of a gate that has taken over stays."""
