@@ -146,10 +146,10 @@ impl Pool {
             self.tell(now, at, Event::Answered, &mut said);
         } else if too_many {
             self.eject(now, at, &mut said);
-        } else {
-            return;
         }
-        self.end_event(now, said, out);
+        if !said.is_empty() {
+            self.end_event(now, said, out);
+        }
     }
 
     /// Our own side is in trouble, or no longer.

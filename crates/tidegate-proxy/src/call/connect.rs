@@ -18,9 +18,13 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use tidegate_core::health::{Evidence, Fault, Verdict, Weight};
+use tidegate_core::health::{Cause, Evidence, Fault, Verdict, Weight};
+use tidegate_core::time::Span;
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::{TlsConnector, TlsStream};
+
+/// No server is known that gives up on a client sooner: as in `tidegate_core::health`.
+const LAG: Span = Span::secs(1);
 
 /// What came of it.
 pub(super) enum Connected {
@@ -80,6 +84,13 @@ pub(super) async fn fresh(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, 
     }
 }
 
+/// What a fault after the handshake of TCP says of the server: silence is weak. Nothing while our own loop lags by so much
+/// that either side's patience may have ended for that.
+fn blame(fault: Fault, lag: Span) -> Option<Weight> {
+    let weight = if fault == Fault::TimedOut { Weight::Weak } else { Weight::Strong };
+    (lag < LAG).then_some(weight)
+}
+
 /// Connects: TCP, the PROXY header if one is to be sent, TLS if it is to be spoken.
 async fn make(
     home: Rc<Home>,
@@ -93,8 +104,8 @@ async fn make(
     let way = &home.service.way;
     let dialled = dial::connect(way, &home.timers, &server, limit).await?;
     let broken = |fault| {
-        let evidence = Evidence::of(clock::now(), fault);
-        way.health.dialled(&server, Verdict::Failed(Weight::Strong), evidence);
+        let Some(weight) = blame(fault, home.timers.lag()) else { return NotDialled::NotConnected(Cause::LoopLag) };
+        way.health.dialled(&server, Verdict::Failed(weight), Evidence::of(clock::now(), fault));
         NotDialled::Failed
     };
     let mut sock = dialled.sock();
@@ -107,9 +118,21 @@ async fn make(
         Some(tls) => {
             let connecting = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), sock);
             let shaken = tokio::time::timeout(limit, connecting).await;
-            let shaken = shaken.map_err(|_| NotDialled::Failed)?.map_err(|_| broken(Fault::Tls))?;
+            let shaken = shaken.map_err(|_| broken(Fault::TimedOut))?.map_err(|_| broken(Fault::Tls))?;
             Stream::tls(TlsStream::Client(shaken))
         }
     };
     Ok(ServerConn::new(&server, server.key(client), stream, place, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_was_slow_himself_blames_nobody() {
+        assert_eq!(blame(Fault::Tls, Span::ZERO), Some(Weight::Strong));
+        assert_eq!(blame(Fault::TimedOut, Span::millis(999)), Some(Weight::Weak));
+        assert_eq!([Fault::Tls, Fault::TimedOut].map(|fault| blame(fault, Span::secs(1))), [None; 2]);
+    }
 }
