@@ -4,6 +4,7 @@
 
 use super::{Connection, MOST, STATES};
 use socket2::{Domain, Protocol, Socket, Type};
+use std::collections::BTreeSet;
 use std::io::{self, Read};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
@@ -28,9 +29,23 @@ const PIECE: usize = 1 << 16;
 /// The kernel answers from memory: a second without a piece means that there will be none.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Every connection to `port` that holds its tuple.
-pub(super) fn connections(port: u16) -> io::Result<Vec<Connection>> {
+/// The kernel looks at every connection for each question. To more ports than this one list of all is cheaper.
+const QUESTIONS: usize = 8;
+/// Stands for any port in a question.
+const ANY: u16 = 0;
+
+/// Every connection to one of the ports `to` that holds its tuple.
+pub(super) fn connections(to: &BTreeSet<u16>) -> io::Result<Vec<Connection>> {
     let mut found = Vec::new();
+    if to.len() > QUESTIONS {
+        ask(ANY, to, &mut found)?;
+    } else {
+        to.iter().try_for_each(|port| ask(*port, to, &mut found))?;
+    }
+    Ok(found)
+}
+
+fn ask(port: u16, to: &BTreeSet<u16>, found: &mut Vec<Connection>) -> io::Result<()> {
     for family in [AF_INET, AF_INET6] {
         let mut socket = Socket::new(Domain::from(AF_NETLINK), Type::DGRAM, Some(Protocol::from(NETLINK_SOCK_DIAG)))?;
         socket.set_read_timeout(Some(PATIENCE))?;
@@ -38,12 +53,12 @@ pub(super) fn connections(port: u16) -> io::Result<Vec<Connection>> {
         let mut piece = vec![0; PIECE];
         loop {
             let length = socket.read(&mut piece)?;
-            if take(&piece[..length], port, &mut found)? {
+            if take(&piece[..length], to, found)? {
                 break;
             }
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 fn request(family: u8, port: u16) -> [u8; REQUEST] {
@@ -59,7 +74,7 @@ fn request(family: u8, port: u16) -> [u8; REQUEST] {
 }
 
 /// Reads the messages of one piece; true when the list is at its end.
-fn take(mut piece: &[u8], port: u16, found: &mut Vec<Connection>) -> io::Result<bool> {
+fn take(mut piece: &[u8], to: &BTreeSet<u16>, found: &mut Vec<Connection>) -> io::Result<bool> {
     while let Some(head) = piece.get(..HEAD) {
         let length = u32::from_ne_bytes([head[0], head[1], head[2], head[3]]) as usize;
         let broken = || io::Error::from(io::ErrorKind::InvalidData);
@@ -70,7 +85,9 @@ fn take(mut piece: &[u8], port: u16, found: &mut Vec<Connection>) -> io::Result<
                 let number = body.first_chunk().map_or(0, |bytes| i32::from_ne_bytes(*bytes));
                 return Err(io::Error::from_raw_os_error(-number));
             }
-            SOCK_DIAG_BY_FAMILY => found.extend(connection(body).filter(|c| c.to.port() == port && found.len() < MOST)),
+            SOCK_DIAG_BY_FAMILY => {
+                found.extend(connection(body).filter(|c| to.contains(&c.to.port()) && found.len() < MOST))
+            }
             _ => {}
         }
         piece = piece.get(length.next_multiple_of(4)..).unwrap_or_default();
@@ -98,20 +115,20 @@ mod tests {
 
     #[test]
     fn broken_pieces_are_errors_or_nothing() {
-        let mut found = Vec::new();
+        let (mut found, to) = (Vec::new(), BTreeSet::from([443]));
         let piece = request(AF_INET, 443);
-        assert!(!take(&[], 443, &mut found).unwrap());
+        assert!(!take(&[], &to, &mut found).unwrap());
         for length in 1..piece.len() {
-            assert!(take(&piece[..length], 443, &mut found).is_ok_and(|done| !done && length < HEAD) || length >= HEAD);
+            assert!(take(&piece[..length], &to, &mut found).is_ok_and(|done| !done && length < HEAD) || length >= HEAD);
         }
         for length in [0u32, 15, u32::MAX] {
             let mut wrong = piece;
             wrong[..4].copy_from_slice(&length.to_ne_bytes());
-            assert!(take(&wrong, 443, &mut found).is_err());
+            assert!(take(&wrong, &to, &mut found).is_err());
         }
         let mut refused = piece;
         refused[4] = NLMSG_ERROR as u8;
-        assert!(take(&refused, 443, &mut found).is_err());
+        assert!(take(&refused, &to, &mut found).is_err());
         assert_eq!(found, []);
     }
 }
