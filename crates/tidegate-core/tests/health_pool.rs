@@ -207,6 +207,44 @@ fn a_reload_keeps_what_is_known() {
     assert_eq!(watch.pool.members().count(), 1, "nothing was changed");
 }
 
+/// The pool of the next process, by whose clock it is `now`.
+fn next_process(watch: &Watch, services: &[u16], now: Nanos) -> Pool {
+    let passed = serde_json::to_string(&watch.pool.pass_on(watch.now)).unwrap();
+    let mut pool = Pool::new(members(services, Settings::default()), 8, now).unwrap();
+    pool.take_over(now, serde_json::from_str(&passed).unwrap());
+    pool
+}
+
+#[test]
+fn a_server_that_was_down_is_so_in_the_next_process_until_a_probe_says_otherwise() {
+    let mut watch = Watch::new(&[0, 0]);
+    watch.run(Span::secs(60), |_, at| if at == 0 { STRONG } else { Verdict::Ok });
+    let now = Nanos(0) + Span::secs(3600);
+    let mut next = Watch { pool: next_process(&watch, &[0, 0], now), now, ..Watch::new(&[0, 0]) };
+    next.stands = (0..2).map(|at| next.pool.standing(at).unwrap()).collect();
+    assert_eq!(next.phases(), [Phase::Down, Phase::Up]);
+    assert_eq!(next.pool.next_wake(), Some(now), "it is probed at once");
+    next.run(Span::secs(30), |_, at| if at == 0 { STRONG } else { Verdict::Ok });
+    assert_eq!(next.phases(), [Phase::Down, Phase::Up]);
+    let view = &next.pool.view(next.now).servers[0].1;
+    assert!(view.since >= Span::secs(80), "since the first process found it so, not since the second began");
+    next.run(Span::secs(30), |_, _| Verdict::Ok);
+    assert_eq!(next.phases(), [Phase::Recovering, Phase::Up]);
+}
+
+#[test]
+fn another_host_of_the_same_name_begins_anew() {
+    let mut watch = Watch::new(&[0, 0]);
+    watch.run(Span::secs(6), |_, at| if at == 0 { STRONG } else { Verdict::Ok });
+    let mut list = members(&[0, 0], Settings::default());
+    list[0].host = "10.9.9.9".into();
+    let mut pool = Pool::new(list, 7, Nanos(0)).unwrap();
+    pool.take_over(Nanos(0), watch.pool.pass_on(watch.now));
+    assert_eq!(pool.standing(0), Some(Standing::UP));
+    assert!(!pool.view(Nanos(0)).servers[0].1.known);
+    assert!(pool.view(Nanos(0)).servers[1].1.known);
+}
+
 #[derive(Clone, Debug)]
 enum Move {
     Traffic(usize, bool, u8),
@@ -277,6 +315,32 @@ proptest! {
     fn bounds_and_determinism(services in services(), trace in prop::collection::vec(moves(), 0..40)) {
         let one = play(&services, &trace);
         prop_assert_eq!(one.log, play(&services, &trace).log);
+    }
+
+    /// The next process knows what the last one knew, by its own clock, whatever that was.
+    #[test]
+    fn the_next_process_knows_the_same(services in services(), trace in prop::collection::vec(moves(), 0..40)) {
+        let watch = play(&services, &trace);
+        let now = Nanos(0) + Span::secs(1_000_000);
+        let next = next_process(&watch, &services, now);
+        let told = |pool: &Pool, now| {
+            let view = pool.view(now).servers.into_iter();
+            let of = |(name, view): (String, View)| {
+                let ages: Vec<_> = view.reports.iter().map(|report| (now.since(report.at), report.verdict)).collect();
+                let why = if view.known { view.why } else { String::new() };
+                (name, view.phase, why, view.ejected, view.limit, view.since, if view.known { ages } else { vec![] })
+            };
+            view.map(of).collect::<Vec<_>>()
+        };
+        let mut before = told(&watch.pool, watch.now);
+        for (one, (_, view)) in before.iter_mut().zip(watch.pool.view(watch.now).servers) {
+            one.5 = if view.known { one.5 } else { Span::ZERO };
+        }
+        prop_assert_eq!(before, told(&next, now));
+        for at in 0..services.len() {
+            let told = |pool: &Pool| pool.standing(at).map(|standing| (standing.phase, standing.cap, standing.refused));
+            prop_assert_eq!(told(&next), told(&watch.pool));
+        }
     }
 
     /// Traffic alone, however bad, never takes the last server.

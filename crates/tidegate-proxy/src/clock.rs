@@ -1,8 +1,12 @@
-//! The gate's clock: nanoseconds since the process first asked. The core gets its `now` from here and nowhere else.
+//! The gate's clock: nanoseconds since a month before the process first asked. The core gets its `now` from here and nowhere
+//! else.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tidegate_core::time::{Nanos, Span};
+
+/// What another process hands over lies before the first `now`, as far back as this.
+const BEFORE: Duration = Duration::from_secs(30 * 86_400);
 
 static ORIGIN: OnceLock<(Instant, SystemTime)> = OnceLock::new();
 
@@ -12,13 +16,13 @@ fn origin() -> &'static (Instant, SystemTime) {
 
 /// Monotonic time now.
 pub(crate) fn now() -> Nanos {
-    Nanos(u64::try_from(origin().0.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    Nanos(u64::try_from((BEFORE + origin().0.elapsed()).as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Seconds since 1970 of a point in time, for people.
 pub(crate) fn unix_seconds(at: Nanos) -> f64 {
     let start = origin().1.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    start.as_secs_f64() + at.0 as f64 / 1e9
+    (start.as_secs_f64() - BEFORE.as_secs_f64()) + at.0 as f64 / 1e9
 }
 
 /// A span as the standard library's type.

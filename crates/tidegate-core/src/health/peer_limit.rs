@@ -25,7 +25,32 @@ pub(super) struct PeerLimit {
     grows: Nanos,
 }
 
+/// The same for another process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PassedLimit {
+    learned: u32,
+    tried: u32,
+    holds: u64,
+    /// After how long it is tried higher.
+    grows: Span,
+}
+
+impl PassedLimit {
+    /// By the clock of the process that goes on with it.
+    pub fn taken_over(self, now: Nanos) -> PeerLimit {
+        let PassedLimit { learned, tried, holds, grows } = self;
+        PeerLimit { learned, tried, holds: holds.clamp(1, HOLDS_MAX), grows: now + grows }
+    }
+}
+
 impl PeerLimit {
+    /// For another process.
+    pub fn pass_on(self, now: Nanos) -> PassedLimit {
+        let PeerLimit { learned, tried, holds, grows } = self;
+        PassedLimit { learned, tried, holds, grows: grows.since(now) }
+    }
+
     /// It refused with so many connections open, at least one; `known`: what was known before.
     pub fn refused(now: Nanos, open: u32, known: Option<PeerLimit>) -> PeerLimit {
         let open = open.max(1);

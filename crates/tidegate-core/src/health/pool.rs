@@ -5,7 +5,7 @@
 //! the others go down, it is tried again at once. All servers together may show that the fault is our own
 //! ([`suspicion`](super::suspicion)).
 
-use super::monitor::{Action, Event, Freeze, Monitor, View};
+use super::monitor::{Action, Event, Findings, Freeze, Monitor, View};
 use super::outlier::{Outcomes, WINDOW, ejected_max};
 use super::settings::{Settings, SettingsError};
 use super::standing::Standing;
@@ -30,6 +30,18 @@ pub struct Member {
     pub settings: Settings,
 }
 
+/// What is known of one server, as another process takes it over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Passed {
+    /// The member's name,
+    pub name: String,
+    /// and its host: only a member that has both is the same.
+    pub host: String,
+    /// What was found out.
+    pub findings: Findings,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Watched {
     member: Member,
@@ -43,6 +55,10 @@ struct Watched {
 }
 
 impl Watched {
+    fn is(&self, name: &str, host: &str) -> bool {
+        self.member.name == name && self.member.host == host
+    }
+
     fn for_suspicion(&self) -> suspicion::Standing<'_> {
         let Settings { interval, timeout, .. } = self.member.settings;
         let (service, host) = (self.member.service, self.member.host.as_str());
@@ -85,7 +101,7 @@ impl Pool {
         Ok(pool)
     }
 
-    /// New members and settings. What is known of a member of the same name on the same host stays,.
+    /// New members and settings. What is known of a member of the same name on the same host stays.
     ///
     /// # Errors
     /// The settings of a member are none; nothing was changed.
@@ -93,7 +109,7 @@ impl Pool {
         members.iter().try_for_each(|member| member.settings.check())?;
         let mut old = std::mem::take(&mut self.watched);
         for member in members {
-            let known = old.iter().position(|old| old.member.name == member.name && old.member.host == member.host);
+            let known = old.iter().position(|old| old.is(&member.name, &member.host));
             let watched = match known.map(|at| old.swap_remove(at)) {
                 Some(mut known) => {
                     known.monitor.apply(now, member.settings)?;
@@ -113,6 +129,28 @@ impl Pool {
         self.held = None; // it names members by their places
         self.watched.iter_mut().for_each(|watched| watched.monitor.thaw());
         Ok(())
+    }
+
+    /// What is known of each member of which anything is, as another process can take it over.
+    pub fn pass_on(&self, now: Nanos) -> Vec<Passed> {
+        let passed = |watched: &Watched| {
+            let Member { name, host, .. } = watched.member.clone();
+            Some(Passed { name, host, findings: watched.monitor.pass_on(now)? })
+        };
+        self.watched.iter().filter_map(passed).collect()
+    }
+
+    /// Takes over what another process knew of these members; what is known of others is left out. Nothing is said of it:
+    /// [`Pool::standing`] tells. That all turned bad together is found out anew.
+    pub fn take_over(&mut self, now: Nanos, passed: Vec<Passed>) {
+        for Passed { name, host, findings } in passed {
+            let Some(watched) = self.watched.iter_mut().find(|watched| watched.is(&name, &host)) else { continue };
+            watched.monitor.take_over(now, findings);
+            watched.said = watched.monitor.standing(now);
+            watched.ejected = watched.monitor.is_ejected();
+            let bad = matches!(watched.said.phase, Phase::Suspect | Phase::Down) && !watched.ejected;
+            watched.bad = bad.then(|| watched.monitor.since());
+        }
     }
 
     /// The members.

@@ -79,7 +79,7 @@ pub(super) fn swap(
 ) -> Result<ApplyReport, GateError> {
     let served = shared.served();
     let mut services = Vec::new();
-    let mut next = Vec::new();
+    let (mut next, mut listening) = (Vec::new(), Vec::new());
     for service in &plan.services {
         let known = served.iter().find(|s| *s.service.name == service.name && !s.service.stopping());
         let socket = bound.remove(&service.name);
@@ -93,17 +93,17 @@ pub(super) fn swap(
             Some(socket) => socket.try_clone().ok().map(Arc::new),
             None => known.and_then(|k| k.socket.clone()),
         };
-        if let Some(socket) = socket {
-            shared.shard.send(Command::Listen(runtime.clone(), socket));
-        }
+        listening.extend(socket.map(|socket| Command::Listen(runtime.clone(), socket)));
         services.push(change);
         next.push(Served { service: runtime, address, socket: second });
     }
     for gone in served.iter().filter(|s| !next.iter().any(|n| Arc::ptr_eq(&n.service, &s.service))) {
         services.push(removed(shared, &gone.service));
     }
-    shared.way.health.apply(&next)?;
+    shared.way.health.apply(&next, state.health())?;
     shared.set_served(next);
+    // Only now: the first call must not meet a server that is known to be down.
+    listening.into_iter().for_each(|command| shared.shard.send(command));
     Ok(ApplyReport { format: FORMAT, services })
 }
 

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::PoisonError;
+use tidegate_core::health;
 use tidegate_core::ledger::Carried;
 use tidegate_core::session::Passed;
 
@@ -50,6 +51,8 @@ struct Known {
     sessions: BTreeMap<String, Vec<Passed>>,
     /// Source ports that are in use, or rest.
     ports: Option<Carried>,
+    /// What monitors have found out.
+    health: Vec<health::Passed>,
 }
 
 impl Inherited {
@@ -92,6 +95,11 @@ impl State {
         let _of_another_version = carried.map(|carried| ports.import(&carried));
     }
 
+    /// What is known of servers.
+    pub(super) fn health(&mut self) -> Vec<health::Passed> {
+        std::mem::take(&mut self.known.health)
+    }
+
     /// Gives a new service its part.
     pub(super) fn give(&mut self, service: &Service) {
         if self.replaces {
@@ -126,11 +134,12 @@ impl Gate {
         admin.as_ref()?.tcp.as_ref()?.try_clone().ok()
     }
 
-    /// The sessions of each service, and the source ports in use, as JSON.
+    /// The sessions of each service, the source ports in use, and how servers stand, as JSON.
     pub fn known_json(&self) -> String {
         let served = self.shared.served();
         let sessions = served.iter().map(|s| (s.service.name.to_string(), s.service.pass_on())).collect();
-        let known = Known { sessions, ports: Some(self.shared.way.ports.export()) };
+        let known =
+            Known { sessions, ports: Some(self.shared.way.ports.export()), health: self.shared.way.health.passed() };
         serde_json::to_string(&known).unwrap_or_default()
     }
 

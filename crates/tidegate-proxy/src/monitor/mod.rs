@@ -18,7 +18,9 @@ use crate::timers::Timers;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tidegate_core::admission::{Event as Told, ServerId};
-use tidegate_core::health::{Action, Actions, Alarms, Event, Evidence, Member, Pool, PoolView, Standing, Verdict};
+use tidegate_core::health::{
+    Action, Actions, Alarms, Event, Evidence, Member, Passed, Pool, PoolView, Standing, Verdict,
+};
 use tidegate_core::ledger::Watermark;
 use tidegate_core::time::Span;
 
@@ -58,11 +60,12 @@ impl Health {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Monitors the servers of these services, as their plans say. What is known of a server that stays, stays.
+    /// Monitors the servers of these services, as their plans say. What is known of a server that stays, stays; `passed` is
+    /// what another process knew.
     ///
     /// # Errors
     /// Settings are none; a plan that was checked has no such.
-    pub(crate) fn apply(&self, served: &[Served]) -> Result<(), GateError> {
+    pub(crate) fn apply(&self, served: &[Served], passed: Vec<Passed>) -> Result<(), GateError> {
         let (mut members, mut targets) = (Vec::new(), Vec::new());
         for (number, one) in (0u16..).zip(served) {
             let setup = one.service.setup();
@@ -80,6 +83,7 @@ impl Health {
         }
         let mut state = self.state();
         state.pool.apply(clock::now(), members).map_err(|error| GateError::plan("monitor", error))?;
+        state.pool.take_over(clock::now(), passed);
         state.targets = targets;
         state.asked.clear();
         // A machine that is new, or has a new plan, knows nothing of what was said before.
@@ -111,6 +115,11 @@ impl Health {
     pub(crate) fn learned_limit(&self, server: &Server) -> Option<u32> {
         let at = server.watched()?;
         self.state().pool.limit(at)
+    }
+
+    /// What another process must know.
+    pub(crate) fn passed(&self) -> Vec<Passed> {
+        self.state().pool.pass_on(clock::now())
     }
 
     /// What is known of all.

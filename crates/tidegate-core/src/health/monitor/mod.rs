@@ -29,6 +29,7 @@
 //! What [`Pool`](super::Pool) knows reaches a monitor as [`Event::Freeze`] (failures say nothing while it lasts) and
 //! [`Event::Eject`] (down until a canary succeeds).
 
+mod handover;
 mod pace;
 mod phase;
 mod view;
@@ -43,6 +44,7 @@ use crate::time::{Nanos, Span};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 
+pub use handover::Findings;
 pub use view::{Report, View};
 
 /// Something that happened.
