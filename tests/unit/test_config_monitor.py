@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from texts import MINIMAL
+from tidegate.config.headroom import headroom
 from tidegate.config.load import parse_config
 from tidegate.config.write import to_toml
 from tidegate.errors import ConfigError
@@ -119,3 +120,39 @@ def test_a_pool_of_standbys_is_refused() -> None:
     where, message = refused(f"{MINIMAL}standby = true\n")
     assert where == "service.web.server.a.standby"
     assert "none to stand by for" in message
+
+
+@pytest.mark.parametrize(
+    ("keys", "kept"),
+    [
+        ("", 8),
+        ('interval = "100ms"\ntimeout = "300ms"\n', 12),
+        ('interval = "100ms"\ntimeout = "301ms"\n', 16),
+        ('interval = "1h"\ntimeout = "10ms"\n', 8),
+    ],
+)
+def test_the_headroom_follows_from_the_monitors(keys: str, kept: int) -> None:
+    assert headroom(parse_config(MINIMAL, FILE)) == 8
+    assert headroom(parse_config(f"{MINIMAL}{MONITOR}{keys}", FILE)) == kept
+    own = parse_config(f"[gate.ports]\nheadroom = 5\n\n{MINIMAL}{MONITOR}{keys}", FILE)
+    assert json.loads(plan_for(own))["ports"]["headroom"] == 5
+
+
+@pytest.mark.parametrize(
+    ("ports", "where", "message"),
+    [
+        ('[gate.ports]\nrange = "20000-20039"\n', "gate.ports.range", "40 ports are kept for probes, as the monitors"),
+        ("", "service.web.monitor.interval", "at this pace 1440000 ports for probes are needed"),
+    ],
+)
+def test_a_headroom_that_leaves_nothing_is_refused_with_its_line(ports: str, where: str, message: str) -> None:
+    pace = 'timeout = "100ms"\ninterval = "10ms"\n' if ports else 'timeout = "1h"\ninterval = "10ms"\n'
+    text = f"{ports}\n{MINIMAL}{MONITOR}{pace}"
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, FILE)
+    (problem,) = caught.value.problems
+    assert problem.where == where
+    assert problem.message.startswith(message)
+    line = text.splitlines()[problem.line - 1]
+    assert line.startswith("range" if ports else "interval")
+    assert "headroom" in problem.hint

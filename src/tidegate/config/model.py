@@ -65,8 +65,11 @@ class Ports(Table):
     """``"20000-32767"``, several with commas; left out: the larger range beside the kernel's own, above 10000."""
     sources: Sources = ()
     """Addresses of this machine; each has the whole range for every server. Left out: the one that the route takes."""
-    headroom: Annotated[int, Field(ge=1, le=65_534)] = 8
-    """Ports for each server that are kept for probes alone, so that traffic never makes a healthy server look dead."""
+    headroom: Annotated[int, Field(ge=1, le=65_534)] | None = None
+    """Ports for each server that are kept for probes alone, so that traffic never makes a healthy server look dead.
+
+    Left out: 4 for each interval that a probe may take, by the monitor that needs most; at least 8 (``headroom.py``).
+    """
 
     @property
     def ranges(self) -> tuple[tuple[int, int], ...]:

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
+from tidegate.config.headroom import headroom
 from tidegate.config.model import (
     Admission,
     Config,
@@ -20,7 +21,6 @@ from tidegate.config.model import (
     Monitor,
     Operation,
     Passthrough,
-    Ports,
     Server,
     ServerTls,
     Service,
@@ -60,15 +60,16 @@ def compile_plan(config: Config, operations: Mapping[str, Operation], default: O
         "tcp": config.gate.admin_tcp,
         "token_file": _text(config.gate.admin_token_file),
     }
-    plan = {"format": FORMAT, "services": services, "admin": admin, "ports": _ports(config.gate.ports)}
+    plan = {"format": FORMAT, "services": services, "admin": admin, "ports": _ports(config)}
     return json.dumps(plan).encode()
 
 
-def _ports(ports: Ports) -> Json:
+def _ports(config: Config) -> Json:
+    ports = config.gate.ports
     return {
         "ranges": [{"first": first, "last": last} for first, last in ports.ranges],
         "sources": list(ports.sources),
-        "headroom": ports.headroom,
+        "headroom": headroom(config),
     }
 
 

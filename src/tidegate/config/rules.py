@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from tidegate.config.fields import duration
+from tidegate.config.headroom import HEADROOM_MOST, headroom, needs
 from tidegate.config.model import Config, Identity, Passthrough, ServerTls, Service, Terminate
 from tidegate.units import Duration
 
@@ -46,10 +47,23 @@ def _gate(config: Config) -> Iterator[Broken]:
         yield Broken(("gate", "admin_tcp"), "the admin address over TCP needs a token", hint)
     if config.gate.admin_token_file and not config.gate.admin_tcp:
         yield Broken(("gate", "admin_token_file"), "there is no admin_tcp that this token could guard")
-    ports = config.gate.ports
-    if ports.range is not None and ports.headroom >= ports.count:
-        message = f"{ports.headroom} ports are kept for probes, and the range has {ports.count}"
+    yield from _headroom(config)
+
+
+def _headroom(config: Config) -> Iterator[Broken]:
+    ports, kept = config.gate.ports, headroom(config)
+    of_range = ports.range is not None and kept >= ports.count
+    if of_range and ports.headroom is not None:
+        message = f"{kept} ports are kept for probes, and the range has {ports.count}"
         yield Broken(("gate", "ports", "headroom"), message, "keep fewer, or give a larger range")
+    elif of_range:
+        message = f"{kept} ports are kept for probes, as the monitors need them, and the range has {ports.count}"
+        yield Broken(("gate", "ports", "range"), message, "give a larger range, or set headroom to fewer")
+    for name, service in config.service.items():
+        if ports.range is None and ports.headroom is None and service.monitor and needs(service.monitor) > HEADROOM_MOST:
+            message = f"at this pace {needs(service.monitor)} ports for probes are needed, and there are not so many"
+            hint = "make the interval longer or the timeout shorter, or set [gate.ports] headroom"
+            yield Broken(("service", name, "monitor", "interval"), message, hint)
 
 
 def _service(at: Path, service: Service) -> Iterator[Broken]:
