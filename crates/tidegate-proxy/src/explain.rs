@@ -1,6 +1,7 @@
 //! Why a call met its fate: one record per call, kept in a bounded ring, told newest first.
 
 use crate::clock;
+use crate::stats::Connects;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -72,6 +73,8 @@ pub(crate) struct Record {
     pub(crate) reason: Option<Reason>,
     pub(crate) retry_after: Option<Span>,
     pub(crate) server: Option<Arc<str>>,
+    /// Why it went there over a new connection; `None`: it did not, or never does.
+    pub(crate) connects: Option<Connects>,
     /// In observe mode: it would have been turned away for this, or held.
     pub(crate) observed: Option<Option<Reason>>,
     pub(crate) end: Option<End>,
@@ -94,6 +97,7 @@ impl Record {
             reason: None,
             retry_after: None,
             server: None,
+            connects: None,
             observed: None,
             end: None,
             status: 0,
@@ -159,6 +163,8 @@ pub(crate) struct Told<'a> {
     predicted_s: Option<f64>,
     retry_after_s: Option<f64>,
     server: Option<&'a str>,
+    /// Why its connection was a new one.
+    new_connection: Option<Connects>,
     would_have: Option<String>,
     end: Option<String>,
     status: Option<u16>,
@@ -188,6 +194,7 @@ pub(crate) fn tell<'a>(service: &'a str, record: &'a Record, now: Nanos) -> Told
         predicted_s: record.predicted.map(Span::as_secs_f64),
         retry_after_s: record.retry_after.map(Span::as_secs_f64),
         server: record.server.as_deref(),
+        new_connection: record.connects,
         would_have: record.observed.map(|o| o.map_or("held".to_string(), |r| format!("turned-away: {r}"))),
         end: record.end.map(|end| end.to_string()),
         status: (record.status > 0).then_some(record.status),
@@ -206,7 +213,7 @@ fn sentence(record: &Record, decision: &str, waited: f64) -> String {
             let after = record.retry_after.map_or(0.0, Span::as_secs_f64);
             format!("and was turned away ({reason}), to come back after {after:.1} s")
         }
-        ("admitted", _, Some(server)) => format!("and went to {server}"),
+        ("admitted", _, Some(server)) => format!("and went to {server}{}", record.connects.map_or("", because)),
         ("held", ..) if record.end.is_none() => "and is still held".to_string(),
         _ => "and was not sent".to_string(),
     };
@@ -220,4 +227,13 @@ fn sentence(record: &Record, decision: &str, waited: f64) -> String {
         None => String::new(),
     };
     format!("{what} {queue} {fate}{observed}{end}")
+}
+
+fn because(why: Connects) -> &'static str {
+    match why {
+        Connects::NoneIdle => " over a new connection: no connection was idle",
+        Connects::Unproven => " over a new connection: it must not be sent twice, and no idle one was proven to live",
+        Connects::NeverShared => " over a new connection: its service shares none",
+        Connects::Again => " over a new connection: it was sent again",
+    }
 }

@@ -9,7 +9,7 @@ use crate::dial::{NotDialled, Way};
 use crate::explain::{Record, Ring};
 use crate::pool::Server;
 use crate::setup::Setup;
-use crate::stats::ServiceStats;
+use crate::stats::{Connects, ServiceStats};
 use arc_swap::ArcSwap;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -409,8 +409,9 @@ impl Ticket {
         }
     }
 
-    /// A new connection to the server stands.
-    pub(crate) fn connected(&self) {
+    /// A new connection to the server stands, and `why` it is no idle one, where that could be.
+    pub(crate) fn connected(&self, why: Option<Connects>) {
+        self.service.core().calls.entry(self.call.0).and_modify(|entry| entry.record.connects = why);
         self.service.event(Event::Connected(self.call));
     }
 

@@ -137,6 +137,12 @@ async fn clients_that_call_once_share_connections_too() {
     }
     assert_eq!(of_server(&gated, "connects"), 1);
     gated.until("all are counted", |g| of_server(g, "reuses") == 49).await;
+    let calls = gated.explain();
+    assert_eq!(calls[0]["new_connection"], json!(null), "it went over one that was there");
+    let first = calls.last().expect("a call");
+    assert_eq!(first["new_connection"], "none-idle");
+    let text = first["text"].as_str().expect("text");
+    assert!(text.contains("went to a over a new connection: no connection was idle"), "{text}");
 }
 
 #[tokio::test]
@@ -150,6 +156,7 @@ async fn where_nothing_is_shared_each_call_has_its_own_connection() {
     }
     gated.until("none is kept", |g| of_server(g, "open_conns") == 0).await;
     assert_eq!((of_server(&gated, "connects"), of_server(&gated, "reuses")), (3, 0));
+    assert_eq!(gated.explain()[0]["new_connection"], "never-shared");
     let by = "tidegate_server_fresh_requests_total{service=\"s\",server=\"a\",cause=\"never-shared\"} ";
     assert_eq!(metric(&gated, by), 3);
     assert_eq!(

@@ -156,7 +156,7 @@ async fn reach(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, ticket: &Ti
     };
     let connected = connect::fresh(conn, setup, server, why).await;
     if matches!(connected, Connected::Yes(_)) {
-        ticket.connected();
+        ticket.connected(Some(why));
     }
     connected
 }

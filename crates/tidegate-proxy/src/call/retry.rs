@@ -48,7 +48,7 @@ pub(super) async fn connect(
 ) -> Result<(Ticket, ServerConn), Next> {
     match connect::fresh(conn, setup, server, Connects::Again).await {
         Connected::Yes(fresh) => {
-            ticket.connected();
+            ticket.connected(Some(Connects::Again));
             Ok((ticket, fresh))
         }
         Connected::ClientLeft => {

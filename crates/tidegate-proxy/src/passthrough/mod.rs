@@ -251,7 +251,7 @@ async fn establish(conn: &mut Conn, setup: &Setup, caller: &Caller) -> Option<(T
         match decision {
             Decision::Admit(server) => match dial::dial(conn, setup, &server).await {
                 Dialled::Yes(link) => {
-                    ticket.connected();
+                    ticket.connected(None);
                     return Some((ticket, link));
                 }
                 Dialled::Failed(why) => decision = ticket.not_dialled(why),

@@ -27,7 +27,7 @@ impl Flow {
             Decision::TurnAway { reason, .. } => return Err(Broken::TurnedAway(reason)),
             Decision::Admit(_) => {
                 if let Turn::Asked(ticket) = std::mem::replace(&mut self.turn, Turn::Between) {
-                    ticket.connected();
+                    ticket.connected(None);
                     self.turn = Turn::Open(ticket);
                     self.answered = false;
                     self.link.set_busy(true);
