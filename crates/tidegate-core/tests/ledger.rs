@@ -293,6 +293,25 @@ proptest! {
         }
     }
 
+    /// Whoever asks for a source gets that one or none, and another source is another one.
+    #[test]
+    fn a_lease_has_the_source_that_was_asked_for(moves in moves(), sources in 0..3u8, asked in prop::collection::vec((0..4u8, any::<bool>()), 1..60)) {
+        let mut world = World::new(settings(2, 20, 4, 3));
+        moves.iter().for_each(|one| world.play(one));
+        world.ledger.apply(world.now, settings(sources, 20, 4, 3)).unwrap();
+        for (number, probe) in asked {
+            let usage = if probe { Use::Probe } else { Use::Traffic };
+            match world.ledger.lease_from(world.now, to(1), source(number), usage) {
+                Ok(lease) => prop_assert!(lease.source == source(number) && (sources == 0 || number < sources)),
+                Err(NoPort::NoSource { .. }) => prop_assert!(sources > 0 && number >= sources),
+                Err(error) => prop_assert!(matches!(error, NoPort::Exhausted { .. }), "{error}"),
+            }
+            let other = world.ledger.other_source(to(1), &[source(number)]);
+            prop_assert_eq!(other, (0..sources).find(|other| *other != number).map(source));
+            prop_assert_eq!(world.ledger.other_source("[::1]:443".parse().unwrap(), &[]), None);
+        }
+    }
+
     #[test]
     fn the_next_process_leaves_alone_what_was_in_use(moves in moves()) {
         let mut world = World::new(settings(2, 20, 4, 3));

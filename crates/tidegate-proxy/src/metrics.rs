@@ -58,7 +58,7 @@ pub(crate) fn text(shared: &Shared) -> String {
         &none,
         shared.loop_age().as_secs_f64(),
     );
-    ports(&mut scrape, shared.way.ports.view());
+    ports(&mut scrape, shared.way.ports.view(), shared.way.ports.slow_collisions());
     for served in shared.served() {
         admission(&mut scrape, &served);
         connections(&mut scrape, &served);
@@ -166,10 +166,12 @@ fn admission(scrape: &mut Scrape, served: &Served) {
 /// Most buckets that are told of: those with most leases.
 const BUCKETS_MAX: usize = 20;
 
-fn ports(scrape: &mut Scrape, mut view: LedgerView) {
+fn ports(scrape: &mut Scrape, mut view: LedgerView, slow_collisions: u64) {
     let none = Labels::new();
     let help = "Idle destinations whose ports were forgotten for others";
     scrape.count("tidegate_ports_evicted_buckets", help, &none, view.evicted_total);
+    let help = "Connects whose SYN was sent again from a port used a short time before";
+    scrape.count("tidegate_ports_slow_collisions", help, &none, slow_collisions);
     for (usage, n) in view.no_port_total {
         let labels = with(&none, "use", usage);
         scrape.count("tidegate_ports_refused_leases", "Leases refused because every port was taken", &labels, n);

@@ -91,6 +91,38 @@ impl Ledger {
     ) -> Result<Lease, NoPort> {
         let destination = canonical(destination);
         let sources = self.sources(destination, route);
+        self.lease_of(now, destination, &sources, usage)
+    }
+
+    /// The same from this source and no other. Where sources of its family are configured it must be one of them.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn lease_from(
+        &mut self,
+        now: Nanos,
+        destination: SocketAddr,
+        source: IpAddr,
+        usage: Use,
+    ) -> Result<Lease, NoPort> {
+        let destination = canonical(destination);
+        let mut sources = self.sources(destination, Some(source));
+        sources.retain(|ours| *ours == source);
+        self.lease_of(now, destination, &sources, usage)
+    }
+
+    /// A configured source from which `destination` may be reached, and that is none of `tried`.
+    pub fn other_source(&self, destination: SocketAddr, tried: &[IpAddr]) -> Option<IpAddr> {
+        self.sources(canonical(destination), None).into_iter().find(|source| !tried.contains(source))
+    }
+
+    fn lease_of(
+        &mut self,
+        now: Nanos,
+        destination: SocketAddr,
+        sources: &[IpAddr],
+        usage: Use,
+    ) -> Result<Lease, NoPort> {
         let mut best: Option<((u32, u32), Reverse<usize>)> = None;
         for (place, source) in sources.iter().enumerate() {
             let available = match self.passed(now, (destination, *source)) {
@@ -102,13 +134,13 @@ impl Ledger {
         let Some((available, Reverse(place))) = best else { return Err(NoPort::NoSource { destination }) };
         if available == (0, 0) {
             self.no_port[usage as usize] += 1;
-            return Err(self.exhausted(now, destination, &sources, usage));
+            return Err(self.exhausted(now, destination, sources, usage));
         }
         let source = sources[place];
         let bucket = self.bucket(now, (destination, source))?;
         match bucket.take(now, usage) {
             Some((port, serial)) => Ok(Lease { source, port, destination, usage, serial }),
-            None => Err(self.exhausted(now, destination, &sources, usage)),
+            None => Err(self.exhausted(now, destination, sources, usage)),
         }
     }
 

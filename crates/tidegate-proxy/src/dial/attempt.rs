@@ -3,7 +3,7 @@
 use super::fault::{of_begin, of_error};
 use super::{Dialled, Way};
 use crate::clock;
-use crate::ports::begin::Begun;
+use crate::ports::begin::{Begin, Begun};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -18,11 +18,13 @@ pub(crate) struct Attempted {
     pub(crate) dialled: Option<Dialled>,
     /// What else it met.
     pub(crate) fault: Fault,
+    /// Where it went.
+    pub(super) to: Option<SocketAddr>,
     began: Nanos,
     /// How much later than asked for the timer fired that ended it.
     late: Span,
     last_use: Option<(Nanos, Ending)>,
-    source: IpAddr,
+    pub(super) source: IpAddr,
     usage: Use,
 }
 
@@ -30,7 +32,16 @@ impl Attempted {
     /// It had no port, or no address to go to.
     pub(crate) fn without_port(fault: Fault, began: Nanos) -> Attempted {
         let source = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        Attempted { dialled: None, fault, began, late: Span::ZERO, last_use: None, source, usage: Use::Traffic }
+        Attempted {
+            dialled: None,
+            fault,
+            to: None,
+            began,
+            late: Span::ZERO,
+            last_use: None,
+            source,
+            usage: Use::Traffic,
+        }
     }
 
     /// Something went wrong after it was connected.
@@ -63,21 +74,22 @@ impl Attempted {
 }
 
 /// Tries once. `limit`: how long the other side may take.
-pub(crate) async fn attempt(way: &Way, to: SocketAddr, usage: Use, limit: Duration) -> Attempted {
+pub(crate) async fn attempt(way: &Way, to: SocketAddr, how: Begin, limit: Duration) -> Attempted {
     let began = clock::now();
-    let Begun { tcp, mut guard } = match way.ports.begin(to, usage) {
+    let usage = how.usage;
+    let Begun { tcp, mut guard } = match way.ports.begin(to, how) {
         Ok(begun) => begun,
         Err(error) => return Attempted { usage, ..Attempted::without_port(of_begin(&error), began) },
     };
     let (source, last_use) = (guard.lease().source, guard.last_use());
-    let met = |fault, late, dialled| Attempted { dialled, fault, began, late, last_use, source, usage };
+    let met = |fault, late, dialled| Attempted { dialled, fault, to: Some(to), began, late, last_use, source, usage };
     let tcp = match TcpStream::from_std(tcp) {
         Ok(tcp) => tcp,
         Err(error) => return met(of_error(&error, true), Span::ZERO, None),
     };
     match tokio::time::timeout(limit, established(&tcp)).await {
         Ok(Ok(())) => {
-            guard.connected();
+            guard.connected(&tcp);
             let _only_a_hint = tcp.set_nodelay(true);
             met(Fault::None, Span::ZERO, Some(Dialled { tcp, port: guard }))
         }

@@ -30,7 +30,11 @@ pub(super) fn of_begin(error: &NotBegun) -> Fault {
         NotBegun::NoPort(NoPort::NoSource { .. }) => Fault::Unreachable { local: true },
         NotBegun::NoPort(_) => Fault::AddrNotAvail,
         NotBegun::Foreign { .. } => Fault::AddrInUse,
-        NotBegun::Io { error, .. } => of_error(error, true),
+        // Nothing was sent, so whatever it is, the server has no part in it.
+        NotBegun::Io { error, .. } => match of_error(error, true) {
+            Fault::Garbage => Fault::Unreachable { local: true },
+            fault => fault,
+        },
     }
 }
 
@@ -78,5 +82,8 @@ mod tests {
         assert_eq!(of(113, true), Fault::Unreachable { local: true });
         assert_eq!(of(99, false), Fault::AddrNotAvail);
         assert_eq!(of(1, false), Fault::Permission);
+        let gone =
+            NotBegun::Io { destination: ([127, 0, 0, 1], 1).into(), error: io::Error::other("no address of ours") };
+        assert_eq!(of_begin(&gone), Fault::Unreachable { local: true });
     }
 }

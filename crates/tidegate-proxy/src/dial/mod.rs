@@ -13,6 +13,7 @@ pub(crate) use fault::of_error;
 use crate::clock;
 use crate::monitor::Health;
 use crate::pool::Server;
+use crate::ports::begin::Begin;
 use crate::ports::{Guard, Ports};
 use crate::stream::Sock;
 use crate::timers::Timers;
@@ -82,7 +83,7 @@ pub(crate) async fn connect(
             last = last.or(Some(Err(NotDialled::NotConnected(Cause::NoPort))));
             continue;
         }
-        match attempt(way, address, Use::Traffic, limit).await {
+        match attempt(way, address, Begin::of(Use::Traffic), limit).await {
             Attempted { dialled: Some(dialled), .. } => return Ok(dialled),
             failed => last = Some(Ok((address, failed))),
         }
@@ -92,7 +93,7 @@ pub(crate) async fn connect(
     match verdict {
         // It was our own port, or the server has just come up: another port will do.
         Verdict::Ok | Verdict::Inconclusive(Cause::Collision) => {
-            let again = attempt(way, address, Use::Traffic, limit).await;
+            let again = attempt(way, address, Begin::of(Use::Traffic), limit).await;
             again.dialled.ok_or(NotDialled::NotConnected(Cause::Collision))
         }
         Verdict::Failed(_) => Err(NotDialled::Failed),
@@ -120,7 +121,7 @@ async fn inquire(
     if let Some((_, verdict)) = shared {
         return verdict;
     }
-    let attempts = |usage| attempt(way, address, usage, limit);
+    let attempts = |how| attempt(way, address, how, limit);
     let (verdict, evidence) = judge(way, timers, server, failed, attempts).await;
     *last = Some((clock::now(), verdict)).filter(|(_, verdict)| *verdict != Verdict::Ok);
     drop(last);
@@ -134,11 +135,13 @@ pub(crate) async fn judge<F: Future<Output = Attempted>>(
     timers: &Timers,
     server: &Arc<Server>,
     first: Attempted,
-    again: impl Fn(Use) -> F,
+    again: impl Fn(Begin) -> F,
 ) -> (Verdict, Evidence) {
     let mut inquiry = Inquiry::new();
     let mut met = first;
+    let mut tried = Vec::with_capacity(3);
     loop {
+        tried.push(met.source);
         let now = clock::now();
         server.prune(timers.now());
         let around = Around {
@@ -146,7 +149,7 @@ pub(crate) async fn judge<F: Future<Output = Attempted>>(
             open: u32::try_from(server.stats.open_conns.get()).unwrap_or(u32::MAX),
             learned_limit: way.health.learned_limit(server),
             loop_lag: timers.lag(),
-            other_source: None,
+            other_source: met.to.and_then(|to| way.ports.other_source(to, &tried)),
         };
         let next = inquiry.on_attempt(now, &met.attempt(), &around);
         if let Some(dialled) = met.dialled.take() {
@@ -154,7 +157,8 @@ pub(crate) async fn judge<F: Future<Output = Attempted>>(
         }
         match next {
             Next::Decided(verdict, evidence) => return (verdict, evidence),
-            Next::TryFresh | Next::TrySource(_) => met = again(Use::Probe).await,
+            Next::TryFresh => met = again(Begin::of(Use::Probe)).await,
+            Next::TrySource(source) => met = again(Begin { from: Some(source), ..Begin::of(Use::Probe) }).await,
         }
     }
 }
@@ -162,4 +166,41 @@ pub(crate) async fn judge<F: Future<Output = Attempted>>(
 /// What an attempt met that found no address to try.
 pub(crate) fn unresolved(at: Nanos) -> Attempted {
     Attempted::without_port(Fault::Unreachable { local: false }, at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::PortsPlan;
+    use std::cell::RefCell;
+    use std::net::{IpAddr, TcpListener};
+
+    /// A device that refuses one address of ours: from there the way leads to a closed port.
+    #[tokio::test]
+    async fn a_device_that_refuses_one_source_does_not_make_the_server_look_dead() {
+        let sources = [2, 3].map(|last| IpAddr::from([127, 0, 0, last]));
+        let plan = PortsPlan { ranges: vec![(21_200..=21_219).into()], sources: sources.into(), headroom: 8 };
+        let way = Way { ports: Ports::new(&plan).unwrap(), health: Health::new(1).unwrap() };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (open, closed) = (listener.local_addr().unwrap(), {
+            let parked = TcpListener::bind("127.0.0.1:0").unwrap();
+            parked.local_addr().unwrap()
+        });
+        let server = Server::new(("a", &open.to_string()), None, None, None, Arc::default());
+        // The second source is used more, so that a fresh port is one of the first.
+        let from = |source| Begin { from: Some(source), ..Begin::of(Use::Probe) };
+        let _busy: Vec<_> = (0..4).map(|_| way.ports.begin(closed, from(sources[1]))).collect();
+        let asked = RefCell::new(Vec::new());
+        let again = |how: Begin| {
+            asked.borrow_mut().push(how.from);
+            let to = if how.from == Some(sources[1]) { open } else { closed };
+            attempt(&way, to, how, Duration::from_secs(5))
+        };
+        let first = again(Begin::of(Use::Probe)).await;
+        let (verdict, evidence) = judge(&way, &Timers::new(), &server, first, again).await;
+        assert_eq!(*asked.borrow(), [None, None, Some(sources[1])]);
+        let notes: Vec<_> = evidence.notes.iter().map(|note| (note.source, note.fault)).collect();
+        assert_eq!(notes, [(sources[0], Fault::Refused), (sources[0], Fault::Refused), (sources[1], Fault::None)]);
+        assert_eq!(verdict, Verdict::Ok);
+    }
 }

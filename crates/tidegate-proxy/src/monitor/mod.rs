@@ -182,6 +182,7 @@ impl Health {
         if let Some(at) = same.next().and_then(|one| one.watched()) {
             let event = Event::ProbeEnded { verdict, evidence };
             self.with(|state, out| state.pool.on_event(clock::now(), at, event, out));
+            self.changed.notify_one(); // the next one is due sooner than this one would have been lost
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::http1::response::Response;
 use crate::http1::scan::Scan;
 use crate::plan::{MonitorPlan, ProbePlan};
 use crate::pool::Server;
+use crate::ports::begin::Begin;
 use crate::stream::{Sock, Stream};
 use crate::timers::Timers;
 use crate::tls::client::Upstream;
@@ -31,15 +32,16 @@ const HEAD_MAX: usize = 16 << 10;
 /// Probes once, with as many attempts as the verdict takes.
 pub(super) async fn run(way: &Way, timers: &Timers, server: &Arc<Server>, plan: &MonitorPlan) -> (Verdict, Evidence) {
     let limit = clock::duration(plan.settings.timeout);
-    let once = |_: Use| one(way, server, &plan.probe, limit);
-    dial::judge(way, timers, server, once(Use::Probe).await, once).await
+    let mute = matches!(plan.probe, ProbePlan::HalfOpen {});
+    let once = |how| one(way, server, &plan.probe, Begin { mute, ..how }, limit);
+    dial::judge(way, timers, server, once(Begin::of(Use::Probe)).await, once).await
 }
 
-async fn one(way: &Way, server: &Server, probe: &ProbePlan, limit: Duration) -> Attempted {
+async fn one(way: &Way, server: &Server, probe: &ProbePlan, how: Begin, limit: Duration) -> Attempted {
     let began = clock::now();
     let Ok(addresses) = dial::resolve(&server.address).await else { return dial::unresolved(began) };
     let Some(address) = addresses.first().copied() else { return dial::unresolved(began) };
-    let mut met = dial::attempt(way, address, Use::Probe, limit).await;
+    let mut met = dial::attempt(way, address, how, limit).await;
     let Some(dialled) = met.dialled.take() else { return met };
     let left = limit.saturating_sub(clock::duration(clock::now().since(began)));
     match tokio::time::timeout(left, look(dialled, server, probe, address)).await {

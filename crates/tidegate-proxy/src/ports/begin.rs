@@ -3,7 +3,7 @@
 use super::{Guard, Ports};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
-use std::net::{SocketAddr, SocketAddrV6, TcpStream};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, TcpStream};
 use std::sync::Arc;
 use tidegate_core::ledger::{Ending, NoPort, Use};
 
@@ -12,6 +12,24 @@ const TRIES: usize = 8;
 
 /// Linux: a connect that goes on.
 const EINPROGRESS: i32 = 115;
+
+/// How a connection begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Begin {
+    /// What for.
+    pub(crate) usage: Use,
+    /// From this address of ours, and no other.
+    pub(crate) from: Option<IpAddr>,
+    /// The handshake is not completed before something is written: the kernel keeps its last segment back for 200 ms.
+    pub(crate) mute: bool,
+}
+
+impl Begin {
+    /// From any address of ours.
+    pub(crate) fn of(usage: Use) -> Begin {
+        Begin { usage, from: None, mute: false }
+    }
+}
 
 /// A connection that is being established, or is.
 pub(crate) struct Begun {
@@ -52,15 +70,15 @@ impl Ports {
     ///
     /// # Errors
     /// Why not; the lease is over then.
-    pub(crate) fn begin(self: &Arc<Ports>, destination: SocketAddr, usage: Use) -> Result<Begun, NotBegun> {
+    pub(crate) fn begin(self: &Arc<Ports>, destination: SocketAddr, way: Begin) -> Result<Begun, NotBegun> {
         let mut last = None;
         for _ in 0..TRIES {
-            let lease = match self.lease(destination, usage) {
+            let lease = match self.lease(destination, way.from, way.usage) {
                 Ok(lease) => lease,
                 Err(no_port) => return Err(last.unwrap_or(NotBegun::NoPort(no_port))),
             };
             let mut guard = Guard::new(self.clone(), lease);
-            match connect(&mut guard) {
+            match connect(&mut guard, way.mute) {
                 Ok(tcp) => return Ok(Begun { tcp, guard }),
                 Err(error) if is_foreign(&error) => {
                     guard.ends(Ending::Foreign);
@@ -73,7 +91,7 @@ impl Ports {
     }
 }
 
-fn connect(guard: &mut Guard) -> io::Result<TcpStream> {
+fn connect(guard: &mut Guard, mute: bool) -> io::Result<TcpStream> {
     let (source, destination) = (guard.lease().source, guard.lease().destination);
     let mut from = SocketAddr::new(source, guard.lease().port);
     if let (SocketAddr::V6(to), SocketAddr::V6(v6)) = (destination, from) {
@@ -88,6 +106,9 @@ fn connect(guard: &mut Guard) -> io::Result<TcpStream> {
         io::ErrorKind::AddrNotAvailable => io::Error::other(format!("{source} is not an address of this machine")),
         _ => error,
     })?;
+    if mute {
+        let _else_the_server_sees_a_reset = rustix::net::sockopt::set_tcp_quickack(&socket, false);
+    }
     match socket.connect(&destination.into()) {
         Err(error) if error.raw_os_error() != Some(EINPROGRESS) => Err(error),
         _ => {

@@ -9,6 +9,7 @@
 pub(crate) mod begin;
 mod guard;
 mod host;
+mod resent;
 mod route;
 mod settings;
 mod sockets;
@@ -25,7 +26,8 @@ use crate::plan::{FORMAT, PortsPlan};
 use route::Routes;
 use serde_json::{Value, json};
 use settings::Found;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::ledger::{Carried, CarriedError, Lease, Ledger, LedgerView, NoPort, Use, Watermark};
 
@@ -37,6 +39,8 @@ pub(crate) struct Ports {
     warnings: Mutex<Vec<String>>,
     /// Where the kernel's list came from last.
     listed_by: Mutex<Option<&'static str>>,
+    /// Connects whose SYN went out again, from a port that was used a short time before.
+    slow_collisions: AtomicU64,
 }
 
 impl Ports {
@@ -52,6 +56,7 @@ impl Ports {
             routes: Mutex::default(),
             warnings: Mutex::new(warnings),
             listed_by: Mutex::default(),
+            slow_collisions: AtomicU64::new(0),
         }))
     }
 
@@ -74,18 +79,26 @@ impl Ports {
         Ok(())
     }
 
-    /// A port to `destination`.
+    /// A port to `destination`; `from`: from this address of ours alone.
     ///
     /// # Errors
     /// Why there is none.
-    fn lease(&self, destination: SocketAddr, usage: Use) -> Result<Lease, NoPort> {
+    fn lease(&self, destination: SocketAddr, from: Option<IpAddr>, usage: Use) -> Result<Lease, NoPort> {
         let now = clock::now();
+        if let Some(source) = from {
+            return self.ledger().lease_from(now, destination, source, usage);
+        }
         let wanted = self.ledger().lease(now, destination, None, usage);
         if !matches!(wanted, Err(NoPort::NoSource { .. })) {
             return wanted;
         }
         let route = self.routes.lock().unwrap_or_else(PoisonError::into_inner).source(now, destination);
         self.ledger().lease(now, destination, route, usage)
+    }
+
+    /// Another configured address of ours than these from which `destination` may be reached.
+    pub(crate) fn other_source(&self, destination: SocketAddr, tried: &[IpAddr]) -> Option<IpAddr> {
+        self.ledger().other_source(destination, tried)
     }
 
     /// How full the traffic ports to `destination` are.
@@ -127,6 +140,11 @@ impl Ports {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Connects that were slow because the other side still held the port, so that the SYN went out again.
+    pub(crate) fn slow_collisions(&self) -> u64 {
+        self.slow_collisions.load(Ordering::Relaxed)
+    }
+
     /// Everything, as `/ports` tells it.
     pub(crate) fn told(&self) -> Value {
         let settings = self.ledger().settings().clone();
@@ -142,6 +160,7 @@ impl Ports {
             "buckets": view.buckets,
             "evicted_total": view.evicted_total,
             "no_port_total": view.no_port_total,
+            "slow_collisions_total": self.slow_collisions(),
         })
     }
 
