@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,73 @@ def test_five_restarts_under_load_lose_nothing(run: Run, tmp_path: Path, server:
         assert status["counters"]["turned_away_total"] == 0
         assert status["servers"][0]["in_flight_max"] <= 2
         assert gate.process.wait(30) == 0, "the first one has ended"
+
+
+_MONITOR = """
+[service.web.monitor]
+kind = "tcp"
+interval = "1h"
+fast = "50ms"
+fall = 2
+"""
+
+
+def _restart(run: Run, gate: RunningGate) -> None:
+    ran = run("gate", "restart", "--admin", gate.admin.path)
+    assert ran.code == 0, ran.err
+
+
+def _monitor(gate: RunningGate, seen: int) -> dict[str, Any]:
+    """Return what is known of the server once ``seen`` verdicts are."""
+    for _ in range(1000):
+        server = gate.admin.status()["services"][0]["servers"][0]
+        if len(server["monitor"]["verdicts"]) >= seen:
+            return dict(server["monitor"]) | {"admitted_as": server["phase"]}
+        threading.Event().wait(0.01)
+    pytest.fail(f"never {seen} verdicts: {server}")
+
+
+def test_a_server_that_is_down_stays_down(run: Run, tmp_path: Path) -> None:
+    with socket.socket() as parked:
+        parked.bind(("127.0.0.1", 0))  # nobody listens there
+        text = http_config(tmp_path, f"127.0.0.1:{parked.getsockname()[1]}") + _MONITOR
+        with gate_process(text, tmp_path) as gate:
+            before = _monitor(gate, 3)  # two to go down, one more, and the next in an hour
+            assert before["phase"] == "down"
+            _restart(run, gate)
+            after = _monitor(gate, 4)  # by itself a process does not get so far
+            assert (after["phase"], after["admitted_as"]) == ("down", "down")
+            assert after["since_s"] >= before["since_s"]
+            assert after["verdicts"][0]["text"] == before["verdicts"][0]["text"]
+            assert abs(after["verdicts"][0]["at_s"] - before["verdicts"][0]["at_s"]) < 10
+
+
+def test_ports_of_calls_that_go_on_are_left_alone(run: Run, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.settimeout(20)
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        with gate_process(http_config(tmp_path, address), tmp_path) as gate:
+            host, _, number = gate.address.partition(":")
+            with closing(http.client.HTTPConnection(host, int(number), timeout=20)) as client:
+                client.request("GET", "/slow")
+                serving, (_, port) = listening.accept()
+                with serving:
+                    assert serving.recv(4096).startswith(b"GET /slow")
+                    _restart(run, gate)
+                    ports = gate.admin.ports()
+                    assert ports["generation"] == 2
+                    (bucket,) = ports["buckets"]
+                    assert (bucket["destination"], bucket["foreign"]) == (address, 1), "the first process still has it"
+                    with closing(http.client.HTTPConnection(host, int(number), timeout=20)) as other:
+                        other.request("GET", "/other")
+                        second, (_, another) = listening.accept()
+                        with second:
+                            assert another != port
+                            assert second.recv(4096).startswith(b"GET /other")
+                            second.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+                            assert other.getresponse().read() == b"ok"
+                    serving.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nslow")
+                    assert client.getresponse().read() == b"slow"
 
 
 def test_a_successor_that_fails_changes_nothing(run: Run, tmp_path: Path, server: str) -> None:

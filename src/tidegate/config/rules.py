@@ -59,9 +59,11 @@ def _headroom(config: Config) -> Iterator[Broken]:
     elif of_range:
         message = f"{kept} ports are kept for probes, as the monitors need them, and the range has {ports.count}"
         yield Broken(("gate", "ports", "range"), message, "give a larger range, or set headroom to fewer")
+    left_out = ports.range is None and ports.headroom is None
     for name, service in config.service.items():
-        if ports.range is None and ports.headroom is None and service.monitor and needs(service.monitor) > HEADROOM_MOST:
-            message = f"at this pace {needs(service.monitor)} ports for probes are needed, and there are not so many"
+        needed = needs(service.monitor) if service.monitor else 0
+        if left_out and needed > HEADROOM_MOST:
+            message = f"at this pace {needed} ports for probes are needed, and there are not so many"
             hint = "make the interval longer or the timeout shorter, or set [gate.ports] headroom"
             yield Broken(("service", name, "monitor", "interval"), message, hint)
 
