@@ -119,6 +119,7 @@ def _restart(run: Run, gate: RunningGate) -> None:
 
 def _monitor(gate: RunningGate, seen: int) -> dict[str, Any]:
     """Return what is known of the server once ``seen`` verdicts are."""
+    server: dict[str, Any] = {}
     for _ in range(1000):
         server = gate.admin.status()["services"][0]["servers"][0]
         if len(server["monitor"]["verdicts"]) >= seen:
