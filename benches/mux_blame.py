@@ -35,10 +35,10 @@ STOPPED_S, LET_GO_S, HEALTH_S = 0.7, 0.02, 0.03
 class Blame:
     """For how long things are wrong, and how often the monitors look, in seconds."""
 
-    hold_s: float = 30.0
-    lag_s: float = 10.0
+    hold_s: float = 8.0
+    lag_s: float = 5.0
     interval_s: float = 0.5
-    up_within_s: float = 60.0
+    up_within_s: float = 20.0
 
 
 QUICK = Blame(hold_s=3.0, lag_s=3.0, up_within_s=8.0)

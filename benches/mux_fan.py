@@ -23,12 +23,12 @@ SLOWEST = 1.05
 class Fan:
     """How long and how many: seconds between the two waves, requests per second, seconds."""
 
-    stay_s: float = 10.0
-    stay_6000_s: float = 60.0
+    stay_s: float = 5.0
+    stay_6000_s: float = 15.0
     one_shot_rate: int = 500
-    one_shot_s: float = 6.0
+    one_shot_s: float = 4.0
     rate: int = 4000
-    rate_s: float = 8.0
+    rate_s: float = 5.0
 
 
 QUICK = Fan(stay_s=1.0, stay_6000_s=1.0, one_shot_s=1.0, rate=1000, rate_s=1.0)

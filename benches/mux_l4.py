@@ -19,7 +19,7 @@ class Transfers:
     """Connections per second of each size, and for how many seconds."""
 
     rates: tuple[int, ...] = (800, 500, 100)
-    seconds: float = 6.0
+    seconds: float = 3.0
 
 
 QUICK = Transfers(seconds=1.0)

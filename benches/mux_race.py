@@ -37,12 +37,12 @@ class Race:
     """Clients and bursts of T8; rate, connections, reloads and restarts of T9, and seconds between two of them."""
 
     clients: int = 200
-    bursts: int = 40
+    bursts: int = 12
     rate: int = 500
     connections: int = 50
     reloads: int = 20
     restarts: int = 5
-    between_s: float = 1.0
+    between_s: float = 0.5
 
 
 QUICK = Race(clients=100, bursts=4, reloads=2, restarts=1, between_s=0.5)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from benches import mux_table
 from benches.load import WHOLE
 from benches.mux import QUICK, TESTS, THEIRS, Settings, cells, fixed
 from benches.mux_world import Nginx
@@ -52,3 +54,30 @@ def test_an_answer_is_whole_with_its_body() -> None:
     assert not WHOLE.match(head + b"x" * 127)
     assert WHOLE.match(head + b"x" * 128)
     assert not WHOLE.match(head.replace(b"200", b"503") + b"x" * 128)
+
+
+def rows(test: str, metric: str, **by_peer: float | None) -> list[dict[str, Any]]:
+    return [
+        {"test": test, "peer": peer.replace("_", "-"), "metric": metric, "value": value, "unit": "", "run": run}
+        for peer, value in by_peer.items()
+        for run in (1, 2, 3)
+    ]
+
+
+def test_the_table_says_what_is_met_and_where_a_peer_is_ahead() -> None:
+    results = [
+        *rows("T4", "false_down", tidegate=0, haproxy_safe=2),
+        *rows("T4", "detect_down_s", tidegate=1.5, haproxy_safe=1.25, nginx=None),
+        *rows("T1/6000", "bytes_per_idle_client", tidegate=935, nginx=528),
+    ]
+    machine = {"cores": 2, "cpu": "a CPU", "kernel": "6.1", "system": "Debian"}
+    record = {"results": results, "versions": {"haproxy": "2.6.12 (old)"}, "machine": machine, "commit": "c" * 40}
+    text = mux_table.table(record)
+    assert "| our ports run out: healthy servers taken out, times | 0 | 2 | – | – | – |" in text
+    assert "| then a server dies: found after, s | 1.5 | 1.25 | – | never | – |" in text
+    assert "0 false alarms without ports (asked: at most 0)" in text
+    assert "935 bytes per idle client (asked: at most 600, not met)" in text
+    assert "bytes of memory each (nginx 528; tidegate 935)" in text
+    assert "found after, s (haproxy-safe 1.25; tidegate 1.5)" in text
+    assert "haproxy-safe 2.6.12 |" in text
+    assert mux_table.updated(f"a\n{mux_table.BEGIN}\nold\n{mux_table.END}\nb", record).startswith("a\n")
