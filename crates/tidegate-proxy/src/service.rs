@@ -209,6 +209,7 @@ impl Service {
         let before = core.machine.snapshot(now);
         let mut actions = std::mem::take(&mut core.actions);
         let servers = setup.servers.clone();
+        let mut gone = Vec::new();
         let result = core.machine.apply(now, plan, &mut actions).map_err(|error| error.to_string());
         if result.is_ok() {
             if setup.plan.monitor.is_none() {
@@ -220,12 +221,15 @@ impl Service {
                 core.machine.on_event(now, Event::Restarted(ServerId(id)), &mut actions);
             }
             self.setup.store(Arc::new(setup));
-            before.iter().filter(|b| !servers.iter().any(|s| Arc::ptr_eq(s, b))).for_each(|gone| gone.retire());
+            gone.extend(before.into_iter().filter(|b| !servers.iter().any(|s| Arc::ptr_eq(s, b))));
         }
         core.deliver(now, &mut actions);
         core.actions = actions;
         self.rearm(&core);
-        result.map(|()| (before, core.machine.snapshot(now)))
+        let after = core.machine.snapshot(now);
+        drop(core); // closing connections takes its time, and other locks
+        gone.iter().for_each(|gone: &Arc<Server>| gone.retire());
+        result.map(|()| (before, after))
     }
 
     /// Begins to note what the machine is told; `None` when somebody records already.

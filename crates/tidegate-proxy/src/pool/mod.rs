@@ -177,13 +177,16 @@ impl Server {
 
     /// Closes idle connections that the server has ended, so that those are counted that stand. Asks the kernel.
     pub(crate) fn prune(&self, now: Nanos) {
-        let mut gone = Vec::new();
-        self.idle().retain_mut(|idle| {
+        let (mut why, mut ages) = (Vec::new(), Vec::new());
+        let stirred = |idle: &mut Idle| {
             let stirred = idle.line.stream.stirred();
-            gone.extend(stirred.map(|stir| (stir, now.since(idle.since))));
-            stirred.is_none()
-        });
-        let ages: Vec<Span> = gone.iter().filter(|(stir, _)| *stir == Stir::Closed).map(|(_, age)| *age).collect();
+            ages.extend((stirred == Some(Stir::Closed)).then(|| now.since(idle.since)));
+            why.extend(stirred);
+            stirred.is_some()
+        };
+        // Their ports are given back without this lock.
+        let gone: Vec<Idle> = self.idle().extract_if(.., stirred).collect();
+        gone.into_iter().zip(why).for_each(|(idle, stir)| self.bury(idle, Some(stir)));
         if !ages.is_empty() {
             self.timeout().closed(now, &ages);
         }
