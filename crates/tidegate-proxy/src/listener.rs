@@ -4,9 +4,11 @@ use crate::connection::{Conn, Serving};
 use crate::handshake::{self, Opened};
 use crate::home::Home;
 use crate::passthrough;
+use crate::service::Service;
 use crate::stream::{Sock, Stream};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::reason::Reason;
 use tokio::net::TcpListener;
@@ -56,7 +58,9 @@ fn begin(sock: Sock, home: &Rc<Home>, peer: SocketAddr) {
     }
     let (id, opaque) = (home.pending.number(), passthrough::is_opaque(&setup));
     let opening = handshake::open(sock, home.clone(), peer, id);
+    let arriving = Arriving::new(home.service.clone());
     let task = tokio::task::spawn_local(async move {
+        let _until_it_is_counted_as_open = arriving;
         match Box::pin(opening).await {
             Some(Opened { conn, hello: None }) if !opaque => drop(tokio::task::spawn_local(Serving::new(conn))),
             Some(Opened { conn, hello }) => {
@@ -67,6 +71,22 @@ fn begin(sock: Sock, home: &Rc<Home>, peer: SocketAddr) {
     });
     if home.pending.add(id, task.abort_handle(), setup.io.handshakes_max) {
         home.service.stats.refuse(Reason::Handshake);
+    }
+}
+
+/// A client whose handshake is not over. Dropped, it is.
+struct Arriving(Arc<Service>);
+
+impl Arriving {
+    fn new(service: Arc<Service>) -> Arriving {
+        service.stats.arriving.add(1);
+        Arriving(service)
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        self.0.stats.arriving.sub(1);
     }
 }
 

@@ -166,10 +166,15 @@ impl Service {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Clients that are here, those whose handshake is not over among them.
+    pub(crate) fn clients(&self) -> u64 {
+        self.stats.arriving.get() + self.stats.open_conns.get()
+    }
+
     /// Gives up slots that are not needed any more; how many are in use, by server.
     pub(crate) fn shrink(&self) -> serde_json::Map<String, serde_json::Value> {
         let mut core = self.core();
-        let used = core.machine.shrink(clock::now(), self.stats.open_conns.get() > 0);
+        let used = core.machine.shrink(clock::now(), self.clients() > 0);
         core.servers.iter().zip(used).map(|(server, used)| (server.name.to_string(), used.into())).collect()
     }
 

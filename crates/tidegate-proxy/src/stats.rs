@@ -82,6 +82,8 @@ impl Reaped {
 pub(crate) struct ServiceStats {
     /// Client connections open now.
     pub(crate) open_conns: Count,
+    /// Client connections whose handshake is not over.
+    pub(crate) arriving: Count,
     /// Requests being handled now, held ones included.
     pub(crate) open_requests: Count,
     /// Connections accepted since the start.

@@ -3,7 +3,7 @@
 #![allow(clippy::expect_used, reason = "tests")]
 
 mod support;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::{Origin, Peer, plan, start};
 
 const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -75,4 +75,23 @@ async fn the_server_gets_a_header_per_client_and_no_shared_connection() {
         }
         assert_eq!(gated.service()["servers"][0]["connects"], 2);
     }
+}
+
+#[tokio::test]
+async fn who_is_in_the_middle_of_the_header_is_a_client_of_a_gate_that_retires() {
+    let origin = Origin::start().await.echo();
+    let mut plan = plan(origin, 4);
+    plan["services"][0]["accept_proxy"] = json!(true);
+    let gated = start(&plan);
+    let mut client = Peer::connect(gated.address).await;
+    let accepted = |line: &str| line.starts_with("tidegate_client_accepted_connections") && line.ends_with(" 1");
+    gated.until("it is accepted", |g| g.gate.metrics_text().lines().any(accepted)).await;
+    gated.gate.retire();
+    let clients = || serde_json::from_str::<Value>(&gated.gate.left_json()).expect("JSON")["clients"].clone();
+    assert_eq!(clients(), 1);
+    client.send("PROXY TCP4 192.0.2.7 192.0.2.1 5000 80\r\n").await;
+    let (head, _) = client.get("/").await;
+    assert!(head.starts_with("HTTP/1.1 200") && head.contains("close"), "{head}");
+    drop(client);
+    gated.until("it has left", |_| clients() == 0).await;
 }

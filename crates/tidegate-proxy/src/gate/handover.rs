@@ -150,6 +150,7 @@ impl Gate {
             self.shared.shard.send(Command::Unlisten(served.service.clone()));
             served.service.retire();
         }
+        self.shared.shard.settle(); // who was accepted until now counts as a client
         self.shared.close_sockets(|_| true);
     }
 
@@ -157,7 +158,7 @@ impl Gate {
     /// `calls` and, by service and server, the `slots` still in use.
     pub fn left_json(&self) -> String {
         let served = self.shared.served();
-        let clients: u64 = served.iter().map(|s| s.service.stats.open_conns.get()).sum();
+        let clients: u64 = served.iter().map(|s| s.service.clients()).sum();
         let slots: Map<String, Value> =
             served.iter().map(|s| (s.service.name.to_string(), s.service.shrink().into())).collect();
         json!({ "clients": clients, "calls": self.shared.open_requests(), "slots": slots }).to_string()

@@ -24,12 +24,17 @@ const COMMANDS: usize = 4096;
 /// Between two looks at the idle connections to servers, in ticks: one second.
 const SWEEP_TICKS: u32 = 20;
 
+/// How long a command may take to be carried out: a loop that is later than that hangs.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// What the thread can be told.
 pub(super) enum Command {
     /// Serve this service on this socket.
     Listen(Arc<Service>, TcpListener),
     /// Accept no more for this service.
     Unlisten(Arc<Service>),
+    /// Say so when all commands before this one are carried out.
+    Settle(std::sync::mpsc::SyncSender<()>),
     /// End.
     Close,
 }
@@ -49,6 +54,13 @@ impl Shard {
     /// Sends a command; one to a thread that has ended is dropped.
     pub(super) fn send(&self, command: Command) {
         let _ended_or_full = self.commands.try_send(command);
+    }
+
+    /// Waits until the thread has carried out what it was told, for a while.
+    pub(super) fn settle(&self) {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        self.send(Command::Settle(tell));
+        let _or_it_has_ended = told.recv_timeout(PATIENCE);
     }
 }
 
@@ -118,6 +130,7 @@ async fn run(mut inbox: mpsc::Receiver<Command>, turned: &AtomicU64, way: Arc<Wa
                         accepting.abort();
                     }
                 }
+                Some(Command::Settle(tell)) => drop(tell.try_send(())),
                 Some(Command::Close) | None => return,
             },
         }
