@@ -4,6 +4,8 @@
 //! A [`Ticket`] stands for a call. Dropped without an outcome it never frees a slot: a held call counts as gone, an
 //! admitted one stays taken until the machine's own quarantine ends it.
 
+mod hasher;
+
 use crate::clock;
 use crate::dial::{NotDialled, Way};
 use crate::explain::{Record, Ring};
@@ -11,8 +13,9 @@ use crate::pool::Server;
 use crate::setup::Setup;
 use crate::stats::{Connects, ServiceStats};
 use arc_swap::ArcSwap;
+use hasher::CallHasher;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -34,24 +37,6 @@ pub(crate) enum Decision {
     TurnAway { reason: Reason, retry_after: Span },
     /// The server did not answer in time.
     Expire,
-}
-
-/// Call ids count up, so they are their own hash; the multiplication spreads them over the table.
-#[derive(Default)]
-struct CallHasher(u64);
-
-impl Hasher for CallHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.write_u64(u64::from(*byte));
-        }
-    }
-    fn write_u64(&mut self, n: u64) {
-        self.0 = (self.0 ^ n).wrapping_mul(0x9E37_79B9_7F4A_7C15); // 2^64 / golden ratio (Knuth, TAOCP 6.4)
-    }
 }
 
 struct Entry {
