@@ -123,14 +123,13 @@ proptest! {
                         model.remove(&seat);
                         gone.push(seat);
                     }
-                    // What is left and idle is young enough for the pressure that is left, or its turn is the next look's.
-                    let left = BOUNDS.timeout(BOUNDS.pressure(open.saturating_sub(victims.len() as u32)).max(other));
+                    // What is left and idle is young enough for a calm gate, or its turn is the next look's.
                     for (seat, (at, _, busy)) in &mut model {
-                        if *busy && now.since(*at) >= left {
+                        if *busy {
                             // The look may have taken it for active; so it is then.
                             if idle.seats[*seat as usize].at == now { *at = now; }
-                        } else if now.since(*at) >= BOUNDS.idle {
-                            prop_assert!(*busy, "{seat} idles for too long");
+                        } else {
+                            prop_assert!(now.since(*at) < BOUNDS.idle, "{seat} idles for too long");
                         }
                     }
                     // Orders follow the list's own: busy ones that were looked at have moved behind.
