@@ -17,12 +17,15 @@ PEERS = {
     "curl": "curl",
     "h2load": "nghttp2-client",
     "haproxy": "haproxy",
+    "ip": "iproute2",
+    "nft": "nftables",
     "nginx": "nginx-light",
     "netstat": "net-tools",
     "openssl": "openssl",
     "ss": "iproute2",
     "postgres": "postgresql",
     "sshd": "openssh-server",
+    "unshare": "util-linux",
 }
 ROOT = Path(__file__).resolve().parent.parent
 # program -> the script that builds it, or finds that it is built already
