@@ -142,7 +142,7 @@ def test_the_headroom_follows_from_the_monitors(keys: str, kept: int) -> None:
     ("ports", "where", "message"),
     [
         ('[gate.ports]\nrange = "20000-20039"\n', "gate.ports.range", "40 ports are kept for probes, as the monitors"),
-        ("", "service.web.monitor.interval", "at this pace 1440000 ports for probes are needed"),
+        ("", "service.web.monitor.interval", "at this pace 1440000 ports are kept for probes"),
     ],
 )
 def test_a_headroom_that_leaves_nothing_is_refused_with_its_line(ports: str, where: str, message: str) -> None:

@@ -63,8 +63,8 @@ def _headroom(config: Config) -> Iterator[Broken]:
     for name, service in config.service.items():
         needed = needs(service.monitor) if service.monitor else 0
         if left_out and needed > HEADROOM_MOST:
-            message = f"at this pace {needed} ports for probes are needed, and there are not so many"
-            hint = "make the interval longer or the timeout shorter, or set [gate.ports] headroom"
+            message = f"at this pace {needed} ports are kept for probes, and a range that is left out may have no more"
+            hint = "make the interval longer or the timeout shorter, or set [gate.ports] range or headroom"
             yield Broken(("service", name, "monitor", "interval"), message, hint)
 
 
