@@ -177,6 +177,11 @@ impl Service {
         (0u16..).take(count).for_each(|id| self.event(Event::Slots(ServerId(id), Slots::AllBut(used))));
     }
 
+    /// Whether calls wait when source ports are nearly used up; where everything passes they do not.
+    pub(crate) fn spares_ports(&self) -> bool {
+        self.machine(|machine| !machine.passes_all())
+    }
+
     /// Takes over the sessions of another process.
     pub(crate) fn take_over(&self, sessions: Vec<Passed>) {
         self.core().machine.take_over(clock::now(), sessions);

@@ -72,6 +72,8 @@ class Handover:
         self._begins_by: float | None = None
         self._told = ""
         self.retired = False
+        self.predecessor: Predecessor | None = None
+        """The gate that this one has taken over from, while it lives."""
         self.socket, self._place = listening(path)
         waiting.register(self.socket, selectors.EVENT_READ, self._accept)
 
@@ -111,7 +113,8 @@ class Handover:
         if not self.retired:
             return False
         left = self._gate.left()
-        text = json.dumps(left["slots"], sort_keys=True)
+        before = self.predecessor.slots if self.predecessor else {}
+        text = json.dumps(_together(left["slots"], before), sort_keys=True)
         if text != self._told and self._successor is not None:
             self._told = text
             try:
@@ -119,7 +122,8 @@ class Handover:
             except OSError as error:
                 _log.warning("the successor has gone", extra={"fields": {"error": str(error)}})
                 self._drop_successor()
-        gone = left["clients"] == 0 and left["calls"] == 0
+        # One that went before this one is heard here alone.
+        gone = left["clients"] == 0 and left["calls"] == 0 and self.predecessor is None
         return gone or (self._ends is not None and now > self._ends)
 
     def _accept(self) -> None:
@@ -217,6 +221,8 @@ class Predecessor:
 
     def __init__(self, talk: socket.socket, inherited: Inherited) -> None:
         self.socket, self.inherited = talk, inherited
+        self.slots: dict[str, dict[str, int]] = {}
+        """What it still uses, by service and server."""
         self._rest = b""
 
     def serves(self) -> None:
@@ -230,17 +236,30 @@ class Predecessor:
             piece = self.socket.recv(1 << 16)
         except OSError:
             piece = b""
+        *lines, self._rest = (self._rest + piece).split(b"\n")
+        try:
+            said = [json.loads(line) for line in lines]
+            for self.slots in said:
+                for service, servers in self.slots.items():
+                    for server, used in servers.items():
+                        gate.share(service, server, used)
+        except (ValueError, TypeError, AttributeError, OverflowError) as error:
+            _log.error("the gate that was taken over from is not understood", extra={"fields": {"error": str(error)}})
+            piece = b""
         if not piece or len(self._rest) > _LONGEST:
             gate.share_no_more()
             self.socket.close()
             _log.info("the gate that was taken over from has ended")
             return False
-        *lines, self._rest = (self._rest + piece).split(b"\n")
-        for line in lines:
-            for service, servers in json.loads(line).items():
-                for server, used in servers.items():
-                    gate.share(service, server, used)
         return True
+
+
+def _together(ours: dict[str, dict[str, int]], theirs: dict[str, dict[str, int]]) -> dict[str, dict[str, int]]:
+    """Return what two gates use together."""
+    return {
+        service: {server: used + theirs.get(service, {}).get(server, 0) for server, used in servers.items()}
+        for service, servers in ours.items()
+    }
 
 
 def take_over(admin: Path) -> Predecessor:

@@ -149,8 +149,10 @@ class _Serving:
             there = predecessor.socket
             if not predecessor.heard(self._gate):
                 self._waiting.unregister(there)
+                self._handover.predecessor = None
 
         self._waiting.register(predecessor.socket, selectors.EVENT_READ, heard)
+        self._handover.predecessor = predecessor
         predecessor.serves()
 
     def until_end(self, signals: socket.socket) -> None:

@@ -51,8 +51,10 @@ impl super::server::Server {
     fn shrink(&mut self, held: bool, least: u32) -> u32 {
         let most = match self.slots {
             Some(Slots::AtMost(most)) => most.min(self.limit),
-            _ => self.limit,
+            Some(Slots::AllBut(used)) => self.limit.saturating_sub(used),
+            None => self.limit,
         };
+        let most = most.max(self.load());
         let used = if held { most } else { self.load().max(least).min(most) };
         self.slots = Some(Slots::AtMost(used));
         used

@@ -142,7 +142,8 @@ impl Machine {
         self.end_event(now);
     }
 
-    pub(super) fn passes_all(&self) -> bool {
+    /// Whether every call passes: the plan only observes, or the operator said so.
+    pub fn passes_all(&self) -> bool {
         self.bypass || self.plan.mode == Mode::Observe
     }
 

@@ -102,7 +102,7 @@ async fn make(
     let place = server.reserve();
     let limit = clock::duration(home.service.setup().io.connect_timeout);
     let way = &home.service.way;
-    let dialled = dial::connect(way, &home.timers, &server, limit).await?;
+    let dialled = dial::connect(way, &home.timers, &server, limit, || home.service.spares_ports()).await?;
     let broken = |fault| {
         let Some(weight) = blame(fault, home.timers.lag()) else { return NotDialled::NotConnected(Cause::LoopLag) };
         way.health.dialled(&server, Verdict::Failed(weight), Evidence::of(clock::now(), fault));

@@ -64,7 +64,8 @@ pub(crate) enum NotDialled {
     NotConnected(Cause),
 }
 
-/// Connects for a client. `limit`: how long the server may take to answer an attempt.
+/// Connects for a client. `limit`: how long the server may take to answer an attempt; `spares`: whether ports that
+/// are nearly used up are spared, so that calls wait.
 ///
 /// # Errors
 /// Why there is no connection, after at most three attempts more.
@@ -73,12 +74,15 @@ pub(crate) async fn connect(
     timers: &Timers,
     server: &Arc<Server>,
     limit: Duration,
+    spares: impl Fn() -> bool,
 ) -> Result<Dialled, NotDialled> {
-    let Ok(addresses) = resolve(&server.address).await else { return Err(NotDialled::Failed) };
+    // A name that is not found says nothing about who has it.
+    let found = resolve(&server.address, limit).await.ok();
+    let addresses = found.ok_or(NotDialled::NotConnected(Cause::NetworkDown))?;
     let mut last = None;
     for address in addresses {
         // An idle connection that this call may not use holds a port that it can have instead.
-        if way.ports.pressure(address) >= Watermark::Hold && !server.spare_one() {
+        if way.ports.pressure(address) >= Watermark::Hold && spares() && !server.spare_one() {
             // What is left is for those who come when some of it is free again; idle connections serve meanwhile.
             last = last.or(Some(Err(NotDialled::NotConnected(Cause::NoPort))));
             continue;
@@ -102,8 +106,9 @@ pub(crate) async fn connect(
 }
 
 /// The addresses of a server, by its name or as they are.
-pub(crate) async fn resolve(address: &str) -> std::io::Result<Vec<SocketAddr>> {
-    Ok(tokio::net::lookup_host(address).await?.take(ADDRESSES_MAX).collect())
+pub(crate) async fn resolve(address: &str, limit: Duration) -> std::io::Result<Vec<SocketAddr>> {
+    let looked_up = tokio::time::timeout(limit, tokio::net::lookup_host(address)).await?;
+    Ok(looked_up?.take(ADDRESSES_MAX).collect())
 }
 
 /// Finds out what a failed connect of traffic says, and tells the server's monitor.
@@ -163,9 +168,9 @@ pub(crate) async fn judge<F: Future<Output = Attempted>>(
     }
 }
 
-/// What an attempt met that found no address to try.
+/// What an attempt met that found no address to try: a name that is not found says nothing about who has it.
 pub(crate) fn unresolved(at: Nanos) -> Attempted {
-    Attempted::without_port(Fault::Unreachable { local: false }, at)
+    Attempted::without_port(Fault::Unreachable { local: true }, at)
 }
 
 #[cfg(test)]

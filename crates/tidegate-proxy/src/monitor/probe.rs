@@ -39,7 +39,7 @@ pub(super) async fn run(way: &Way, timers: &Timers, server: &Arc<Server>, plan: 
 
 async fn one(way: &Way, server: &Server, probe: &ProbePlan, how: Begin, limit: Duration) -> Attempted {
     let began = clock::now();
-    let Ok(addresses) = dial::resolve(&server.address).await else { return dial::unresolved(began) };
+    let Ok(addresses) = dial::resolve(&server.address, limit).await else { return dial::unresolved(began) };
     let Some(address) = addresses.first().copied() else { return dial::unresolved(began) };
     let mut met = dial::attempt(way, address, how, limit).await;
     let Some(dialled) = met.dialled.take() else { return met };

@@ -78,7 +78,9 @@ async fn connect(
     here: Option<SocketAddr>,
 ) -> Result<Sock, NotDialled> {
     let limit = clock::duration(setup.io.connect_timeout);
-    let mut sock = dial::connect(&home.service.way, &home.timers, server, limit).await?.sock();
+    let service = &home.service;
+    let dialled = dial::connect(&service.way, &home.timers, server, limit, || service.spares_ports()).await?;
+    let mut sock = dialled.sock();
     if let (Some(version), Some(here)) = (server.send_proxy, here) {
         let mut header = Vec::new();
         proxy_header::encode(version, client, here, &mut header);
