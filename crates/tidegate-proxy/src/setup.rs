@@ -1,5 +1,6 @@
 //! The part of a plan that connections use, compiled once per plan.
 
+use crate::clock;
 use crate::error::GateError;
 use crate::plan::{
     IdentityPlan, IoPlan, MatchPlan, ProbePlan, ProxyVersion, ServerPlan, ServerTlsPlan, ServicePlan, TlsPlan,
@@ -39,6 +40,9 @@ impl Setup {
     pub(crate) fn new(plan: &ServicePlan, before: Option<&Setup>) -> Result<Setup, GateError> {
         let servers = plan.servers.iter().map(|server| load_server(server, plan, before));
         let servers = servers.collect::<Result<Vec<_>, _>>()?;
+        for server in &servers {
+            server.keep_at_most(clock::now(), plan.io.server_idle);
+        }
         let scheme = if matches!(plan.tls, TlsPlan::None {}) { "http" } else { "https" };
         Ok(Setup {
             io: plan.io.clone(),

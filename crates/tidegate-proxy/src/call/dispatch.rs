@@ -13,7 +13,7 @@ use crate::plan::PoolScope;
 use crate::pool::{Server, ServerConn};
 use crate::protocol::Soap;
 use crate::relay::exchange::again::{Never, Verdict};
-use crate::relay::exchange::{ClientFault, Ended, Exchange};
+use crate::relay::exchange::{After, ClientFault, Ended, Exchange};
 use crate::relay::tunnel;
 use crate::service::{Decision, Ticket};
 use crate::setup::Setup;
@@ -229,13 +229,14 @@ async fn exchange(
     let broken = |conn: &ServerConn| conn.server().stats.connections_dropped.add(1);
     server.server().stats.reuses.add(u64::from(server.reused && status > 0));
     match ended {
-        Ended::Whole { reuse_server, keep_client } => {
-            match (reuse_server, server.bound) {
-                (true, false) if setup.plan.pool_scope == PoolScope::Never => server.close(),
-                (true, false) => server.give_back(home.timers.now()),
-                (true, true) if keep_client => conn.bound = Some(Box::new(server.rest(home.timers.now()))),
-                (true, true) => server.close(),
-                (false, _) => drop(server),
+        Ended::Whole { server: after, keep_client } => {
+            match (after, server.bound) {
+                (After::Again, false) if setup.plan.pool_scope == PoolScope::Service => {
+                    server.give_back(home.timers.now());
+                }
+                (After::Again, true) if keep_client => conn.bound = Some(Box::new(server.rest(home.timers.now()))),
+                (After::Again | After::Done, _) => server.close(),
+                (After::Amid, _) => drop(server),
             }
             ticket.done(answered, end(Who::Server, Step::Done), status);
             if keep_client { Next::Idle } else { Next::Linger }

@@ -213,6 +213,12 @@ impl Server {
         self.cap.store(u64::from(calls) + 1, Ordering::Relaxed);
     }
 
+    /// The plan says how long an idle connection is kept; how long it is, by what is known.
+    pub(crate) fn keep_at_most(&self, now: Nanos, max_age: Span) -> Span {
+        self.configured.store(max_age.0, Ordering::Relaxed);
+        self.conclude(now, &mut self.timeout())
+    }
+
     /// Draws the conclusions from what is known of the server's timeout.
     fn conclude(&self, now: Nanos, timeout: &mut IdleTimeout) -> Span {
         let configured = Span(self.configured.load(Ordering::Relaxed));
@@ -344,8 +350,7 @@ impl Server {
     /// Closes idle connections that are older than `max_age`, that the server closed, or on which it spoke unasked; learns
     /// from those that the server closed how long it keeps them.
     pub(crate) fn sweep(&self, now: Nanos, max_age: Span) {
-        self.configured.store(max_age.0, Ordering::Relaxed);
-        let keep = self.conclude(now, &mut self.timeout());
+        let keep = self.keep_at_most(now, max_age);
         self.look(now, keep);
         self.shrink(0);
     }

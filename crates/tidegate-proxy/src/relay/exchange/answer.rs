@@ -1,7 +1,7 @@
 //! The answer's side of an exchange: its head is read, judged, and put together for the client.
 
 use super::again::Attempt;
-use super::{Down, Ended, Exchange, INTERIMS_MAX};
+use super::{After, Down, Ended, Exchange, INTERIMS_MAX};
 use crate::buffer::Buf;
 use crate::http1::body::Decoder;
 use crate::http1::fields::is;
@@ -141,7 +141,11 @@ impl Exchange<'_> {
         let clean = self.sbuf.as_ref().is_none_or(Buf::is_empty);
         self.spoke_on = !clean;
         Ended::Whole {
-            reuse_server: answer.keep_alive && sent && clean,
+            server: match (sent && clean, answer.keep_alive) {
+                (true, true) => After::Again,
+                (true, false) => After::Done,
+                (false, _) => After::Amid,
+            },
             keep_client: !self.close_client && !self.client_left,
         }
     }

@@ -32,11 +32,22 @@ const DISCARD_MAX: u64 = 1 << 20;
 /// later, something happened to the server while it worked. Longer than any round trip.
 const AT_ONCE: Span = Span::secs(1);
 
+/// What is left to do on a server's connection after a whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum After {
+    /// Nothing: it may be used again.
+    Again,
+    /// Nothing, but the server will close it.
+    Done,
+    /// The request was not sent to its end, or something came behind the answer.
+    Amid,
+}
+
 /// How an exchange ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// The answer is whole. The server's connection may be used again; the client's may, too.
-    Whole { reuse_server: bool, keep_client: bool },
+    /// The answer is whole. The client's connection may be used again.
+    Whole { server: After, keep_client: bool },
     /// The server switched protocols: what follows is a tunnel.
     Switched,
     /// The client left, fell silent or broke its body's framing before the request was whole.
@@ -289,7 +300,7 @@ impl<'a> Exchange<'a> {
                         Err(Fail::Write) => self.leave(ticket),
                         Err(Fail::Memory) => return Poll::Ready(Ended::Memory),
                         Err(Fail::TooMuch) => {
-                            return Poll::Ready(Ended::Whole { reuse_server: false, keep_client: false });
+                            return Poll::Ready(Ended::Whole { server: After::Amid, keep_client: false });
                         }
                         Err(_) if pump.written == 0 => return Poll::Ready(self.unreadable()),
                         Err(_) => return Poll::Ready(Ended::Cut),
