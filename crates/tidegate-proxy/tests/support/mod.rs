@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
+pub mod health;
+pub mod namespace;
 pub mod tls;
 
 use serde_json::{Value, json};
@@ -221,7 +223,11 @@ pub struct Origin {
 
 impl Origin {
     pub async fn start() -> Origin {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        Origin::start_at("127.0.0.1").await
+    }
+
+    pub async fn start_at(address: &str) -> Origin {
+        let listener = TcpListener::bind((address, 0)).await.expect("bind");
         let address = listener.local_addr().expect("address");
         let (send, accepted) = mpsc::channel(1024);
         let accepting = tokio::spawn(async move {

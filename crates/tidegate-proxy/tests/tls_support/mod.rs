@@ -1,4 +1,5 @@
 //! TLS ends for the tests of passthrough: a server whose connections are in the hands of the test, and its clients.
+#![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 use crate::support::{length, plan};
@@ -144,6 +145,13 @@ impl World {
     pub async fn accept(&mut self) -> Secure {
         let tcp = self.tcp().await;
         self.shake(tcp).await
+    }
+
+    /// As [`World::accept`]; `None` when the handshake fails.
+    pub async fn try_accept(&self) -> Option<Secure> {
+        let tcp = self.tcp().await;
+        let stream = self.acceptor.accept(tcp).await.ok()?;
+        Some(Secure { stream: TlsStream::Server(stream), buf: Vec::new() })
     }
 
     pub async fn shake(&self, tcp: TcpStream) -> Secure {
