@@ -206,9 +206,11 @@ fn without_its_monitor_a_server_that_was_down_is_tried_again() {
     let mut world = World::warm(plan(2));
     world.health(A, DOWN);
     let call = world.call(1, None);
-    world.machine.unwatch(world.now);
-    world.event(Event::Wake);
-    assert_eq!(world.fates[&call], Fate::InFlight(A));
+    let mut out = Vec::new();
+    world.machine.unwatch(world.now, &mut out);
+    assert!(!out.is_empty(), "it is tried at once: nobody tells of that server any more");
+    assert_eq!(world.machine.snapshot(world.now).servers[0].in_flight, 1);
+    world.fates.insert(call, Fate::InFlight(A));
     world.event(Event::Connected(call));
     assert_eq!(world.machine.snapshot(world.now).servers[0].standing, None);
     assert_ne!(world.phase(A), Phase::Down);

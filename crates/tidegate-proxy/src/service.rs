@@ -208,7 +208,7 @@ impl Service {
         let result = core.machine.apply(now, plan, &mut actions).map_err(|error| error.to_string());
         if result.is_ok() {
             if setup.plan.monitor.is_none() {
-                core.machine.unwatch(now);
+                core.machine.unwatch(now, &mut actions);
             }
             let before = std::mem::replace(&mut core.servers, servers.clone());
             let moved = |server: &Server| before.iter().any(|b| b.name == server.name && b.address != server.address);

@@ -105,8 +105,9 @@ impl Machine {
     }
 
     /// No server has a monitor from now on: what was said of them is forgotten, and calls try those that were down.
-    pub fn unwatch(&mut self) {
+    pub fn unwatch(&mut self, now: Nanos, out: &mut Vec<Action>) {
         self.servers.iter_mut().for_each(|server| server.standing = None);
+        self.dispatch(now, out);
     }
 
     /// Whether standbys are given calls: no other server can be reached.

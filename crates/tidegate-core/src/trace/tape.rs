@@ -115,10 +115,10 @@ impl Taped {
     }
 
     /// [`Machine::unwatch`]. A recording that has begun is cut if that changes anything: it cannot tell of this.
-    pub fn unwatch(&mut self, now: Nanos) {
+    pub fn unwatch(&mut self, now: Nanos, out: &mut Vec<Action>) {
         if self.machine.snapshot(now).servers.iter().any(|server| server.standing.is_some()) {
             self.tape.iter_mut().for_each(|tape| tape.cut = true);
-            self.machine.unwatch();
+            self.machine.unwatch(now, out);
         }
     }
 
