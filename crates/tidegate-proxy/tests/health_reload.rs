@@ -5,7 +5,7 @@
 mod support;
 
 use serde_json::{Value, json};
-use support::health::{Does, MS, closed, http, monitored, server};
+use support::health::{Does, MS, closed, http, listen, monitor, monitored, server, sockets};
 use support::{Gated, Origin, Peer, admission, start};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -16,6 +16,52 @@ fn apply(gated: &Gated, plan: &Value) {
 
 fn phase_of(gated: &Gated, at: usize) -> String {
     gated.server(at)["monitor"]["phase"].as_str().unwrap_or("none").to_string()
+}
+
+#[tokio::test]
+async fn without_its_monitor_a_server_that_is_down_is_tried_by_calls() {
+    let address = closed();
+    let mut plan = monitored(address, 4, json!({"kind": "tcp"}));
+    let gated = start(&plan);
+    gated.until_phase("down").await;
+    let mut client = Peer::connect(gated.address).await;
+    client.send("GET /x HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    gated.until("it waits", |g| g.service()["held_total"] == 1).await;
+    plan["services"][0]["monitor"] = Value::Null;
+    apply(&gated, &plan);
+    assert_eq!(gated.server(0)["monitor"], Value::Null);
+    let listener = listen(address, 64);
+    let mut peer = loop {
+        let mut peer = Peer { tcp: listener.accept().await.expect("a connection").0, buf: Vec::new() };
+        if peer.head().await.is_some() {
+            break peer; // one before it was the last probe
+        }
+    };
+    peer.reply("tried").await;
+    assert_eq!(client.answer().await.1, "tried");
+    gated.until("all are done", |g| g.in_flight() == 0).await;
+    gated.assert_conserved();
+}
+
+#[tokio::test]
+async fn another_way_to_probe_counts_from_the_next_probe_on() {
+    let address = server(Does::Nothing).await;
+    let mut plan = monitored(address, 4, http("/silent"));
+    plan["services"][0]["monitor"]["settings"]["timeout_ns"] = json!(3_600_000 * MS);
+    let gated = start(&plan);
+    gated.until("a probe waits for its answer", |g| g.probes() == 1).await;
+    plan["services"][0]["monitor"] = monitor(json!({"kind": "tcp"}));
+    apply(&gated, &plan);
+    gated.until_phase("up").await;
+    gated.probed(3).await;
+    gated.until("the other probe is over", |_| sockets("01", address.port()) == 0).await;
+
+    plan["services"][0]["monitor"] = monitor(http("/silent"));
+    plan["services"][0]["monitor"]["settings"]["timeout_ns"] = json!(50 * MS);
+    apply(&gated, &plan);
+    assert_eq!(gated.phase(), "up", "what was known stays");
+    gated.until_phase("down").await;
+    gated.assert_untouched();
 }
 
 #[tokio::test]

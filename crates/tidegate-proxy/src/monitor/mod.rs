@@ -12,6 +12,7 @@ use crate::clock;
 use crate::dial::Way;
 use crate::error::GateError;
 use crate::gate::Served;
+use crate::plan::MonitorPlan;
 use crate::pool::Server;
 use crate::service::Service;
 use crate::timers::Timers;
@@ -23,6 +24,7 @@ use tidegate_core::health::{
 };
 use tidegate_core::ledger::Watermark;
 use tidegate_core::time::Span;
+use tokio::task::JoinSet;
 
 /// A loop that was late by so much within the last second lags.
 const LAG: Span = Span::millis(500);
@@ -33,6 +35,9 @@ const LOOK: Span = Span::millis(500);
 struct Target {
     service: Weak<Service>,
     id: ServerId,
+    server: Arc<Server>,
+    /// As its service's plan has it.
+    monitor: Arc<MonitorPlan>,
 }
 
 /// All monitors of this process.
@@ -46,13 +51,15 @@ struct State {
     targets: Vec<Target>,
     /// Probes that wait to be run: one per member at the most, for the pool asks for no second one.
     asked: Vec<Asked>,
+    /// Counts plans: what was begun under an earlier one ends in vain.
+    plans: u64,
 }
 
 impl Health {
     /// Nobody is monitored.
     pub(crate) fn new(seed: u64) -> Result<Arc<Health>, GateError> {
         let pool = Pool::new(Vec::new(), seed, clock::now()).map_err(|error| GateError::plan("monitor", error))?;
-        let state = Mutex::new(State { pool, targets: Vec::new(), asked: Vec::new() });
+        let state = Mutex::new(State { pool, targets: Vec::new(), asked: Vec::new(), plans: 0 });
         Ok(Arc::new(Health { state, changed: tokio::sync::Notify::new() }))
     }
 
@@ -69,23 +76,24 @@ impl Health {
         let (mut members, mut targets) = (Vec::new(), Vec::new());
         for (number, one) in (0u16..).zip(served) {
             let setup = one.service.setup();
-            for (id, server) in (0u16..).zip(&setup.servers) {
-                let Some(monitor) = setup.plan.monitor.as_ref().filter(|_| !one.service.stopping()) else {
-                    server.watched_as(None);
-                    continue;
-                };
-                server.watched_as(Some(members.len()));
+            let Some(monitor) = setup.plan.monitor.clone().filter(|_| !one.service.stopping()) else { continue };
+            let monitor = Arc::new(monitor);
+            for (id, server) in (0u16..).map(ServerId).zip(&setup.servers) {
                 let (name, host) = (format!("{}/{}", one.service.name, server.name), server.host().to_string());
-                let (server, settings) = (ServerId(id), monitor.settings);
-                members.push(Member { name, service: number, server, host, settings });
-                targets.push(Target { service: Arc::downgrade(&one.service), id: server });
+                members.push(Member { name, service: number, server: id, host, settings: monitor.settings });
+                let (service, server) = (Arc::downgrade(&one.service), server.clone());
+                targets.push(Target { service, id, server, monitor: monitor.clone() });
             }
         }
         let mut state = self.state();
         state.pool.apply(clock::now(), members).map_err(|error| GateError::plan("monitor", error))?;
         state.pool.take_over(clock::now(), passed);
+        // A server of an earlier plan may serve its last calls still: they are no longer about anybody.
+        state.targets.iter().for_each(|target| target.server.watched_as(None));
+        targets.iter().enumerate().for_each(|(at, target)| target.server.watched_as(Some(at)));
         state.targets = targets;
         state.asked.clear();
+        state.plans += 1;
         // A machine that is new, or has a new plan, knows nothing of what was said before.
         let stand = |at| state.pool.standing(at).map(Action::Stand).map(|action| (at, action));
         let all = (0..state.targets.len()).filter_map(stand).collect();
@@ -98,23 +106,21 @@ impl Health {
 
     /// A call to `server` has ended.
     pub(crate) fn traffic(&self, server: &Server, good: bool) {
-        if let Some(at) = server.watched() {
-            self.with(|state, out| state.pool.traffic(clock::now(), at, good, out));
+        if server.watched().is_some() {
+            self.of(server, |pool, at, out| pool.traffic(clock::now(), at, good, out));
         }
     }
 
     /// A connect of traffic that had failed was inquired into.
     pub(crate) fn dialled(&self, server: &Server, verdict: Verdict, evidence: Evidence) {
-        if let Some(at) = server.watched() {
-            let event = Event::DialEnded { verdict, evidence };
-            self.with(|state, out| state.pool.on_event(clock::now(), at, event, out));
-        }
+        let event = Event::DialEnded { verdict, evidence };
+        self.of(server, |pool, at, out| pool.on_event(clock::now(), at, event, out));
     }
 
     /// The number of connections at which `server` was found to be at its limit.
     pub(crate) fn learned_limit(&self, server: &Server) -> Option<u32> {
-        let at = server.watched()?;
-        self.state().pool.limit(at)
+        let state = self.state();
+        state.pool.limit(server.watched()?)
     }
 
     /// What another process must know.
@@ -125,6 +131,15 @@ impl Health {
     /// What is known of all.
     pub(crate) fn view(&self) -> PoolView {
         self.state().pool.view(clock::now())
+    }
+
+    /// Tells the pool something of a server. Its place is asked for under the lock: another plan may change it.
+    fn of(&self, server: &Server, tell: impl FnOnce(&mut Pool, usize, &mut Actions)) {
+        self.with(|state, out| {
+            if let Some(at) = server.watched() {
+                tell(&mut state.pool, at, out);
+            }
+        });
     }
 
     /// Tells the pool something, and passes on how servers stand; probes that it asks for are started by [`Health::run`].
@@ -143,6 +158,7 @@ impl Health {
 
     /// Wakes the pool and runs its probes until it is dropped.
     pub(crate) async fn run(self: Arc<Self>, way: Arc<Way>, timers: Rc<Timers>) {
+        let (mut probes, mut plans) = (JoinSet::new(), 0);
         loop {
             self.with(|state, out| {
                 let now = clock::now();
@@ -150,12 +166,17 @@ impl Health {
                 state.pool.alarms(now, alarms, out);
                 state.pool.wake(now, out);
             });
-            let (asked, next) = {
+            let (asked, next, current) = {
                 let mut state = self.state();
-                (std::mem::take(&mut state.asked), state.pool.next_wake())
+                (std::mem::take(&mut state.asked), state.pool.next_wake(), state.plans)
             };
+            if plans != current {
+                probes.abort_all(); // nobody waits for how they end
+                plans = current;
+            }
+            while probes.try_join_next().is_some() {}
             for asked in asked {
-                tokio::task::spawn_local(self.clone().probe(way.clone(), timers.clone(), asked));
+                probes.spawn_local(self.clone().probe(way.clone(), timers.clone(), asked));
             }
             // Without members there is nothing to look at.
             let Some(next) = next else {
@@ -168,22 +189,18 @@ impl Health {
     }
 
     async fn probe(self: Arc<Self>, way: Arc<Way>, timers: Rc<Timers>, asked: Asked) {
-        let Some(service) = asked.service.upgrade() else { return };
-        let setup = service.setup();
-        let server = setup.servers.get(usize::from(asked.id.0));
-        let (Some(server), Some(plan)) = (server, &setup.plan.monitor) else { return };
-        let (verdict, evidence) = probe::run(&way, &timers, server, plan).await;
+        let Asked { server, monitor, at, plans } = asked;
+        let (verdict, evidence) = probe::run(&way, &timers, &server, &monitor).await;
         if verdict == Verdict::Ok {
             server.heard_now(clock::now());
         }
-        // It may have another number by now, and another may have taken its part.
-        let now = service.setup();
-        let mut same = now.servers.iter().filter(|one| one.name == server.name && one.address == server.address);
-        if let Some(at) = same.next().and_then(|one| one.watched()) {
-            let event = Event::ProbeEnded { verdict, evidence };
-            self.with(|state, out| state.pool.on_event(clock::now(), at, event, out));
-            self.changed.notify_one(); // the next one is due sooner than this one would have been lost
-        }
+        let event = Event::ProbeEnded { verdict, evidence };
+        self.with(|state, out| {
+            if state.plans == plans {
+                state.pool.on_event(clock::now(), at, event, out);
+            }
+        });
+        self.changed.notify_one(); // the next one is due sooner than this one would have been lost
     }
 }
 
@@ -195,8 +212,11 @@ fn pass_on(stands: Vec<(Arc<Service>, ServerId, Standing)>) {
 
 /// A probe that is to be run.
 struct Asked {
-    service: Weak<Service>,
-    id: ServerId,
+    server: Arc<Server>,
+    monitor: Arc<MonitorPlan>,
+    /// Its place in the pool, as long as there is no other plan.
+    at: usize,
+    plans: u64,
 }
 
 impl State {
@@ -206,7 +226,10 @@ impl State {
         for (at, action) in actions {
             let Some(target) = self.targets.get(at) else { continue };
             match action {
-                Action::Probe { .. } => self.asked.push(Asked { service: target.service.clone(), id: target.id }),
+                Action::Probe { .. } => {
+                    let (server, monitor) = (target.server.clone(), target.monitor.clone());
+                    self.asked.push(Asked { server, monitor, at, plans: self.plans });
+                }
                 Action::Stand(standing) => {
                     stands.extend(target.service.upgrade().map(|service| (service, target.id, standing)));
                 }

@@ -186,14 +186,15 @@ impl Monitor {
         })
     }
 
-    /// New settings; what is known stays.
+    /// New settings; what is known stays. A probe in flight is forgotten, and another one due: nobody tells how it ended.
     ///
     /// # Errors
     /// The settings are none; nothing was changed.
     pub fn apply(&mut self, now: Nanos, settings: Settings) -> Result<(), super::SettingsError> {
         settings.check()?;
         self.settings = settings;
-        self.due = self.due.min(now + settings.interval);
+        let due = if self.probing.take().is_some() { now } else { now + settings.interval };
+        self.due = self.due.min(due);
         Ok(())
     }
 
@@ -295,9 +296,11 @@ impl Monitor {
             Verdict::Failed(_) if vetoed => {}
             Verdict::Failed(weight) => self.ill(now, weight, refused),
             Verdict::Inconclusive(cause) => {
-                self.blind = self.blind.saturating_add(1);
                 if cause == Cause::PeerLimit {
+                    self.blind = 0; // it lives: so much was seen
                     self.at_limit(now, open);
+                } else {
+                    self.blind = self.blind.saturating_add(1);
                 }
             }
         }
