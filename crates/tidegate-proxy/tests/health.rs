@@ -42,6 +42,11 @@ async fn http_wants_a_status_in_time() {
     for (does, phase, says) in [
         (Does::Answers(OK), "up", "up"),
         (Does::AnswersAndCloses(OK), "up", "up"),
+        (
+            Does::Answers("HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
+            "up",
+            "up",
+        ),
         (Does::Answers("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"), "up", "up"),
         (Does::Answers("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"), "down", "answered with status 500"),
         (Does::AnswersAndCloses("SSH-2.0-OpenSSH_9.2\r\n\r\n"), "down", "answered with garbage"),
@@ -251,6 +256,28 @@ async fn a_server_that_was_never_there_is_down_and_says_why() {
     gated.until_phase("down").await;
     assert!(gated.text().contains("refused from 2 fresh ports"), "{}", gated.text());
     gated.assert_untouched();
+}
+
+#[tokio::test]
+async fn a_name_without_an_address_says_nothing_of_its_server_and_a_second_address_is_tried() {
+    let mut plan = monitored(closed(), 2, json!({"kind": "tcp"}));
+    plan["services"][0]["servers"][0]["address"] = json!("nobody.invalid:80");
+    let gated = start(&plan);
+    gated.until("its monitor is blind", |g| g.server(0)["monitor"]["blind"] == true).await;
+    assert_eq!(gated.server(0)["monitor"]["verdicts"][0]["verdict"], "inconclusive (network-down)");
+    assert_eq!((gated.failures(), gated.server(0)["phase"].as_str()), (0, Some("up")));
+    gated.assert_untouched();
+
+    // localhost is ::1 and 127.0.0.1, or the latter alone; nobody listens at the first.
+    let origin = Origin::start().await;
+    plan["services"][0]["servers"][0]["address"] = json!(format!("localhost:{}", origin.address.port()));
+    origin.echo();
+    let gated = start(&plan);
+    gated.until_phase("up").await;
+    let (head, _) = Peer::connect(gated.address).await.get("/x").await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    gated.probed(3).await;
+    assert_eq!(gated.phase(), "up");
 }
 
 #[tokio::test]

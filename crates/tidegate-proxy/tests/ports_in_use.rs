@@ -217,6 +217,31 @@ async fn a_device_at_its_limit_is_learned_and_a_death_behind_it_is_seen() {
 }
 
 #[tokio::test]
+async fn of_two_addresses_the_one_that_lives_is_used() {
+    let hosts = "printf '127.0.0.2 two.lab\\n127.0.0.3 two.lab\\n' > /dev/shm/tidegate-hosts.$$ && \
+                 mount --bind /dev/shm/tidegate-hosts.$$ /etc/hosts && rm -f /dev/shm/tidegate-hosts.$$";
+    if !inside_with("of_two_addresses_the_one_that_lives_is_used", hosts) {
+        return;
+    }
+    for lives in ["127.0.0.2", "127.0.0.3"] {
+        let origin = Origin::start_at(lives).await;
+        let mut plan = monitored(origin.address, 4, json!({"kind": "tcp"}));
+        plan["services"][0]["servers"][0]["address"] = json!(format!("two.lab:{}", origin.address.port()));
+        let gated = start(&plan);
+        gated.until_phase("up").await;
+        origin.echo();
+        for _ in 0..3 {
+            assert!(Peer::connect(gated.address).await.get("/x").await.0.starts_with("HTTP/1.1 200 "));
+        }
+        gated.probed(3).await;
+        assert_eq!(gated.phase(), "up");
+        gated.until("all are done", |g| g.in_flight() == 0).await;
+        never_blamed(&gated);
+        gated.assert_conserved();
+    }
+}
+
+#[tokio::test]
 async fn without_descriptors_nothing_is_said_of_the_server_and_calls_wait() {
     if !inside_with("without_descriptors_nothing_is_said_of_the_server_and_calls_wait", "ulimit -n 64") {
         return;

@@ -3,7 +3,7 @@
 use crate::buffer::Buf;
 use crate::clock;
 use crate::connection::Conn;
-use crate::dial::{self, NotDialled};
+use crate::dial::{self, Attempted, NotDialled};
 use crate::handshake::header_for;
 use crate::home::Home;
 use crate::http1::Framing;
@@ -18,13 +18,9 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use tidegate_core::health::{Cause, Evidence, Fault, Verdict, Weight};
-use tidegate_core::time::Span;
+use tidegate_core::health::Fault;
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::{TlsConnector, TlsStream};
-
-/// No server is known that gives up on a client sooner: as in `tidegate_core::health`.
-const LAG: Span = Span::secs(1);
 
 /// What came of it.
 pub(super) enum Connected {
@@ -84,13 +80,6 @@ pub(super) async fn fresh(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, 
     }
 }
 
-/// What a fault after the handshake of TCP says of the server: silence is weak. Nothing while our own loop lags by so much
-/// that either side's patience may have ended for that.
-fn blame(fault: Fault, lag: Span) -> Option<Weight> {
-    let weight = if fault == Fault::TimedOut { Weight::Weak } else { Weight::Strong };
-    (lag < LAG).then_some(weight)
-}
-
 /// Connects: TCP, the PROXY header if one is to be sent, TLS if it is to be spoken.
 async fn make(
     home: Rc<Home>,
@@ -103,36 +92,23 @@ async fn make(
     let limit = clock::duration(home.service.setup().io.connect_timeout);
     let way = &home.service.way;
     let dialled = dial::connect(way, &home.timers, &server, limit, || home.service.spares_ports()).await?;
-    let broken = |fault| {
-        let Some(weight) = blame(fault, home.timers.lag()) else { return NotDialled::NotConnected(Cause::LoopLag) };
-        way.health.dialled(&server, Verdict::Failed(weight), Evidence::of(clock::now(), fault));
-        NotDialled::Failed
-    };
+    let began = clock::now();
+    let met = |fault| Attempted::without_port(fault, began);
+    let broken = |met: Attempted| dial::told(way, &home.timers, &server, &met);
     let mut sock = dialled.sock();
     if let (Some(version), Some(here)) = (server.send_proxy, here) {
         let written = sock.write_all(&header_for(version, client, here)).await;
-        written.map_err(|error| broken(dial::of_error(&error, false)))?;
+        written.map_err(|error| broken(met(dial::of_error(&error, false))))?;
     }
     let stream = match &server.tls {
         None => Stream::plain(sock),
         Some(tls) => {
             let connecting = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), sock);
             let shaken = tokio::time::timeout(limit, connecting).await;
-            let shaken = shaken.map_err(|_| broken(Fault::TimedOut))?.map_err(|_| broken(Fault::Tls))?;
+            let shaken = shaken.map_err(|_| broken(met(Fault::TimedOut).late_for(limit)))?;
+            let shaken = shaken.map_err(|error| broken(met(dial::of_handshake(&error))))?;
             Stream::tls(TlsStream::Client(shaken))
         }
     };
     Ok(ServerConn::new(&server, server.key(client), stream, place, why))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_was_slow_himself_blames_nobody() {
-        assert_eq!(blame(Fault::Tls, Span::ZERO), Some(Weight::Strong));
-        assert_eq!(blame(Fault::TimedOut, Span::millis(999)), Some(Weight::Weak));
-        assert_eq!([Fault::Tls, Fault::TimedOut].map(|fault| blame(fault, Span::secs(1))), [None; 2]);
-    }
 }

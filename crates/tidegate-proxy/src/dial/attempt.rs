@@ -44,12 +44,16 @@ impl Attempted {
         }
     }
 
-    /// Something went wrong after it was connected.
-    pub(crate) fn then(mut self, fault: Fault, late: Span) -> Attempted {
-        if let Some(dialled) = self.dialled.take() {
-            dialled.reset();
-        }
-        (self.fault, self.late) = (fault, late);
+    /// What it met after it was connected.
+    pub(crate) fn then(mut self, fault: Fault) -> Attempted {
+        self.fault = fault;
+        self
+    }
+
+    /// A timer has ended it now that should have fired after `limit`.
+    pub(crate) fn late_for(mut self, limit: Duration) -> Attempted {
+        let late = clock::duration(clock::now().since(self.began)).saturating_sub(limit);
+        self.late = Span(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX));
         self
     }
 
@@ -82,16 +86,17 @@ pub(crate) async fn attempt(way: &Way, to: SocketAddr, how: Begin, limit: Durati
         Err(error) => return Attempted { usage, ..Attempted::without_port(of_begin(&error), began) },
     };
     let (source, last_use) = (guard.lease().source, guard.last_use());
-    let met = |fault, late, dialled| Attempted { dialled, fault, to: Some(to), began, late, last_use, source, usage };
+    let late = Span::ZERO;
+    let met = |fault, dialled| Attempted { dialled, fault, to: Some(to), began, late, last_use, source, usage };
     let tcp = match TcpStream::from_std(tcp) {
         Ok(tcp) => tcp,
-        Err(error) => return met(of_error(&error, true), Span::ZERO, None),
+        Err(error) => return met(of_error(&error, true), None),
     };
     match tokio::time::timeout(limit, established(&tcp)).await {
         Ok(Ok(())) => {
             guard.connected(&tcp);
             let _only_a_hint = tcp.set_nodelay(true);
-            met(Fault::None, Span::ZERO, Some(Dialled { tcp, port: guard }))
+            met(Fault::None, Some(Dialled { tcp, port: guard }))
         }
         Ok(Err(error)) => {
             let fault = of_error(&error, false);
@@ -99,13 +104,11 @@ pub(crate) async fn attempt(way: &Way, to: SocketAddr, how: Begin, limit: Durati
                 guard.ends(Ending::Refused);
             }
             drop(tcp); // before its port is free
-            met(fault, Span::ZERO, None)
+            met(fault, None)
         }
         Err(_) => {
             drop(tcp);
-            let took = clock::duration(clock::now().since(began));
-            let late = took.saturating_sub(limit);
-            met(Fault::TimedOut, Span(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX)), None)
+            met(Fault::TimedOut, None).late_for(limit)
         }
     }
 }

@@ -56,6 +56,15 @@ pub(crate) fn of_error(error: &io::Error, local: bool) -> Fault {
     }
 }
 
+/// What it says that TLS could not be agreed on.
+pub(crate) fn of_handshake(error: &io::Error) -> Fault {
+    match of_error(error, false) {
+        // A server that takes the connection and drops it at once has not spoken TLS at all.
+        fault @ (Fault::ResetAfterAccept | Fault::TimedOut) => fault,
+        _ => Fault::Tls,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

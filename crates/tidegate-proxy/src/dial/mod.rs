@@ -4,11 +4,13 @@
 //! inquiry (`tidegate_core::health`), which tries again from ports that are kept for that. One inquiry at a time per server:
 //! whoever else fails meanwhile takes its verdict.
 
+mod address;
 mod attempt;
 mod fault;
 
+pub(crate) use address::Addresses;
 pub(crate) use attempt::{Attempted, attempt};
-pub(crate) use fault::of_error;
+pub(crate) use fault::{of_error, of_handshake};
 
 use crate::clock;
 use crate::monitor::Health;
@@ -20,13 +22,11 @@ use crate::timers::Timers;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_core::health::{Around, Cause, Evidence, Fault, Inquiry, Next, Verdict};
+use tidegate_core::health::{Around, Cause, Evidence, Inquiry, Next, Verdict, Weight};
 use tidegate_core::ledger::{Use, Watermark};
 use tidegate_core::time::{Nanos, Span};
 use tokio::net::TcpStream;
 
-/// Addresses of one name that are tried, one after the other.
-const ADDRESSES_MAX: usize = 4;
 /// A verdict that was reached so short a time ago is that of everybody who failed meanwhile.
 const SAME: Span = Span::millis(200);
 
@@ -76,9 +76,9 @@ pub(crate) async fn connect(
     limit: Duration,
     spares: impl Fn() -> bool,
 ) -> Result<Dialled, NotDialled> {
-    // A name that is not found says nothing about who has it.
-    let found = resolve(&server.address, limit).await.ok();
-    let addresses = found.ok_or(NotDialled::NotConnected(Cause::NetworkDown))?;
+    let began = clock::now();
+    let found = server.addresses.of(&server.address, limit).await;
+    let addresses = found.map_err(|fault| told(way, timers, server, &Attempted::without_port(fault, began)))?;
     let mut last = None;
     for address in addresses {
         // An idle connection that this call may not use holds a port that it can have instead.
@@ -88,7 +88,10 @@ pub(crate) async fn connect(
             continue;
         }
         match attempt(way, address, Begin::of(Use::Traffic), limit).await {
-            Attempted { dialled: Some(dialled), .. } => return Ok(dialled),
+            Attempted { dialled: Some(dialled), .. } => {
+                server.addresses.reached(address);
+                return Ok(dialled);
+            }
             failed => last = Some(Ok((address, failed))),
         }
     }
@@ -105,10 +108,20 @@ pub(crate) async fn connect(
     }
 }
 
-/// The addresses of a server, by its name or as they are.
-pub(crate) async fn resolve(address: &str, limit: Duration) -> std::io::Result<Vec<SocketAddr>> {
-    let looked_up = tokio::time::timeout(limit, tokio::net::lookup_host(address)).await?;
-    Ok(looked_up?.take(ADDRESSES_MAX).collect())
+/// Something went wrong before the first attempt, or after the handshake of TCP: tells the server's monitor what that says
+/// without another attempt. What only another attempt could tell is weak, and the next probe makes it.
+pub(crate) fn told(way: &Way, timers: &Timers, server: &Server, met: &Attempted) -> NotDialled {
+    let now = clock::now();
+    let around = around(way, timers, server, now);
+    let (verdict, evidence) = match Inquiry::new().on_attempt(now, &met.attempt(), &around) {
+        Next::Decided(verdict, evidence) => (verdict, evidence),
+        Next::TryFresh | Next::TrySource(_) => (Verdict::Failed(Weight::Weak), Evidence::of(now, met.fault)),
+    };
+    way.health.dialled(server, verdict, evidence);
+    match verdict {
+        Verdict::Inconclusive(cause) => NotDialled::NotConnected(cause),
+        Verdict::Ok | Verdict::Failed(_) => NotDialled::Failed,
+    }
 }
 
 /// Finds out what a failed connect of traffic says, and tells the server's monitor.
@@ -149,13 +162,8 @@ pub(crate) async fn judge<F: Future<Output = Attempted>>(
         tried.push(met.source);
         let now = clock::now();
         server.prune(timers.now());
-        let around = Around {
-            heard: server.heard(now),
-            open: u32::try_from(server.stats.open_conns.get()).unwrap_or(u32::MAX),
-            learned_limit: way.health.learned_limit(server),
-            loop_lag: timers.lag(),
-            other_source: met.to.and_then(|to| way.ports.other_source(to, &tried)),
-        };
+        let other_source = met.to.and_then(|to| way.ports.other_source(to, &tried));
+        let around = Around { other_source, ..around(way, timers, server, now) };
         let next = inquiry.on_attempt(now, &met.attempt(), &around);
         if let Some(dialled) = met.dialled.take() {
             dialled.reset();
@@ -168,9 +176,15 @@ pub(crate) async fn judge<F: Future<Output = Attempted>>(
     }
 }
 
-/// What an attempt met that found no address to try: a name that is not found says nothing about who has it.
-pub(crate) fn unresolved(at: Nanos) -> Attempted {
-    Attempted::without_port(Fault::Unreachable { local: true }, at)
+/// What else is known of a server now.
+fn around(way: &Way, timers: &Timers, server: &Server, now: Nanos) -> Around {
+    Around {
+        heard: server.heard(now),
+        open: u32::try_from(server.stats.open_conns.get()).unwrap_or(u32::MAX),
+        learned_limit: way.health.learned_limit(server),
+        loop_lag: timers.lag(),
+        other_source: None,
+    }
 }
 
 #[cfg(test)]
@@ -179,6 +193,7 @@ mod tests {
     use crate::plan::PortsPlan;
     use std::cell::RefCell;
     use std::net::{IpAddr, TcpListener};
+    use tidegate_core::health::Fault;
 
     /// A device that refuses one address of ours: from there the way leads to a closed port.
     #[tokio::test]

@@ -22,7 +22,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::health::{Evidence, Fault, Verdict};
 use tidegate_core::ledger::Use;
-use tidegate_core::time::Span;
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::{TlsConnector, TlsStream};
 
@@ -39,17 +38,39 @@ pub(super) async fn run(way: &Way, timers: &Timers, server: &Arc<Server>, plan: 
 
 async fn one(way: &Way, server: &Server, probe: &ProbePlan, how: Begin, limit: Duration) -> Attempted {
     let began = clock::now();
-    let Ok(addresses) = dial::resolve(&server.address, limit).await else { return dial::unresolved(began) };
-    let Some(address) = addresses.first().copied() else { return dial::unresolved(began) };
+    let addresses = match server.addresses.of(&server.address, limit).await {
+        Ok(addresses) => addresses,
+        Err(fault) => return Attempted::without_port(fault, began),
+    };
+    let mut last = Attempted::without_port(Fault::Unreachable { local: true }, began);
+    for (after, address) in addresses.iter().enumerate() {
+        // All of them together have the time of one.
+        let left = limit.saturating_sub(clock::duration(clock::now().since(began)));
+        let share = left / u32::try_from(addresses.len() - after).unwrap_or(u32::MAX);
+        last = at(way, server, probe, *address, how, share).await;
+        if last.fault == Fault::None {
+            server.addresses.reached(*address);
+            break;
+        }
+    }
+    last
+}
+
+async fn at(
+    way: &Way,
+    server: &Server,
+    probe: &ProbePlan,
+    address: SocketAddr,
+    how: Begin,
+    limit: Duration,
+) -> Attempted {
+    let began = clock::now();
     let mut met = dial::attempt(way, address, how, limit).await;
     let Some(dialled) = met.dialled.take() else { return met };
     let left = limit.saturating_sub(clock::duration(clock::now().since(began)));
     match tokio::time::timeout(left, look(dialled, server, probe, address)).await {
-        Ok(fault) => met.then(fault, Span::ZERO),
-        Err(_) => {
-            let late = clock::duration(clock::now().since(began)).saturating_sub(limit);
-            met.then(Fault::TimedOut, Span(u64::try_from(late.as_nanos()).unwrap_or(u64::MAX)))
-        }
+        Ok(fault) => met.then(fault),
+        Err(_) => met.then(Fault::TimedOut).late_for(limit),
     }
 }
 
@@ -82,9 +103,7 @@ async fn shake_hands(tls: &Upstream, sock: Sock) -> Result<Stream, Fault> {
     let connecting = TlsConnector::from(tls.config.clone()).connect(tls.name.clone(), sock);
     match connecting.await {
         Ok(stream) => Ok(Stream::tls(TlsStream::Client(stream))),
-        // A server that takes the connection and drops it at once has not spoken TLS at all.
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Err(Fault::ResetAfterAccept),
-        Err(_) => Err(Fault::Tls),
+        Err(error) => Err(dial::of_handshake(&error)),
     }
 }
 
@@ -105,7 +124,15 @@ async fn ask(stream: &mut Stream, host: &str, path: &str, status: &[u16]) -> Fau
     let (mut head, mut scan, mut room) = (Vec::new(), Scan::default(), [0; 4096]);
     loop {
         match scan.look(&head) {
-            Ok(Some(end)) => return judged(head.get(..end).unwrap_or_default(), status),
+            Ok(Some(end)) => match judged(head.get(..end).unwrap_or_default(), status) {
+                // Not yet the answer, unless a switch was made that nobody asked for.
+                Fault::Http(100 | 102..200) => {
+                    head.drain(..end);
+                    scan = Scan::default();
+                    continue;
+                }
+                fault => return fault,
+            },
             Ok(None) if head.len() < HEAD_MAX => {}
             _ => return Fault::Garbage,
         }

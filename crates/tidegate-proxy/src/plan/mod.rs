@@ -110,7 +110,8 @@ pub enum PoolScope {
 pub struct ServerPlan {
     /// Its name, unique in the service.
     pub name: String,
-    /// `IP:port` or `host:port`; a host name is looked up at each connect.
+    /// `IP:port` or `host:port`; a host name is looked up at each connect, and up to four addresses are
+    /// tried.
     pub address: String,
     /// TLS towards it, or none.
     pub tls: Option<ServerTlsPlan>,

@@ -12,6 +12,7 @@ mod tests;
 pub(crate) use conn::ServerConn;
 pub(crate) use line::Place;
 
+use crate::dial::Addresses;
 use crate::stats::{Connects, ServerStats};
 use crate::stream::Stir;
 use crate::tls::client::Upstream;
@@ -48,6 +49,8 @@ pub(crate) struct Key {
 pub(crate) struct Server {
     pub(crate) name: Arc<str>,
     pub(crate) address: Arc<str>,
+    /// Where that is.
+    pub(crate) addresses: Addresses,
     pub(crate) stats: Arc<ServerStats>,
     /// How it is encrypted.
     pub(crate) tls: Option<Upstream>,
@@ -112,6 +115,7 @@ impl Server {
         let server = Server {
             name,
             address,
+            addresses: Addresses::default(),
             stats,
             tls,
             send_proxy,
