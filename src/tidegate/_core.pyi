@@ -78,7 +78,7 @@ class Gate:
     def start(
         plan: bytes,
         learned: bytes | None = None,
-        sockets: Sequence[tuple[str, str, int]] = (),
+        sockets: Sequence[tuple[str, str, int]] | None = None,
         admin: int | None = None,
         known: bytes | None = None,
         replaces: bool = False,

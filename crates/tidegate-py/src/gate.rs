@@ -36,17 +36,17 @@ impl Gate {
     /// `sockets`: (service or "", address, descriptor) of listening sockets, `admin` that of the admin's TCP socket; they
     /// are taken over, also when this fails.
     #[staticmethod]
-    #[pyo3(signature = (plan, learned=None, sockets=Vec::new(), admin=None, known=None, replaces=false))]
+    #[pyo3(signature = (plan, learned=None, sockets=None, admin=None, known=None, replaces=false))]
     fn start(
         py: Python<'_>,
         plan: &[u8],
         learned: Option<&[u8]>,
-        sockets: Vec<(String, String, i32)>,
+        sockets: Option<Vec<(String, String, i32)>>,
         admin: Option<i32>,
         known: Option<Vec<u8>>,
         replaces: bool,
     ) -> PyResult<Gate> {
-        let sockets = sockets.into_iter().map(handed).collect::<PyResult<Vec<_>>>()?;
+        let sockets = sockets.unwrap_or_default().into_iter().map(handed).collect::<PyResult<Vec<_>>>()?;
         let admin = admin.map(handed::listener).transpose()?;
         let inherited = Inherited { sockets, admin, replaces, known };
         told(py, py.detach(|| tidegate_proxy::Gate::start_with(plan, learned, inherited))).map(Gate)
