@@ -85,7 +85,8 @@ def test_soak(tmp_path: Path) -> None:
     async def scene() -> None:
         async with Origin().serving() as origin:
             with gate_process(http_config(tmp_path, origin.address, limit=8) + TIMES, tmp_path) as gate:
-                files = files_open(gate) - (await settled(gate))["servers"][0]["open_conns"]
+                idle = (await settled(gate))["servers"][0]["open_conns"]  # it has answered: all its threads are up
+                files = files_open(gate) - idle
                 came: Counter[str] = Counter()
                 until = time.monotonic() + SECONDS
                 await asyncio.gather(
