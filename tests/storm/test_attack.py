@@ -137,7 +137,8 @@ def test_others_are_served_and_nothing_leaks(tmp_path: Path, attack: Attack, att
             with gate_process(http_config(tmp_path, origin.address, limit=4) + TIMES, tmp_path) as gate:
                 async with steady(gate) as probe:
                     await probe.calls(3)  # by then the process has opened all that it keeps
-                before = files_open(gate) - open_to_server(await settled(gate))
+                to_server = open_to_server(await settled(gate))  # it has answered: all its threads are up
+                before = files_open(gate) - to_server
                 async with steady(gate) as probe:
                     await asyncio.gather(*(attack(gate, number) for number in range(attackers)))
                     await probe.calls(1)  # an attack may be over sooner than one call
