@@ -23,7 +23,7 @@ LINES = (
     ("T2", "cpu_us_per_request", "clients with one request: CPU per request, µs"),
     ("T3/90", "connect_p99_us", "90 % of the ports taken: connect p99, µs"),
     ("T4", "false_down", "our ports run out: healthy servers taken out, times"),
-    ("T4", "failed_requests", "our ports run out: failed requests, of 100 000"),
+    ("T4", "failed_requests", "our ports run out: failed requests"),
     ("T4", "detect_down_s", "then a server dies: found after, s"),
     ("T5", "false_down", "a middlebox at its limit: healthy servers taken out, times"),
     ("T5", "detect_down_s", "then a server dies: found after, s"),
@@ -31,7 +31,7 @@ LINES = (
     ("T11", "detect_down_s", "then a server dies: found after, s"),
     ("T8", "failed_requests", "the server closes idle connections: failed requests, of 100 000"),
     ("T8", "duplicate_posts", "the server closes idle connections: POSTs that came twice"),
-    ("T9", "failed_requests", "20 reloads and 5 restarts under load: failed requests, of 100 000"),
+    ("T9", "failed_requests", "20 reloads and 5 restarts under load: failed requests"),
     ("T10/1MB", "cpu_ms_per_gb", "L4, 1 MB each: CPU, ms per GB"),
     ("T10/64kB", "cpu_ms_per_gb", "L4, 64 kB each: CPU, ms per GB"),
     ("T10/1kB", "cpu_us_per_connection", "L4, 1 kB each: CPU per connection, µs"),
@@ -92,13 +92,19 @@ def table(record: dict[str, Any]) -> str:
     for test, metric, label in LINES:
         cells = [_cell((test, metric, peer), middle, gone) for peer in PEERS]
         lines.append(f"| {label} | {' | '.join(cells)} |")
-    runs = max(counted(results).values())
     cores = f"{machine['cores']} cores of {machine['cpu']}, kernel {machine['kernel']}, {machine['system']}"
-    fewer = [f"{test} of {peer} {n}" for (test, peer), n in counted(results).items() if n < runs]
-    short = f" (fewer: {', '.join(fewer)})" if fewer else ""
-    lines += ["", f"Medians of {runs} runs{short}; commit {record['commit'][:10]}; {cores}."]
+    lines += ["", f"Medians; runs: {_runs(results)}; commit {record['commit'][:10]}; {cores}."]
     lines += ["", f"{demands(middle)} {ahead(middle)}"]
     return "\n".join(lines)
+
+
+def _runs(results: list[dict[str, Any]]) -> str:
+    """Return how often each peer was measured: the fewest and the most runs of its tests."""
+    by_peer: dict[str, list[int]] = {}
+    for (_, peer), runs in counted(results).items():
+        by_peer.setdefault(peer, []).append(runs)
+    told = {peer: sorted({min(runs), max(runs)}) for peer, runs in sorted(by_peer.items())}
+    return ", ".join(f"{peer} {' to '.join(map(str, ends))}" for peer, ends in told.items())
 
 
 def _cell(key: tuple[str, str, str], middle: Figures, gone: set[tuple[str, str, str]]) -> str:
