@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from benches.table import between, counted, medians, shown
+from benches.table import ROOT, between, counted, medians, place, rewrite, shown
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches" / "results" / "mux.json"
 BEGIN, END = "<!-- bench-mux: begin -->", "<!-- bench-mux: end -->"
 PEERS = ("tidegate", "haproxy-safe", "haproxy-always", "nginx", "envoy")
@@ -92,7 +89,7 @@ def table(record: dict[str, Any]) -> str:
     for test, metric, label in LINES:
         cells = [_cell((test, metric, peer), middle, gone) for peer in PEERS]
         lines.append(f"| {label} | {' | '.join(cells)} |")
-    cores = f"{machine['cores']} cores of {machine['cpu']}, kernel {machine['kernel']}, {machine['system']}"
+    cores = place(machine)
     lines += ["", f"Medians; runs: {_runs(results)}; commit {record['commit'][:10]}; {cores}."]
     lines += ["", f"{demands(middle)} {ahead(middle)}"]
     return "\n".join(lines)
@@ -121,8 +118,7 @@ def updated(readme: str, record: dict[str, Any]) -> str:
 
 def main() -> None:
     """Rewrite README.md."""
-    readme = ROOT / "README.md"
-    readme.write_text(updated(readme.read_text(), json.loads(RESULTS.read_text())))
+    rewrite(RESULTS, updated)
 
 
 if __name__ == "__main__":

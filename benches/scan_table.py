@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
-from benches.table import between, counted, medians, shown
+from benches.table import ROOT, between, counted, medians, rewrite, shown
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches" / "results" / "scan.json"
 BEGIN, END = "<!-- bench-scan: begin -->", "<!-- bench-scan: end -->"
 PEERS = ("tidegate", "ripgrep", "grep", "lnav", "vectorscan", "zlib", "zlib-rs")
@@ -115,8 +112,7 @@ def updated(readme: str, record: dict[str, Any]) -> str:
 
 def main() -> None:
     """Rewrite README.md."""
-    readme = ROOT / "README.md"
-    readme.write_text(updated(readme.read_text(), json.loads(RESULTS.read_text())))
+    rewrite(RESULTS, updated)
 
 
 if __name__ == "__main__":

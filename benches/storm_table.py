@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
-from pathlib import Path
 from typing import Any
 
 from benches.peers.storm import PEERS
 from benches.storm_scenarios import SCENARIOS
-from benches.table import between, shown
+from benches.table import ROOT, between, place, rewrite, shown
 
-ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches" / "results" / "storm.json"
 BEGIN, END = "<!-- bench-storm: begin -->", "<!-- bench-storm: end -->"
 FEW = ("tidegate", "haproxy-best", "envoy-adaptive")
@@ -112,7 +109,7 @@ def tables(record: dict[str, Any]) -> str:
     least, most = min(runs.values()), max(runs.values())
     counted = f"{most} runs" if least == most else f"{least} to {most} runs"
     versions = ", ".join(f"{name} {version.split()[0]}" for name, version in record["versions"].items())
-    cores = f"{machine['cores']} cores of {machine['cpu']}, kernel {machine['kernel']}, {machine['system']}"
+    cores = place(machine)
     by_class = "logins after all else" if best["by_class"] else "one class"
     settings, commit = record["settings"], record["commit"][:10]
     if kept := record.get("kept_from"):
@@ -135,8 +132,7 @@ def updated(readme: str, record: dict[str, Any]) -> str:
 
 def main() -> None:
     """Rewrite README.md."""
-    readme = ROOT / "README.md"
-    readme.write_text(updated(readme.read_text(), json.loads(RESULTS.read_text())))
+    rewrite(RESULTS, updated)
 
 
 if __name__ == "__main__":

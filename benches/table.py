@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,17 @@ def medians(results: list[dict[str, Any]]) -> dict[tuple[str, str, str], float]:
 def counted(results: list[dict[str, Any]]) -> dict[tuple[str, str], int]:
     """Return how many runs there are of each (test, peer)."""
     return dict(Counter((test, peer) for test, peer, _ in sorted({(r["test"], r["peer"], r["run"]) for r in results})))
+
+
+def place(machine: dict[str, Any]) -> str:
+    """Return where figures come from, in words."""
+    return f"{machine['cores']} cores of {machine['cpu']}, kernel {machine['kernel']}, {machine['system']}"
+
+
+def rewrite(results: Path, updated: Callable[[str, dict[str, Any]], str]) -> None:
+    """Rewrite README.md by what a results file says; ``updated`` makes the new text of the old one."""
+    readme = ROOT / "README.md"
+    readme.write_text(updated(readme.read_text(), json.loads(results.read_text())))
 
 
 def shown(value: float | None) -> str:
@@ -86,7 +98,7 @@ def table(record: dict[str, Any]) -> str:
         figures = [shown(middle.get((test, metric, peer))) for peer in PEERS]
         lines.append(f"| {label} | {' | '.join(figures)} |")
     ratios = ", ".join(text for text in (against("HAProxy", middle), against("Envoy", middle)) if text)
-    cores = f"{machine['cores']} cores of {machine['cpu']}, kernel {machine['kernel']}, {machine['system']}"
+    cores = place(machine)
     short = [f"{test} of {peer} {count}" for (test, peer), count in counted(record["results"]).items() if count < runs]
     fewer = f" (fewer: {', '.join(short)})" if short else ""
     rate, commit = record["settings"]["rate"], record["commit"][:10]
@@ -108,8 +120,7 @@ def updated(readme: str, record: dict[str, Any]) -> str:
 
 def main() -> None:
     """Rewrite README.md."""
-    readme = ROOT / "README.md"
-    readme.write_text(updated(readme.read_text(), json.loads(RESULTS.read_text())))
+    rewrite(RESULTS, updated)
 
 
 if __name__ == "__main__":

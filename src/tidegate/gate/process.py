@@ -131,7 +131,7 @@ class _Serving:
         admin = Path(config.gate.admin.partition(":")[2])
         self._keeper = Keeper(config, gate.learned, _log.warning)
         self._talk = _Talk(reload_path(admin))
-        self._handover = Handover(handover_path(admin), gate, seed, waiting, _drain_s(config))
+        self._handover = Handover(handover_path(admin), gate, seed, waiting, _longest_drain(config).seconds)
         self._over = False
         waiting.register(self._talk.socket, selectors.EVENT_READ, lambda: self._talk.answer(self._reload))
 
@@ -195,8 +195,8 @@ class _Serving:
         return _reload(self._gate, self._file, self._seed, self._keeper)
 
 
-def _drain_s(config: Config) -> float:
-    return max((service.io.drain for service in config.service.values()), default=Duration(0)).seconds
+def _longest_drain(config: Config) -> Duration:
+    return max((service.io.drain for service in config.service.values()), default=Duration(0))
 
 
 def _reload(gate: Gate, file: Path, seed: int, keeper: Keeper) -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _warn(gate: Gate) -> None:
 def _drain(gate: Gate, config: Config, signals: socket.socket) -> None:
     """Drain; a second signal ends the wait."""
     _notify("STOPPING=1")
-    deadline = Duration.parse(f"{_drain_s(config)}s")
+    deadline = _longest_drain(config)
     _log.info("draining", extra={"fields": {"deadline_s": deadline.seconds}})
     report: dict[str, Any] = {}
     worker = threading.Thread(target=lambda: report.update(gate.drain(deadline)), name="tidegate-drain", daemon=True)
