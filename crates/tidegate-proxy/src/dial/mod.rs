@@ -64,6 +64,16 @@ pub(crate) enum NotDialled {
     NotConnected(Cause),
 }
 
+impl NotDialled {
+    /// Whom a verdict blames for what is not there.
+    fn by(verdict: Verdict) -> NotDialled {
+        match verdict {
+            Verdict::Inconclusive(cause) => NotDialled::NotConnected(cause),
+            Verdict::Ok | Verdict::Failed(_) => NotDialled::Failed,
+        }
+    }
+}
+
 /// Connects for a client. `limit`: how long the server may take to answer an attempt; `spares`: whether ports that
 /// are nearly used up are spared, so that calls wait.
 ///
@@ -103,8 +113,7 @@ pub(crate) async fn connect(
             let again = attempt(way, address, Begin::of(Use::Traffic), limit).await;
             again.dialled.ok_or(NotDialled::NotConnected(Cause::Collision))
         }
-        Verdict::Failed(_) => Err(NotDialled::Failed),
-        Verdict::Inconclusive(cause) => Err(NotDialled::NotConnected(cause)),
+        verdict => Err(NotDialled::by(verdict)),
     }
 }
 
@@ -118,10 +127,7 @@ pub(crate) fn told(way: &Way, timers: &Timers, server: &Server, met: &Attempted)
         Next::TryFresh | Next::TrySource(_) => (Verdict::Failed(Weight::Weak), Evidence::of(now, met.fault)),
     };
     way.health.dialled(server, verdict, evidence);
-    match verdict {
-        Verdict::Inconclusive(cause) => NotDialled::NotConnected(cause),
-        Verdict::Ok | Verdict::Failed(_) => NotDialled::Failed,
-    }
+    NotDialled::by(verdict)
 }
 
 /// Finds out what a failed connect of traffic says, and tells the server's monitor.
