@@ -27,7 +27,11 @@ impl Machine {
                 self.costs.answered(call.operation, call.configured, call.opens, service);
             }
             Outcome::Overload | Outcome::Broken => finder.overload(now, terms),
-            Outcome::Answered { .. } | Outcome::ConnectFailed | Outcome::NotConnected(_) | Outcome::Incomplete => {}
+            Outcome::Answered { .. }
+            | Outcome::ConnectFailed
+            | Outcome::NotConnected(_)
+            | Outcome::Incomplete
+            | Outcome::Parked => {}
         }
         server.judge(now, terms);
     }

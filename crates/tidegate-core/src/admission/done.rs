@@ -106,6 +106,7 @@ impl Machine {
             Outcome::Overload => &mut self.counters.overload,
             Outcome::Broken | Outcome::ConnectFailed | Outcome::NotConnected(_) => &mut self.counters.broken,
             Outcome::Incomplete => &mut self.counters.incomplete,
+            Outcome::Parked => &mut self.counters.parked,
         };
         *counter += 1;
         let Outcome::Answered { opened, closed } = outcome else {

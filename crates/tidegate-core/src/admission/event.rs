@@ -153,6 +153,9 @@ pub enum Outcome {
     Broken,
     /// The client left before the request was whole, so the server cannot be working on it.
     Incomplete,
+    /// The server keeps the call and does nothing about it until something happens there (a long poll): its slot is given
+    /// back, and how long it takes says nothing.
+    Parked,
 }
 
 /// Something that happened.

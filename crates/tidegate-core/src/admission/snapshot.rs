@@ -59,6 +59,9 @@ pub struct Counters {
     pub broken: u64,
     /// Requests whose client left before they were whole.
     pub incomplete: u64,
+    /// Long polls whose slot was given back while the server kept them.
+    #[serde(default)]
+    pub parked: u64,
     /// Failed connects.
     pub connect_failed: u64,
     /// Connects that our own side could not make, or that a server at its limit did not take.

@@ -76,7 +76,7 @@ impl Machine {
             Some(Outcome::Overload) => self.heard(now, at.server, false, false, out),
             Some(Outcome::Broken) => recovery.failed(now),
             Some(Outcome::ConnectFailed) => recovery.connect_failed(now, at.since, self.plan.silence),
-            Some(Outcome::Incomplete | Outcome::NotConnected(_)) | None => {}
+            Some(Outcome::Incomplete | Outcome::NotConnected(_) | Outcome::Parked) | None => {}
         }
     }
 
