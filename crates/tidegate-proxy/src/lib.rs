@@ -39,6 +39,7 @@ mod stream;
 mod timers;
 pub mod tls;
 pub mod vasa;
+pub mod vcenter;
 mod why;
 pub mod wire;
 
