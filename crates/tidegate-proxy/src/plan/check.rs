@@ -1,5 +1,7 @@
 //! Checks of the plan that types alone cannot make. Each error names its field.
 
+mod vcenter;
+
 use super::{
     FORMAT, IoPlan, MatchPlan, MonitorPlan, Plan, PortsPlan, ProbePlan, ProtocolPlan, ServerPlan, ServicePlan, TcpPlan,
     TlsPlan, VerifyPlan,
@@ -93,6 +95,8 @@ fn check_service(at: &str, service: &ServicePlan) -> Checked {
             format!("{at}.servers"),
             "must have tls = null behind passthrough: the client's TLS goes through",
         )?;
+        let broker = matches!(&service.protocol, ProtocolPlan::Vcenter(plan) if plan.broker.is_some());
+        ensure(!broker, format!("{at}.protocol.broker"), "must be null behind passthrough: no call can be read")?;
     }
     tidegate_core::admission::Machine::new(service.admission.clone(), None, tidegate_core::time::Nanos(0))
         .map(drop)
@@ -168,6 +172,7 @@ fn check_protocol(at: &str, protocol: &ProtocolPlan) -> Checked {
             check_token(&format!("{at}.session_cookie"), Some(&vasa.session_cookie))?;
             ensure(vasa.version_path.starts_with('/'), format!("{at}.version_path"), "must begin with '/'")
         }
+        ProtocolPlan::Vcenter(plan) => vcenter::check(at, plan),
         ProtocolPlan::Tcp {} => Ok(()),
     }
 }

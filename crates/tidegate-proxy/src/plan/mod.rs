@@ -8,12 +8,14 @@ mod monitor;
 mod protocol;
 mod tcp;
 mod tls;
+mod vcenter;
 
 pub use check::{check, parse};
 pub use monitor::{MonitorPlan, ProbePlan};
 pub use protocol::{HttpPlan, HttpRule, OperationPlan, ProtocolPlan, VasaDefault, VasaPlan};
 pub use tcp::TcpPlan;
 pub use tls::{ServerTlsPlan, TlsPlan, VerifyPlan};
+pub use vcenter::{BrokerPlan, Outside, PrincipalPlan, TasksPlan, VcenterOperation, VcenterPlan, WindowPlan};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,6 @@
 //! The part of the plan that says what is spoken, and which call means what.
 
+use super::vcenter::VcenterPlan;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use tidegate_core::admission::Role;
@@ -12,6 +13,8 @@ pub enum ProtocolPlan {
     Http(HttpPlan),
     /// A VASA provider.
     Vasa(VasaPlan),
+    /// A vCenter.
+    Vcenter(VcenterPlan),
     /// Bytes that nobody here reads.
     Tcp {},
 }
@@ -22,6 +25,7 @@ impl ProtocolPlan {
         match self {
             ProtocolPlan::Http(_) => "http",
             ProtocolPlan::Vasa(_) => "vasa",
+            ProtocolPlan::Vcenter(_) => "vcenter",
             ProtocolPlan::Tcp {} => "tcp",
         }
     }

@@ -87,6 +87,11 @@ impl Protocol {
         Ok(match plan {
             ProtocolPlan::Http(http) => Protocol::Http(http::Http::new(http)),
             ProtocolPlan::Vasa(vasa) => Protocol::Vasa(vasa::Vasa::new(vasa, scheme)?),
+            ProtocolPlan::Vcenter(_) => Protocol::Http(http::Http::new(&HttpPlan {
+                session_cookie: Some("vmware_soap_session".into()),
+                status: 503,
+                ..HttpPlan::default()
+            })),
             ProtocolPlan::Tcp {} => Protocol::Http(http::Http::new(&HttpPlan::default())), // has no calls to ask about
         })
     }
