@@ -8,6 +8,7 @@
 //! - `admin`, `status`, `metrics`, `explain`, `why`: what the gate tells about itself, from a thread of its own.
 
 mod admin;
+mod broker;
 mod buffer;
 mod call;
 mod clock;

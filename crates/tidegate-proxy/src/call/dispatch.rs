@@ -13,6 +13,7 @@ use crate::plan::PoolScope;
 use crate::pool::{Server, ServerConn};
 use crate::protocol::Soap;
 use crate::relay::exchange::again::{Never, Verdict};
+use crate::relay::exchange::hooks::Hooks;
 use crate::relay::exchange::{After, ClientFault, Ended, Exchange};
 use crate::relay::tunnel;
 use crate::service::{Decision, Ticket};
@@ -71,7 +72,7 @@ async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, mut prepar
     let (ticket, decision) = arrive(conn, &prepared).await;
     let known = (prepared.facts, prepared.soap.as_ref());
     match obey(conn, setup, buf, &mut prepared.head, known, ticket, decision).await {
-        Ok((ticket, server)) => exchange(conn, setup, buf, prepared, ticket, server).await,
+        Ok((ticket, server)) => exchange(conn, setup, buf, prepared, ticket, server).await.0,
         Err(next) => next,
     }
 }
@@ -161,14 +162,14 @@ async fn reach(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, ticket: &Ti
     connected
 }
 
-async fn exchange(
+pub(super) async fn exchange(
     conn: &mut Conn,
     setup: &Setup,
     buf: &mut Option<Buf>,
     prepared: Prepared,
     mut ticket: Ticket,
     mut server: ServerConn,
-) -> Next {
+) -> (Next, Option<Box<Hooks>>) {
     let home = Rc::clone(&conn.home);
     if buf.as_ref().is_some_and(Buf::is_empty) {
         *buf = None;
@@ -177,6 +178,7 @@ async fn exchange(
     home.retries.borrow_mut().sent();
     let replay = server.reused.then(|| home.buffers.charge(prepared.head.len()));
     let mut state = Exchange::new(&home, setup, facts, prepared.head, prepared.rewrite);
+    state.hooks = prepared.hooks;
     if server.reused && facts.method != Method::Other {
         state.keep_request();
     }
@@ -202,8 +204,9 @@ async fn exchange(
         match Box::pin(retry::connect(conn, setup, buf, (&mut state, known), ticket, &again)).await {
             Ok((kept, fresh)) => (ticket, server) = (kept, fresh),
             Err(next) => {
+                let hooks = state.hooks.take();
                 state.finish();
-                return next;
+                return (next, hooks);
             }
         }
         state.rewind();
@@ -222,16 +225,18 @@ async fn exchange(
         server.server().distrust(home.timers.now());
     }
     let rest = state.take_rest();
+    let parked = state.is_parked();
+    let hooks = state.hooks.take();
     server.bound |= state.binds();
     state.finish();
     let answered =
         if told.overload { Outcome::Overload } else { Outcome::Answered { opened, closed: closed || told.closed } };
     let broken = |conn: &ServerConn| conn.server().stats.connections_dropped.add(1);
     server.server().stats.reuses.add(u64::from(server.reused && status > 0));
-    match ended {
+    let next = match ended {
         Ended::Whole { server: after, keep_client } => {
             match (after, server.bound) {
-                (After::Again, false) if setup.plan.pool_scope == PoolScope::Service => {
+                (After::Again, false) if setup.plan.pool_scope == PoolScope::Service && !parked => {
                     server.give_back(home.timers.now());
                 }
                 (After::Again, true) if keep_client => conn.bound = Some(Box::new(server.rest(home.timers.now()))),
@@ -240,6 +245,15 @@ async fn exchange(
             }
             ticket.done(answered, end(Who::Server, Step::Done), status);
             if keep_client { Next::Idle } else { Next::Linger }
+        }
+        Ended::Held(after) => {
+            match after {
+                After::Again if setup.plan.pool_scope == PoolScope::Service => server.give_back(home.timers.now()),
+                After::Again | After::Done => server.close(),
+                After::Amid => drop(server),
+            }
+            ticket.done(answered, end(Who::Server, Step::Done), status);
+            Next::Idle
         }
         Ended::Switched => {
             ticket.done(answered, end(Who::Server, Step::Done), status);
@@ -294,7 +308,8 @@ async fn exchange(
             ticket.done(Outcome::Broken, end(Who::Gate, Step::Response), 503);
             Next::Linger
         }
-    }
+    };
+    (next, hooks)
 }
 
 async fn no_answer(conn: &mut Conn, facts: &Facts, ticket: Ticket, why: &str) -> Next {

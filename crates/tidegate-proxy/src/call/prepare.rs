@@ -5,6 +5,7 @@ use crate::explain::{ClientName, Label};
 use crate::http1::request::{Facts, FieldRoom, Outgoing, Request};
 use crate::http1::{Refusal, fields};
 use crate::protocol::{Call, Rewrite, Soap};
+use crate::relay::exchange::hooks::Hooks;
 use crate::setup::Setup;
 use crate::wire::forwarded;
 use std::mem::MaybeUninit;
@@ -30,6 +31,8 @@ pub(super) struct Prepared {
     pub(super) soap: Option<Soap>,
     /// The answer is to be looked at whole.
     pub(super) rewrite: Option<Rewrite>,
+    /// What the broker wants of its exchange.
+    pub(super) hooks: Option<Box<Hooks>>,
 }
 
 impl Prepared {
@@ -99,6 +102,7 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
         known_role,
         soap: None,
         rewrite: call.rewrite,
+        hooks: None,
     })
 }
 

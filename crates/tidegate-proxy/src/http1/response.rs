@@ -3,6 +3,7 @@
 use super::fields::{self, Framed, is};
 use super::request::{FieldRoom, Method, sticks};
 use super::{Framing, Refusal};
+use crate::broker::lines;
 use httparse::Header;
 use tidegate_core::time::Span;
 
@@ -39,6 +40,8 @@ pub(crate) struct Manner {
     pub(crate) unchunk: bool,
     /// It is a protocol switch that is passed on.
     pub(crate) switch: bool,
+    /// What it says about sessions of a vCenter is the gate's affair.
+    pub(crate) private: bool,
 }
 
 impl<'h, 'b> Response<'h, 'b> {
@@ -107,6 +110,7 @@ impl<'h, 'b> Response<'h, 'b> {
         to.extend_from_slice(&self.head["HTTP/1.1".len()..self.first]);
         fields::copy_lines(self.head, self.headers, (self.first, self.head.len() - 2), to, |h| {
             !(fields::ends_here(h.name) && !(manner.switch && is(h.name, "upgrade")))
+                && !(manner.private && lines::is_given(h.name, h.value))
                 && !(manner.unchunk && is(h.name, "transfer-encoding"))
                 && !(self.others && fields::nominated(self.headers, h.name))
         });

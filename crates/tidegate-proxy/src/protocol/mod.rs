@@ -2,6 +2,7 @@
 
 mod http;
 mod vasa;
+pub(crate) mod vcenter;
 
 use crate::error::GateError;
 use crate::explain::Label;
@@ -9,6 +10,7 @@ use crate::http1::request::Request;
 use crate::plan::{HttpPlan, ProtocolPlan};
 use crate::vasa::cookie::SetSession;
 use crate::vasa::version::Origin;
+use crate::vcenter::answer::Judged;
 use std::borrow::Cow;
 use tidegate_core::admission::{OperationKey, Role};
 use tidegate_core::reason::Reason;
@@ -73,12 +75,15 @@ pub(crate) struct Told {
     pub(crate) overload: bool,
     /// The session of the call is over.
     pub(crate) closed: bool,
+    /// What it says of a vCenter's session, where it says that something is not authenticated.
+    pub(crate) judged: Option<Judged>,
 }
 
 /// A protocol, ready to use.
 pub(crate) enum Protocol {
     Http(http::Http),
     Vasa(vasa::Vasa),
+    Vcenter(vcenter::Vcenter),
 }
 
 impl Protocol {
@@ -87,11 +92,7 @@ impl Protocol {
         Ok(match plan {
             ProtocolPlan::Http(http) => Protocol::Http(http::Http::new(http)),
             ProtocolPlan::Vasa(vasa) => Protocol::Vasa(vasa::Vasa::new(vasa, scheme)?),
-            ProtocolPlan::Vcenter(_) => Protocol::Http(http::Http::new(&HttpPlan {
-                session_cookie: Some("vmware_soap_session".into()),
-                status: 503,
-                ..HttpPlan::default()
-            })),
+            ProtocolPlan::Vcenter(plan) => Protocol::Vcenter(vcenter::Vcenter::new(plan)),
             ProtocolPlan::Tcp {} => Protocol::Http(http::Http::new(&HttpPlan::default())), // has no calls to ask about
         })
     }
@@ -101,12 +102,17 @@ impl Protocol {
         match self {
             Protocol::Http(http) => http.classify(request),
             Protocol::Vasa(vasa) => vasa.classify(request),
+            Protocol::Vcenter(vcenter) => vcenter.classify(request),
         }
     }
 
     /// Whether an answer to a call that is told by its body may be looked at whole.
     pub(crate) fn may_rewrite(&self) -> bool {
-        matches!(self, Protocol::Vasa(vasa) if vasa.lowers_concurrency())
+        match self {
+            Protocol::Http(_) => false,
+            Protocol::Vasa(vasa) => vasa.lowers_concurrency(),
+            Protocol::Vcenter(vcenter) => vcenter.broker().is_some(),
+        }
     }
 
     /// What this call is, by the first bytes of its body; `whole`: there are no more.
@@ -114,6 +120,7 @@ impl Protocol {
         match self {
             Protocol::Http(_) => InBody::Refused("a body that nobody asked for"),
             Protocol::Vasa(vasa) => vasa.look(content_type, body, whole),
+            Protocol::Vcenter(vcenter) => vcenter.look(body, whole),
         }
     }
 
@@ -122,6 +129,7 @@ impl Protocol {
         match self {
             Protocol::Http(http) => http.session(headers),
             Protocol::Vasa(vasa) => vasa.session(headers),
+            Protocol::Vcenter(vcenter) => vcenter.session(headers),
         }
     }
 
@@ -129,9 +137,10 @@ impl Protocol {
     pub(crate) fn told(&self, status: u16, first: &[u8]) -> Told {
         let busy = status == 503 || status == 429;
         match self {
-            Protocol::Http(_) => Told { overload: busy, closed: false },
+            Protocol::Http(_) => Told { overload: busy, ..Told::default() },
             Protocol::Vasa(_) if status == 500 => vasa::told(first),
-            Protocol::Vasa(_) => Told { overload: busy, closed: false },
+            Protocol::Vcenter(_) => vcenter::told(status, first),
+            Protocol::Vasa(_) => Told { overload: busy, ..Told::default() },
         }
     }
 
@@ -139,7 +148,7 @@ impl Protocol {
     pub(crate) fn refuse(&self, reason: Reason, retry_after: Span, soap: Option<&Soap>) -> Refused {
         match (self, soap) {
             (Protocol::Vasa(_), Some(soap)) => soap.refuse(reason, retry_after),
-            (Protocol::Vasa(_), None) => http::refuse(503, reason, retry_after),
+            (Protocol::Vasa(_), None) | (Protocol::Vcenter(_), _) => http::refuse(503, reason, retry_after),
             (Protocol::Http(http), _) => http.refuse(reason, retry_after),
         }
     }

@@ -132,5 +132,5 @@ impl Soap {
 /// What a fault says, as far as it came with its head; a fault is a few hundred bytes, so mostly it did.
 pub(super) fn told(first: &[u8]) -> Told {
     let has = |name: &[u8]| memchr::memmem::find(first, name).is_some();
-    Told { overload: has(b"VasaProviderBusy"), closed: has(b"InvalidSession") }
+    Told { overload: has(b"VasaProviderBusy"), closed: has(b"InvalidSession"), judged: None }
 }

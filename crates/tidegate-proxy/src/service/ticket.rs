@@ -4,6 +4,7 @@ use super::{Decision, Service};
 use crate::clock;
 use crate::dial::NotDialled;
 use crate::stats::Connects;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::task::Poll;
 use tidegate_core::admission::{CallId, Event, Outcome};
@@ -14,11 +15,13 @@ pub(crate) struct Ticket {
     service: Arc<Service>,
     call: CallId,
     over: bool,
+    /// Its slot was given back while the server keeps it.
+    parked: Cell<bool>,
 }
 
 impl Ticket {
     pub(super) fn new(service: Arc<Service>, call: CallId) -> Ticket {
-        Ticket { service, call, over: false }
+        Ticket { service, call, over: false, parked: Cell::new(false) }
     }
 
     /// What the machine has decided since, if anything; the call's task is woken when that happens.
@@ -37,7 +40,16 @@ impl Ticket {
 
     /// The client left. A held call is over then; an admitted one keeps its slot.
     pub(crate) fn client_gone(&self) {
+        if self.parked.get() {
+            return;
+        }
         self.service.event(Event::ClientGone(self.call));
+    }
+
+    /// The server keeps the call until something happens there: its slot is given back, and the machine forgets it.
+    pub(crate) fn park(&self) {
+        self.service.event(Event::Done(self.call, Outcome::Parked));
+        self.parked.set(true);
     }
 
     /// The client left while the call was held. If it was admitted in that very moment, nothing was sent, so the slot is
@@ -76,7 +88,9 @@ impl Ticket {
         let mut core = self.service.core();
         let now = clock::now();
         let server = core.server_of(self.call);
-        core.event(now, Event::Done(self.call, outcome));
+        if !self.parked.get() {
+            core.event(now, Event::Done(self.call, outcome));
+        }
         core.close(self.call, end, status);
         self.service.rearm(&core);
         drop(core);
@@ -112,7 +126,8 @@ impl Drop for Ticket {
             return;
         }
         let mut core = self.service.core();
-        if !matches!(core.take_mail(self.call), Some(Decision::TurnAway { .. })) {
+        let known = !self.parked.get() && !matches!(core.take_mail(self.call), Some(Decision::TurnAway { .. }));
+        if known {
             core.event(clock::now(), Event::ClientGone(self.call));
         }
         core.close(self.call, End { who: Who::Gate, step: Step::Wait }, 0);

@@ -106,7 +106,10 @@ impl Exchange<'_> {
             }
         }
         let close = self.close_client && !interim;
-        answer.write_to(Manner { close, modern: self.request.modern || interim, unchunk, switch }, &mut lead);
+        answer.write_to(
+            Manner { close, modern: self.request.modern || interim, unchunk, switch, private: self.hooks.is_some() },
+            &mut lead,
+        );
         buf.consume(end);
         if interim {
             self.interims += 1;

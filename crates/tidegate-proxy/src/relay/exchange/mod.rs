@@ -2,6 +2,7 @@
 
 pub(crate) mod again;
 mod answer;
+pub(crate) mod hooks;
 mod watch;
 
 use crate::buffer::Buf;
@@ -19,6 +20,7 @@ use crate::service::Ticket;
 use crate::setup::Setup;
 use crate::stream::Stream;
 use again::{Never, Verdict};
+use hooks::{Hooks, Look};
 use std::task::{Context, Poll, ready};
 use tidegate_core::admission::SessionKey;
 use tidegate_core::time::{Nanos, Span};
@@ -58,6 +60,8 @@ pub(crate) enum Ended {
     Garbage,
     /// The answer broke off after some of it was passed on.
     Cut,
+    /// The answer says that the call's session is dead, and nothing of it was passed on.
+    Held(After),
     /// The server took longer than the machine allows, or takes no more of the request.
     Expired,
     /// The server gives no more of an answer that it has begun; it may still be at work.
@@ -106,6 +110,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) spoke_on: bool,
     /// The answer is to be looked at whole.
     rewrite: Option<Rewrite>,
+    /// What the broker wants.
+    pub(crate) hooks: Option<Box<Hooks>>,
     close_client: bool,
     /// Writing to the client is of no use any more.
     client_left: bool,
@@ -142,6 +148,7 @@ impl<'a> Exchange<'a> {
             told: Told::default(),
             spoke_on: false,
             rewrite,
+            hooks: None,
             close_client: !request.keep_alive,
             client_left: false,
             gone_told: false,
@@ -223,7 +230,9 @@ impl<'a> Exchange<'a> {
         if let Poll::Ready(ended) = down {
             return Poll::Ready(ended);
         }
-        self.poll_rest(cx, (ticket, slot), client)
+        let rest = self.poll_rest(cx, (ticket, slot), client);
+        self.place(conn);
+        rest
     }
 
     /// The request. `Err` ends the exchange.
@@ -266,9 +275,13 @@ impl<'a> Exchange<'a> {
                     let bytes = self.sbuf.as_ref().map_or(&[][..], |buf| buf.filled());
                     match scan.look(bytes) {
                         Err(_) => return Poll::Ready(Ended::Garbage),
-                        Ok(Some(end)) => match self.on_head(end) {
-                            Ok(()) => continue,
-                            Err(_) => return Poll::Ready(Ended::Garbage),
+                        Ok(Some(end)) => match self.look(end) {
+                            Look::More => {}
+                            Look::Hold(after) => return Poll::Ready(Ended::Held(after)),
+                            Look::Pass => match self.on_head(end) {
+                                Ok(()) => continue,
+                                Err(_) => return Poll::Ready(Ended::Garbage),
+                            },
                         },
                         Ok(None) => {}
                     }

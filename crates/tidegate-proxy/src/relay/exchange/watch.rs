@@ -52,7 +52,9 @@ impl Exchange<'_> {
         let up_wait = if self.up_over { Wait::Nothing } else { self.up.wait };
         let up_due = self.due(up_wait, self.up_moved);
         let down_due = self.due(down_wait, self.down_moved);
-        timers.set_at(slot, up_due.min(down_due), cx);
+        let Some(look) = self.park(ticket) else { return Poll::Ready(Ended::Expired) };
+        let timers = &self.home.timers;
+        timers.set_at(slot, up_due.min(down_due).min(look), cx);
         if up_due <= timers.now() {
             return Poll::Ready(if up_wait == Wait::Read { Ended::Client(ClientFault::Silent) } else { self.stuck() });
         }

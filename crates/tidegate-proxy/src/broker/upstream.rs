@@ -1,0 +1,152 @@
+//! What the gate itself asks a server, on a connection that a call has: a short request, and its answer whole.
+
+use super::lines;
+use crate::http1::body::Decoder;
+use crate::http1::fields::is;
+use crate::http1::request::{FieldRoom, Method};
+use crate::http1::response::{Facts, Response};
+use crate::http1::scan::Scan;
+use crate::pool::ServerConn;
+use crate::service::{Decision, Ticket};
+use crate::stream::Stream;
+use std::future::{Future, poll_fn};
+use std::mem::MaybeUninit;
+use std::task::{Poll, ready};
+use zeroize::Zeroizing;
+
+/// Longest head of an answer.
+const HEAD_MAX: usize = 16 << 10;
+/// Bytes that are read at once.
+const ROOM: usize = 4 << 10;
+/// Longest answer that is read whole: what has to be understood, and lists of sessions.
+pub(crate) const ANSWER_MAX: usize = 1 << 20;
+
+/// An answer.
+pub(crate) struct Said {
+    pub(crate) status: u16,
+    /// The session that it opens.
+    pub(crate) token: Option<Zeroizing<String>>,
+    /// Its Content-Type.
+    pub(crate) kind: String,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AskFailed {
+    /// The server had closed the connection before; it has seen nothing.
+    Stale,
+    /// The connection broke, or the answer is none; the server may have done what it was asked.
+    Broken,
+    /// The answer is longer than [`ANSWER_MAX`].
+    TooLong,
+    /// The server took longer than the machine allows.
+    Late,
+}
+
+/// Sends `request` and reads the answer. After an error, and when the server closes it, the connection is of no use any
+/// more: `false`.
+pub(crate) async fn ask(ticket: &Ticket, conn: &mut ServerConn, request: &[u8]) -> (Result<Said, AskFailed>, bool) {
+    let reused = conn.reused;
+    let Some(stream) = conn.stream() else { return (Err(AskFailed::Broken), false) };
+    stream.begin();
+    let mut asking = Box::pin(converse(stream, request, reused));
+    let came = poll_fn(|cx| {
+        if let Poll::Ready(came) = asking.as_mut().poll(cx) {
+            return Poll::Ready(came);
+        }
+        match ticket.poll_mail() {
+            Poll::Ready(Decision::Expire) => Poll::Ready(Err(AskFailed::Late)),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+    drop(asking);
+    conn.reused = true;
+    match came {
+        Ok((said, again)) => (Ok(said), again),
+        Err(failed) => (Err(failed), false),
+    }
+}
+
+async fn converse(stream: &mut Stream, request: &[u8], reused: bool) -> Result<(Said, bool), AskFailed> {
+    let lost = |stream: &Stream, heard: bool| {
+        if reused && !heard && !stream.said() { AskFailed::Stale } else { AskFailed::Broken }
+    };
+    let mut at = 0;
+    let sent = poll_fn(|cx| {
+        while let Some(rest) = request.get(at..).filter(|rest| !rest.is_empty()) {
+            at += ready!(stream.poll_write(cx, rest))?;
+        }
+        stream.poll_flush(cx)
+    });
+    if sent.await.is_err() {
+        return Err(lost(stream, false));
+    }
+    let (mut bytes, mut scan) = (Vec::new(), Scan::default());
+    let (facts, token, kind) = loop {
+        match scan.look(&bytes) {
+            Ok(Some(end)) => {
+                let told = head(bytes.get(..end).unwrap_or_default()).ok_or(AskFailed::Broken)?;
+                bytes.drain(..end);
+                if (100..200).contains(&told.0.status) && told.0.status != 101 {
+                    scan = Scan::default();
+                    continue;
+                }
+                break told;
+            }
+            Ok(None) if bytes.len() < HEAD_MAX => {}
+            _ => return Err(AskFailed::Broken),
+        }
+        if !more(stream, &mut bytes).await {
+            return Err(lost(stream, !bytes.is_empty()));
+        }
+    };
+    let mut decoder = Decoder::new(facts.framing);
+    let (mut body, mut rest) = (Vec::new(), bytes);
+    loop {
+        let decoded = decoder.decode(&mut rest).map_err(|_| AskFailed::Broken)?;
+        body.extend_from_slice(rest.get(..decoded.data).unwrap_or_default());
+        rest.drain(..decoded.used);
+        if decoder.is_done() {
+            break;
+        }
+        if body.len() > ANSWER_MAX {
+            return Err(AskFailed::TooLong);
+        }
+        if !more(stream, &mut rest).await {
+            if decoder == Decoder::UntilClose {
+                break;
+            }
+            return Err(AskFailed::Broken);
+        }
+    }
+    let again = facts.keep_alive && rest.is_empty();
+    Ok((Said { status: facts.status, token, kind, body }, again))
+}
+
+/// Reads once; false at the end.
+async fn more(stream: &mut Stream, bytes: &mut Vec<u8>) -> bool {
+    let here = bytes.len();
+    bytes.resize(here + ROOM, 0);
+    let read = poll_fn(|cx| stream.poll_read(cx, bytes.get_mut(here..).unwrap_or_default())).await;
+    let came = read.unwrap_or(0);
+    bytes.truncate(here + came);
+    came > 0
+}
+
+type Head = (Facts, Option<Zeroizing<String>>, String);
+
+fn head(head: &[u8]) -> Option<Head> {
+    let mut room: FieldRoom<'_> = [MaybeUninit::uninit(); _];
+    let answer = Response::parse(head, &mut room, Method::Other).ok()?;
+    let token = lines::given(answer.headers)
+        .and_then(|token| std::str::from_utf8(token).ok())
+        .map(|token| Zeroizing::new(token.to_string()));
+    let kind = answer
+        .headers
+        .iter()
+        .find(|h| is(h.name, "content-type"))
+        .map_or("text/xml", |h| std::str::from_utf8(h.value).unwrap_or("text/xml"));
+    Some((answer.facts, token, kind.to_string()))
+}
