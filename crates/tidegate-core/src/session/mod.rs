@@ -1,9 +1,11 @@
-//! Which session belongs to which client and server, and whether it is settled.
+//! Which session belongs to which client and server, and whether it is settled; and [`broker`], which lends sessions.
 //!
 //! A session is *open* from the answer that carried it and *settled* from its first poll, or after some calls, or at its
 //! first call after some time: from then on its client counts as connected. What an open session still has in front of it
 //! (its follow-ups) is work that the queue does not show yet; it is added up here for the predictions. A session that is
 //! not heard of until that time is over has *lapsed*: its client is not connected, and nothing more is expected of it.
+
+pub mod broker;
 
 use crate::admission::{ClientKey, ServerId, SessionKey};
 use crate::recent::Recent;
