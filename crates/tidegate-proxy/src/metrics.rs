@@ -13,10 +13,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_core::admission::{Class, Phase, ServerSnapshot};
 use tidegate_core::ledger::{LedgerView, Use};
 use tidegate_core::limit::{LimitCause, LimitMode};
+use tidegate_core::session::broker::Kind;
 use tidegate_core::time::Span;
 
 type Labels = Vec<(&'static str, String)>;
@@ -63,6 +64,7 @@ pub(crate) fn text(shared: &Shared) -> String {
         admission(&mut scrape, &served);
         connections(&mut scrape, &served);
         servers(&mut scrape, &served);
+        sessions(&mut scrape, &served);
     }
     let mut registry = Registry::default();
     for (name, (help, family)) in scrape.counters {
@@ -254,6 +256,60 @@ fn connections(scrape: &mut Scrape, served: &Served) {
         ("tidegate_gate_buffers_bytes", "Buffers lent now", stats.buffer_bytes.get()),
     ] {
         scrape.gauge(name, help, &labels, value as f64);
+    }
+}
+
+/// A vCenter's sessions.
+fn sessions(scrape: &mut Scrape, served: &Served) {
+    let service = &served.service;
+    if service.setup().vcenter().is_none() {
+        return;
+    }
+    let labels = of(&service.name);
+    for (shape, n) in service.stats.not_authenticated() {
+        let help = "Answers of a vCenter by which something was not authenticated, by shape";
+        scrape.count("tidegate_not_authenticated_answers", help, &with(&labels, "shape", shape), n);
+    }
+    let Some(broker) = service.broker() else { return };
+    let snapshot = broker.snapshot();
+    for kind in [Kind::Shared, Kind::Clone, Kind::Own] {
+        let n = snapshot.ups.iter().filter(|up| up.kind == kind).count() as f64;
+        let word = match kind {
+            Kind::Shared => "shared",
+            Kind::Clone => "clone",
+            Kind::Own => "own",
+        };
+        let help = "Sessions at the vCenter that the gate holds, by kind";
+        scrape.gauge("tidegate_broker_sessions", help, &with(&labels, "kind", word), n);
+    }
+    for (name, help, value) in [
+        ("tidegate_broker_downstream_sessions", "Sessions of clients at the gate", snapshot.downs.len() as u64),
+        ("tidegate_broker_waiting_calls", "Calls that wait for a session", u64::from(snapshot.waiting)),
+        (
+            "tidegate_broker_long_polls",
+            "Long polls that wait at the vCenter",
+            broker.long_polls.load(Ordering::Relaxed),
+        ),
+    ] {
+        scrape.gauge(name, help, &labels, value as f64);
+    }
+    let tally = &snapshot.tally;
+    for (name, help, value) in [
+        ("tidegate_broker_upstream_logins", "Logins at the vCenter", tally.upstream_logins),
+        (
+            "tidegate_broker_answered_logins",
+            "Logins that the gate answered itself",
+            broker.answered_logins.load(Ordering::Relaxed),
+        ),
+        ("tidegate_broker_clones", "Sessions cloned at the vCenter", tally.clones),
+        ("tidegate_broker_dead_sessions", "Sessions that the vCenter ended", tally.dead),
+        ("tidegate_broker_dropped_jobs", "Things to clean up that did not fit in their queue", broker.jobs_dropped()),
+    ] {
+        scrape.count(name, help, &labels, value);
+    }
+    for (reason, n) in &tally.refused {
+        let help = "Calls that got no session, by reason";
+        scrape.count("tidegate_broker_refused_calls", help, &with(&labels, "reason", reason), *n);
     }
 }
 

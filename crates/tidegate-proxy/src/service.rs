@@ -7,13 +7,14 @@
 mod hasher;
 mod ticket;
 
+use crate::broker;
 use crate::clock;
 use crate::dial::Way;
 use crate::explain::{Record, Ring};
 use crate::pool::Server;
 use crate::setup::Setup;
 use crate::stats::ServiceStats;
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use hasher::CallHasher;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -25,6 +26,7 @@ use tidegate_core::admission::Machine;
 use tidegate_core::admission::{Action, Arrival, CallId, Event, Learned, ServerId, Slots, Snapshot};
 use tidegate_core::reason::{End, Reason};
 use tidegate_core::session::Passed;
+use tidegate_core::session::broker::Event as BrokerEvent;
 use tidegate_core::time::{Nanos, Span};
 use tidegate_core::trace::{Begin, Step as TraceStep, Taped};
 
@@ -62,6 +64,8 @@ pub(crate) struct Service {
     /// How this process connects to servers.
     pub(crate) way: Arc<Way>,
     setup: ArcSwap<Setup>,
+    /// Who keeps the sessions, where the plan wants that.
+    broker: ArcSwapOption<broker::Handle>,
     core: Mutex<Core>,
     /// When the timer task will look next, in nanoseconds.
     armed: AtomicU64,
@@ -72,11 +76,13 @@ pub(crate) struct Service {
 impl Service {
     pub(crate) fn new(name: &str, setup: Setup, machine: Machine, way: Arc<Way>) -> Arc<Service> {
         let servers = setup.servers.clone();
+        let broker = broker::Handle::new(&setup).map(Arc::new);
         Arc::new(Service {
             name: name.into(),
             stats: ServiceStats::default(),
             way,
             setup: ArcSwap::from_pointee(setup),
+            broker: ArcSwapOption::new(broker),
             core: Mutex::new(Core {
                 machine: Taped::new(machine),
                 actions: Vec::new(),
@@ -93,6 +99,24 @@ impl Service {
     /// The part of the plan that connections need, as it is now.
     pub(crate) fn setup(&self) -> Arc<Setup> {
         self.setup.load_full()
+    }
+
+    /// Who keeps the sessions; `None`: they pass as they are.
+    pub(crate) fn broker(&self) -> Option<Arc<broker::Handle>> {
+        self.broker.load_full()
+    }
+
+    /// Follows a new plan: a broker that goes on, a new one, or none any more, whose sessions are ended.
+    fn follow(&self, setup: &Setup) {
+        match (self.broker(), setup.broker()) {
+            (Some(known), Some(plan)) => known.apply(plan, setup.plan.admission.seed),
+            (None, Some(_)) => self.broker.store(broker::Handle::new(setup).map(Arc::new)),
+            (Some(known), None) => {
+                self.broker.store(None);
+                known.event(BrokerEvent::Drain);
+            }
+            (None, None) => {}
+        }
     }
 
     /// Whether the service drains: no connection is kept alive any more.
@@ -145,7 +169,10 @@ impl Service {
         let before = core.machine.snapshot(now);
         core.event(now, Event::Drain);
         self.rearm(&core);
-        (before, core.machine.snapshot(now))
+        let after = core.machine.snapshot(now);
+        drop(core);
+        self.broker().into_iter().for_each(|broker| broker.event(BrokerEvent::Drain));
+        (before, after)
     }
 
     /// Another process takes over: what is held and who is here is served still, and then let go.
@@ -226,6 +253,7 @@ impl Service {
         let after = core.machine.snapshot(now);
         drop(core); // closing connections takes its time, and other locks
         gone.iter().for_each(|gone: &Arc<Server>| gone.retire());
+        self.follow(&self.setup());
         result.map(|()| (before, after))
     }
 

@@ -3,11 +3,12 @@
 use crate::clock;
 use crate::error::GateError;
 use crate::plan::{
-    IdentityPlan, IoPlan, MatchPlan, ProbePlan, ProxyVersion, ServerPlan, ServerTlsPlan, ServicePlan, TlsPlan,
-    VerifyPlan,
+    BrokerPlan, IdentityPlan, IoPlan, MatchPlan, ProbePlan, ProxyVersion, ServerPlan, ServerTlsPlan, ServicePlan,
+    TlsPlan, VerifyPlan,
 };
 use crate::pool::Server;
 use crate::protocol::Protocol;
+use crate::protocol::vcenter::Vcenter;
 use crate::tls::TlsError;
 use crate::tls::client::{self, OwnCertificate, Thumbprint, Upstream, Verify};
 use crate::tls::identity::Identity;
@@ -16,7 +17,7 @@ use crate::wire::proxy_header::Version;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use tidegate_core::admission::{ServerId, SessionKey};
+use tidegate_core::admission::{Mode, ServerId, SessionKey};
 use tidegate_core::key;
 use tokio_rustls::TlsAcceptor;
 
@@ -52,6 +53,19 @@ impl Setup {
             seed: plan.admission.seed,
             plan: plan.clone(),
         })
+    }
+
+    /// A vCenter's part of the plan.
+    pub(crate) fn vcenter(&self) -> Option<&Vcenter> {
+        match &self.protocol {
+            Protocol::Vcenter(vcenter) => Some(vcenter),
+            Protocol::Http(_) | Protocol::Vasa(_) => None,
+        }
+    }
+
+    /// How a vCenter's sessions are shared, if they are.
+    pub(crate) fn broker(&self) -> Option<&BrokerPlan> {
+        self.vcenter().filter(|_| self.plan.admission.mode == Mode::Enforce).and_then(Vcenter::broker)
     }
 
     /// Whether what `hop` says about who is behind it is believed.

@@ -1,6 +1,7 @@
 //! What the shell counts itself: connections, and what was refused before the machine could know of it.
 
 use crate::stream::Ending;
+use crate::vcenter::answer::Judged;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_core::reason::Reason;
@@ -77,6 +78,13 @@ impl Reaped {
     }
 }
 
+/// The shapes in which a vCenter says that something is not authenticated, and their words in metrics.
+const NOT_AUTHENTICATED: [(Judged, &str); 3] = [
+    (Judged::OwnSessionDead, "session"),
+    (Judged::EmptyInventory, "empty-inventory"),
+    (Judged::StaleGateway, "stale-gateway"),
+];
+
 /// Of one service.
 #[derive(Default)]
 pub(crate) struct ServiceStats {
@@ -107,6 +115,8 @@ pub(crate) struct ServiceStats {
     retries: [Count; Again::ALL.len()],
     /// Requests that might have been sent again, had not too many been already.
     pub(crate) retries_refused: Count,
+    /// Answers of a vCenter by which something was not authenticated, by shape.
+    judged: [Count; 3],
     /// Buffers lent now, in bytes.
     pub(crate) buffer_bytes: Count,
 }
@@ -122,6 +132,17 @@ impl ServiceStats {
 
     pub(crate) fn retries(&self, why: Again) -> u64 {
         self.retries[why as usize].get()
+    }
+
+    /// What an answer of a vCenter said of its session.
+    pub(crate) fn judged(&self, judged: Judged) {
+        let shape = NOT_AUTHENTICATED.iter().position(|(shape, _)| *shape == judged);
+        shape.and_then(|at| self.judged.get(at)).into_iter().for_each(|count| count.add(1));
+    }
+
+    /// Answers by which something was not authenticated, by the word of the shape.
+    pub(crate) fn not_authenticated(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        NOT_AUTHENTICATED.iter().zip(&self.judged).map(|((_, word), count)| (*word, count.get()))
     }
 
     pub(crate) fn close(&self, why: Reaped) {

@@ -40,6 +40,16 @@ pub(crate) fn status(shared: &Shared) -> Value {
     })
 }
 
+/// Who holds which sessions at vCenters, by service.
+pub(crate) fn sessions(shared: &Shared) -> Value {
+    let served = shared.served();
+    let told = served.iter().filter_map(|served| {
+        let (broker, setup) = (served.service.broker()?, served.service.setup());
+        Some(broker.sessions(&served.service.name, setup.vcenter()?.plan()))
+    });
+    json!({ "format": FORMAT, "services": told.collect::<Vec<_>>() })
+}
+
 /// Turned-away calls by reason, those that the machine never saw included.
 pub(crate) fn turned_away(service: &Service, counters: &Counters) -> impl Iterator<Item = (Reason, u64)> {
     let machine = counters.turned_away;

@@ -151,6 +151,7 @@ async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin, shared: &Shared
             kind: answer.kind,
             body: answer.body.as_bytes(),
             retry_after: None,
+            lines: "",
             close: true,
             head_only: false,
         };

@@ -69,6 +69,7 @@ pub(super) fn route(shared: &Shared, method: &str, target: &str, body: &[u8]) ->
         },
         ("GET", "/status") => Answer::json(status::status(shared).to_string()),
         ("GET", "/ports") => Answer::json(shared.way.ports.told().to_string()),
+        ("GET", "/sessions") => Answer::json(status::sessions(shared).to_string()),
         ("GET", "/explain") => match explain_query(query) {
             Ok(query) => Answer::json(status::explain(shared, &query).to_string()),
             Err(what) => Answer::text(400, &what),
@@ -85,12 +86,12 @@ pub(super) fn route(shared: &Shared, method: &str, target: &str, body: &[u8]) ->
         },
         (
             _,
-            "/livez" | "/readyz" | "/metrics" | "/status" | "/ports" | "/explain" | "/maintenance" | "/bypass"
-            | "/drain" | "/record",
+            "/livez" | "/readyz" | "/metrics" | "/status" | "/ports" | "/sessions" | "/explain" | "/maintenance"
+            | "/bypass" | "/drain" | "/record",
         ) => Answer::text(405, "GET to ask, POST to switch"),
         _ => Answer::text(
             404,
-            "one of /livez /readyz /metrics /status /ports /explain /maintenance /bypass /drain /record",
+            "one of /livez /readyz /metrics /status /ports /sessions /explain /maintenance /bypass /drain /record",
         ),
     }
 }

@@ -1,4 +1,307 @@
-//! Sessions at a vCenter, kept by the gate.
+//! Sessions at a vCenter, kept by the gate: the core's broker behind a mutex of its own, and what belongs to its numbers.
+//!
+//! The mutex is held only for a decision, never while another lock of the gate is asked for, and never over an await.
+//! Tokens that clients hold are known by their digest only; cookies of sessions at the vCenter never leave this module
+//! but in a request to it.
 
+pub(crate) mod agent;
 pub(crate) mod lines;
+pub(crate) mod secret;
+pub(crate) mod table;
+pub(crate) mod told;
 pub(crate) mod upstream;
+
+use crate::clock;
+use crate::plan::BrokerPlan;
+use crate::setup::Setup;
+use agent::Jobs;
+use secret::Keys;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use table::Tables;
+use tidegate_core::session::broker::{
+    Action, AskId, Broker, DownId, Event, Holds, Kind, Make, Refusal, Settings, UpId,
+};
+
+/// What the broker decided about a call.
+#[derive(Clone, Debug)]
+pub(crate) enum Word {
+    /// The login is fine.
+    Open { down: DownId, up: UpId },
+    /// Log in there.
+    Verify { up: UpId },
+    /// Use it; establish it first where that is said.
+    Lend { up: UpId, make: Option<Make> },
+    /// It is not served.
+    Refuse(Refusal),
+}
+
+#[derive(Default)]
+struct Mail {
+    told: Option<Word>,
+    waker: Option<Waker>,
+}
+
+struct Inner {
+    broker: Broker,
+    actions: Vec<Action>,
+    mail: HashMap<AskId, Mail>,
+    tables: Tables,
+    jobs: Jobs,
+}
+
+/// The broker of one service.
+pub(crate) struct Handle {
+    inner: Mutex<Inner>,
+    pub(crate) keys: Keys,
+    asks: AtomicU64,
+    /// Woken when the broker wants to be woken earlier, or there is something to do.
+    pub(crate) agent: tokio::sync::Notify,
+    /// Its agent runs.
+    running: AtomicBool,
+    /// Long polls that wait at the vCenter.
+    pub(crate) long_polls: AtomicU64,
+    /// Logins that the gate answered itself.
+    pub(crate) answered_logins: AtomicU64,
+    operations: AtomicU64,
+}
+
+/// A long poll that waits. Dropped, it waits no more.
+pub(crate) struct LongPoll(Arc<Handle>);
+
+impl Drop for LongPoll {
+    fn drop(&mut self) {
+        self.0.long_polls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn settings(plan: &BrokerPlan, seed: u64) -> Settings {
+    Settings {
+        clones_max: plan.clones_max,
+        sessions_max: plan.sessions_max,
+        sessions_per_principal_max: plan.sessions_per_principal_max,
+        own_max: plan.own_max,
+        principals_max: plan.principals_max,
+        waiting_max: plan.waiting_max,
+        wait_max: plan.wait_max,
+        idle: plan.idle,
+        life: plan.life,
+        verify: plan.verify,
+        keepalive: plan.keepalive,
+        seed,
+    }
+}
+
+impl Handle {
+    /// A broker without sessions, if the plan wants one and `None` if there is no randomness to make tokens of.
+    pub(crate) fn new(setup: &Setup) -> Option<Handle> {
+        let plan = setup.broker()?;
+        Some(Handle {
+            inner: Mutex::new(Inner {
+                broker: Broker::new(settings(plan, setup.plan.admission.seed)),
+                actions: Vec::new(),
+                mail: HashMap::new(),
+                tables: Tables::default(),
+                jobs: Jobs::default(),
+            }),
+            keys: Keys::new()?,
+            asks: AtomicU64::new(0),
+            agent: tokio::sync::Notify::new(),
+            running: AtomicBool::new(false),
+            long_polls: AtomicU64::new(0),
+            answered_logins: AtomicU64::new(0),
+            operations: AtomicU64::new(0),
+        })
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Another plan.
+    pub(crate) fn apply(&self, plan: &BrokerPlan, seed: u64) {
+        self.inner().broker.apply(settings(plan, seed));
+        self.event(Event::Wake);
+    }
+
+    /// Looks at the tables, or changes them.
+    pub(crate) fn tables<T>(&self, look: impl FnOnce(&mut Tables) -> T) -> T {
+        look(&mut self.inner().tables)
+    }
+
+    /// Something happened that is about no call of the caller's.
+    pub(crate) fn event(&self, event: Event) {
+        let mut inner = self.inner();
+        inner.event(event);
+        drop(inner);
+        self.agent.notify_one();
+    }
+
+    /// A call asks; what it is told comes by [`Ask::poll`].
+    pub(crate) fn ask(&self, event: impl FnOnce(AskId) -> Event) -> Ask<'_> {
+        let id = AskId(self.asks.fetch_add(1, Ordering::Relaxed));
+        let mut inner = self.inner();
+        inner.mail.insert(id, Mail::default());
+        inner.event(event(id));
+        drop(inner);
+        self.agent.notify_one();
+        Ask { handle: self, id, lent: false, duty: None, over: false }
+    }
+
+    /// One more long poll, unless there are as many as there may be.
+    pub(crate) fn long_poll(self: &Arc<Self>, max: u32) -> Option<LongPoll> {
+        let poll = LongPoll(self.clone());
+        (self.long_polls.fetch_add(1, Ordering::Relaxed) < u64::from(max)).then_some(poll)
+    }
+
+    /// A number for a call, to be found in the vCenter's log.
+    pub(crate) fn operation(&self) -> u64 {
+        self.operations.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// On which kind of session a client lives; `None`: on none at the moment.
+    pub(crate) fn kind_of(&self, down: DownId) -> Option<Kind> {
+        let inner = self.inner();
+        let up = inner.broker.up_of(down)?;
+        inner.tables.ups.get(&up).map(|up| up.kind)
+    }
+
+    /// A client logs out.
+    pub(crate) fn log_out(&self, down: DownId) {
+        let mut inner = self.inner();
+        inner.let_go(down);
+        inner.event(Event::Logout { down });
+        drop(inner);
+        self.agent.notify_one();
+    }
+
+    /// The vCenter does not know this session any more.
+    pub(crate) fn dead(&self, up: UpId) {
+        let mut inner = self.inner();
+        drop(inner.tables.forget_up(up));
+        inner.event(Event::Dead { up });
+        drop(inner);
+        self.agent.notify_one();
+    }
+
+    /// When the broker wants to be woken; wakes it if that time has come.
+    fn wake(&self) -> Option<std::time::Duration> {
+        let mut inner = self.inner();
+        let now = clock::now();
+        if inner.broker.next_wake().is_some_and(|at| at <= now) {
+            inner.event(Event::Wake);
+        }
+        inner.broker.next_wake().map(|at| clock::duration(at.since(now)))
+    }
+}
+
+impl Inner {
+    fn event(&mut self, event: Event) {
+        let mut actions = std::mem::take(&mut self.actions);
+        self.broker.on_event(clock::now(), event, &mut actions);
+        for action in actions.drain(..) {
+            self.act(action);
+        }
+        self.actions = actions;
+    }
+
+    fn act(&mut self, action: Action) {
+        let (ask, told) = match action {
+            Action::Wait { .. } => return,
+            Action::Open { ask, down, up } => (ask, Word::Open { down, up }),
+            Action::Verify { ask, up } => (ask, Word::Verify { up }),
+            Action::Lend { ask, up, make, .. } => (ask, Word::Lend { up, make }),
+            Action::Refuse { ask, why } => (ask, Word::Refuse(why)),
+            Action::End { up } => return self.jobs.end(self.tables.forget_up(up)),
+            Action::KeepAlive { up } => return self.jobs.keep_alive(up),
+            Action::Forget { principal } => return self.tables.forget_password(principal),
+            Action::Expired { down, .. } => return self.let_go(down),
+        };
+        let Some(mail) = self.mail.get_mut(&ask) else { return };
+        mail.told = Some(told);
+        mail.waker.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// A downstream session is over: what it held on shared sessions is cleaned up.
+    fn let_go(&mut self, down: DownId) {
+        let left = self.tables.forget_down(down);
+        self.jobs.clean(left);
+    }
+}
+
+/// A call that asked. Dropped before its end, it gave up.
+pub(crate) struct Ask<'h> {
+    handle: &'h Handle,
+    id: AskId,
+    /// It was lent a session.
+    lent: bool,
+    /// What it must establish.
+    duty: Option<UpId>,
+    /// The broker knows it no more.
+    over: bool,
+}
+
+impl Ask<'_> {
+    /// What the broker says next.
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Word> {
+        let mut inner = self.handle.inner();
+        let told = match inner.mail.get_mut(&self.id) {
+            None => Some(Word::Refuse(Refusal::Draining)),
+            Some(mail) => {
+                mail.waker = Some(cx.waker().clone());
+                mail.told.take()
+            }
+        };
+        drop(inner);
+        let Some(told) = told else { return Poll::Pending };
+        self.note(&told);
+        Poll::Ready(told)
+    }
+
+    fn note(&mut self, told: &Word) {
+        match told {
+            Word::Verify { up } => self.duty = Some(*up),
+            Word::Lend { up, make } => {
+                self.lent = true;
+                self.duty = make.is_some().then_some(*up);
+            }
+            Word::Open { .. } | Word::Refuse(_) => self.over = true,
+        }
+    }
+
+    /// How what it had to establish went.
+    pub(crate) fn made(&mut self, how: impl FnOnce(UpId) -> Event) {
+        if let Some(up) = self.duty.take() {
+            self.handle.event(how(up));
+        }
+    }
+
+    /// The call is over.
+    pub(crate) fn done(mut self, holds: Holds) {
+        self.end(holds);
+    }
+
+    fn end(&mut self, holds: Holds) {
+        let mut inner = self.handle.inner();
+        // What was said and not heard counts all the same.
+        let unheard = inner.mail.remove(&self.id).and_then(|mail| mail.told);
+        unheard.iter().for_each(|told| self.note(told));
+        if let Some(up) = self.duty.take() {
+            inner.event(Event::Failed { up });
+        }
+        if !std::mem::replace(&mut self.over, true) {
+            let ask = self.id;
+            inner.event(if self.lent { Event::Done { ask, holds } } else { Event::Left { ask } });
+        }
+        drop(inner);
+        self.handle.agent.notify_one();
+    }
+}
+
+impl Drop for Ask<'_> {
+    fn drop(&mut self) {
+        self.end(Holds::Unchanged);
+    }
+}

@@ -77,7 +77,7 @@ async fn bad(conn: &mut Conn, refusal: Refusal) -> Next {
 }
 
 /// Reads once more before the deadline. `Err`: the client was answered, or has left.
-async fn more(conn: &mut Conn, block: &mut Buf) -> Result<(), Next> {
+pub(super) async fn more(conn: &mut Conn, block: &mut Buf) -> Result<(), Next> {
     block.compact();
     match Box::pin(conn.read_lean(block)).await {
         Some(Ok(n)) if n > 0 => Ok(()),

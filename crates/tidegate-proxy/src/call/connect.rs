@@ -81,7 +81,7 @@ pub(super) async fn fresh(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, 
 }
 
 /// Connects: TCP, the PROXY header if one is to be sent, TLS if it is to be spoken.
-async fn make(
+pub(crate) async fn make(
     home: Rc<Home>,
     server: Arc<Server>,
     client: SocketAddr,

@@ -1,6 +1,7 @@
 //! One call: ask the machine, wait if held, get a connection, relay, and tell the machine how it ended.
 
 use super::body;
+use super::brokered;
 use super::connect::{self, Connected};
 use super::prepare::{Prepared, prepare};
 use super::refuse;
@@ -39,6 +40,9 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
         Err(refusal) => return Box::pin(refuse::bad_request(conn, refusal)).await,
     };
     block.consume(head_end);
+    if let Some(broker) = conn.home.service.broker() {
+        return Box::pin(brokered::call(conn, &setup, broker, buf, prepared)).await;
+    }
     let prepared = match prepared.in_body {
         Some(_) => match body::look(conn, &setup, buf, prepared).await {
             Ok(prepared) => prepared,
@@ -63,12 +67,12 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
 }
 
 /// Asks the machine.
-async fn arrive(conn: &Conn, prepared: &Prepared) -> (Ticket, Decision) {
+pub(super) async fn arrive(conn: &Conn, prepared: &Prepared) -> (Ticket, Decision) {
     let record = |call, at| Record::new(call, at, prepared.client.clone(), prepared.operation, prepared.arrival.role);
     poll_fn(|cx| Poll::Ready(conn.home.service.arrive(prepared.arrival, record, cx))).await
 }
 
-async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, mut prepared: Prepared) -> Next {
+pub(super) async fn admit(conn: &mut Conn, setup: &Setup, buf: &mut Option<Buf>, mut prepared: Prepared) -> Next {
     let (ticket, decision) = arrive(conn, &prepared).await;
     let known = (prepared.facts, prepared.soap.as_ref());
     match obey(conn, setup, buf, &mut prepared.head, known, ticket, decision).await {
@@ -146,7 +150,13 @@ async fn held(conn: &mut Conn, buf: &mut Option<Buf>, head: &mut Vec<u8>, ticket
     .await
 }
 
-async fn reach(conn: &mut Conn, setup: &Setup, server: &Arc<Server>, ticket: &Ticket, repeatable: bool) -> Connected {
+pub(super) async fn reach(
+    conn: &mut Conn,
+    setup: &Setup,
+    server: &Arc<Server>,
+    ticket: &Ticket,
+    repeatable: bool,
+) -> Connected {
     let now = conn.home.timers.now();
     if let Some(bound) = conn.bound.take().and_then(|bound| bound.resume(server, now)) {
         return Connected::Yes(bound);

@@ -1,7 +1,8 @@
 //! One call after another on a client's connection: read the head, ask the machine, relay, tell how it ended.
 
 mod body;
-mod connect;
+mod brokered;
+pub(crate) mod connect;
 mod dispatch;
 mod prepare;
 mod refuse;

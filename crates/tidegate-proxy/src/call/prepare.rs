@@ -36,6 +36,22 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
+    /// The same call with this head, and with what the broker wants of its exchange.
+    pub(super) fn with(&self, head: Vec<u8>, hooks: Hooks) -> Prepared {
+        Prepared {
+            facts: self.facts,
+            arrival: self.arrival,
+            head,
+            client: self.client.clone(),
+            operation: self.operation,
+            in_body: None,
+            known_role: self.known_role,
+            soap: None,
+            rewrite: None,
+            hooks: Some(Box::new(hooks)),
+        }
+    }
+
     /// Takes in what the body told.
     pub(super) fn tell(
         &mut self,

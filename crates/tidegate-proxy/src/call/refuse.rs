@@ -31,11 +31,12 @@ pub(super) async fn no_memory(conn: &mut Conn) -> Next {
 /// Writes a plain answer of the gate; false when that failed.
 pub(super) async fn say(conn: &mut Conn, status: u16, text: &str, close: bool, head_only: bool) -> bool {
     let body = format!("{text}\n");
-    let reply = Reply { status, kind: "text/plain", body: body.as_bytes(), retry_after: None, close, head_only };
+    let reply =
+        Reply { status, kind: "text/plain", body: body.as_bytes(), retry_after: None, lines: "", close, head_only };
     send(conn, &reply).await
 }
 
-async fn send(conn: &mut Conn, reply: &Reply<'_>) -> bool {
+pub(super) async fn send(conn: &mut Conn, reply: &Reply<'_>) -> bool {
     let mut bytes = conn.home.buffers.scratch();
     reply.write_to(&mut bytes);
     let timeout = conn.home.service.setup().io.write_timeout;
@@ -55,18 +56,13 @@ pub(super) async fn turn_away(
     soap: Option<&Soap>,
 ) -> (u16, Next) {
     let words = setup.protocol.refuse(reason, retry_after, soap);
-    let stopping = conn.home.service.stopping();
-    let skippable = match facts.framing {
-        Framing::None => true,
-        Framing::Length(n) => n <= SKIP_MAX && !facts.expects_continue,
-        Framing::Chunked | Framing::UntilClose => !facts.expects_continue,
-    };
-    let close = !facts.keep_alive || stopping || !skippable;
+    let close = closes(conn, facts);
     let reply = Reply {
         status: words.status,
         kind: words.kind,
         body: &words.body,
         retry_after: words.retry_after_s,
+        lines: "",
         close,
         head_only: facts.method == Method::Head,
     };
@@ -79,8 +75,18 @@ pub(super) async fn turn_away(
     (words.status, skip_body(conn, setup, facts, buf).await)
 }
 
+/// Whether the connection ends with an answer of the gate's to this request.
+pub(super) fn closes(conn: &Conn, facts: &Facts) -> bool {
+    let skippable = match facts.framing {
+        Framing::None => true,
+        Framing::Length(n) => n <= SKIP_MAX && !facts.expects_continue,
+        Framing::Chunked | Framing::UntilClose => !facts.expects_continue,
+    };
+    !facts.keep_alive || conn.home.service.stopping() || !skippable
+}
+
 /// Reads and drops the body of a request that is not forwarded.
-async fn skip_body(conn: &mut Conn, setup: &Setup, facts: &Facts, buf: &mut Option<Buf>) -> Next {
+pub(super) async fn skip_body(conn: &mut Conn, setup: &Setup, facts: &Facts, buf: &mut Option<Buf>) -> Next {
     let mut decoder = Decoder::new(facts.framing);
     let mut skipped = 0;
     conn.deadline(setup.io.body_rate_timeout).await;

@@ -8,6 +8,8 @@ use tidegate_core::time::Span;
 pub(crate) fn phrase(status: u16) -> &'static str {
     match status {
         200 => "OK",
+        201 => "Created",
+        204 => "No Content",
         400 => "Bad Request",
         401 => "Unauthorized",
         404 => "Not Found",
@@ -34,6 +36,8 @@ pub(crate) struct Reply<'a> {
     pub(crate) kind: &'a str,
     pub(crate) body: &'a [u8],
     pub(crate) retry_after: Option<u64>,
+    /// More lines of the head, each with its end.
+    pub(crate) lines: &'a str,
     pub(crate) close: bool,
     /// The request was HEAD: the body is only announced.
     pub(crate) head_only: bool,
@@ -54,6 +58,7 @@ impl Reply<'_> {
         if let Some(seconds) = self.retry_after {
             let _ = write!(to, "Retry-After: {seconds}\r\n");
         }
+        to.extend_from_slice(self.lines.as_bytes());
         let end: &[u8] = if self.close { b"Connection: close\r\n\r\n" } else { b"\r\n" };
         to.extend_from_slice(end);
         if !self.head_only {

@@ -84,6 +84,9 @@ impl Exchange<'_> {
                 None => (None, false),
             };
             self.told = self.setup.protocol.told(facts.status, &buf.filled()[end..]);
+            if let (None, Some(judged)) = (&self.hooks, self.told.judged) {
+                self.home.service.stats.judged(judged);
+            }
             if facts.status == 200
                 && let Some(rewrite) = self.rewrite.take()
             {

@@ -29,13 +29,27 @@ pub(crate) struct Hooks {
     pub(crate) paged: bool,
     /// The answer was held back.
     pub(crate) held: bool,
+    /// A 401 says that the session is dead.
+    pub(crate) unauthorized: bool,
+    /// It came.
+    pub(crate) unauthorized_came: bool,
     /// The slot was given back.
     parked: bool,
 }
 
 impl Hooks {
     pub(crate) fn new(peek: bool, replay: bool, long_poll: Option<Span>) -> Hooks {
-        Hooks { peek, replay, long_poll, judged: Judged::Other, paged: false, held: false, parked: false }
+        Hooks {
+            peek,
+            replay,
+            long_poll,
+            judged: Judged::Other,
+            paged: false,
+            held: false,
+            unauthorized: false,
+            unauthorized_came: false,
+            parked: false,
+        }
     }
 }
 
@@ -74,7 +88,9 @@ impl Exchange<'_> {
                 let first = &body[..decoded.data];
                 hooks.judged = answer::judge(facts.status, first);
                 hooks.paged = facts.status == 200 && answer::paged(first);
-                let dead = matches!(hooks.judged, Judged::OwnSessionDead | Judged::EmptyInventory);
+                hooks.unauthorized_came = hooks.unauthorized && facts.status == 401;
+                let dead =
+                    matches!(hooks.judged, Judged::OwnSessionDead | Judged::EmptyInventory) || hooks.unauthorized_came;
                 hooks.held = hooks.replay && dead;
                 let whole = decoder.is_done() && decoded.used == raw && self.up_over && !self.up_broken;
                 match (hooks.held, whole, facts.keep_alive) {

@@ -1,0 +1,221 @@
+//! What the broker wants done in the background: sessions ended and kept alive, objects of clients that left destroyed.
+//! One thing at a time, and each through admission like any call.
+
+use super::Handle;
+use super::table::{Remains, Up};
+use super::upstream;
+use crate::call::connect;
+use crate::clock;
+use crate::explain::{ClientName, Label, Record};
+use crate::home::Home;
+use crate::pool::{Server, ServerConn};
+use crate::service::{Decision, Ticket};
+use crate::setup::Setup;
+use crate::stats::Connects;
+use crate::vcenter::{Ref, answer, write};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::Poll;
+use tidegate_core::admission::{Arrival, ClientKey, KindKey, OperationKey, Role};
+use tidegate_core::reason::{End, Step, Who};
+use tidegate_core::session::broker::UpId;
+use zeroize::Zeroizing;
+
+/// Most things that wait to be done. What does not fit is left to the vCenter's own idle timeout.
+const JOBS_MAX: usize = 4096;
+/// Expected work of one, in thousandths of a session open.
+const COST_MILLI: u32 = 100;
+
+/// Something to do.
+pub(super) enum Job {
+    End(Box<Up>),
+    KeepAlive(UpId),
+    DestroyCollector(UpId, String),
+    DestroyView(UpId, Ref),
+}
+
+/// What waits to be done.
+#[derive(Default)]
+pub(super) struct Jobs {
+    queue: VecDeque<Job>,
+    /// What did not fit.
+    pub(super) dropped: u64,
+}
+
+impl Jobs {
+    fn push(&mut self, job: Job) {
+        if self.queue.len() < JOBS_MAX { self.queue.push_back(job) } else { self.dropped += 1 }
+    }
+
+    pub(super) fn end(&mut self, up: Option<Up>) {
+        up.into_iter().for_each(|up| self.push(Job::End(Box::new(up))));
+    }
+
+    pub(super) fn keep_alive(&mut self, up: UpId) {
+        self.push(Job::KeepAlive(up));
+    }
+
+    pub(super) fn clean(&mut self, remains: Vec<Remains>) {
+        for Remains { up, collectors, views } in remains {
+            collectors.into_iter().for_each(|collector| self.push(Job::DestroyCollector(up, collector)));
+            views.into_iter().for_each(|view| self.push(Job::DestroyView(up, view)));
+        }
+    }
+}
+
+impl Handle {
+    /// Ends a client's session.
+    pub(crate) fn clean(&self, remains: Vec<Remains>) {
+        self.inner().jobs.clean(remains);
+        self.agent.notify_one();
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        self.inner().jobs.queue.pop_front()
+    }
+}
+
+/// Starts the agent of `handle`, unless it runs.
+pub(crate) fn ensure(home: &Rc<Home>, handle: &Arc<Handle>) {
+    if !handle.running.swap(true, Ordering::Relaxed) {
+        tokio::task::spawn_local(run(home.clone(), handle.clone()));
+    }
+}
+
+async fn run(home: Rc<Home>, handle: Arc<Handle>) {
+    loop {
+        let wait = handle.wake();
+        if let Some(job) = handle.next_job() {
+            home.service.stats.open_requests.add(1);
+            work(&home, &handle, job).await;
+            home.service.stats.open_requests.sub(1);
+            continue;
+        }
+        match wait {
+            // At least 1 ms between two looks, so that a wake that stays due cannot spin.
+            Some(wait) => {
+                let wait = wait.max(std::time::Duration::from_millis(1));
+                let _ = tokio::time::timeout(wait, handle.agent.notified()).await;
+            }
+            None => handle.agent.notified().await,
+        }
+    }
+}
+
+async fn work(home: &Rc<Home>, handle: &Handle, job: Job) {
+    let cookie = |up: &UpId| handle.tables(|tables| tables.ups.get(up).map(|up| up.cookie.clone()));
+    let (ask, name, known) = match &job {
+        Job::End(up) => {
+            if let Some(api) = &up.api {
+                let end = |host: &str| upstream::delete_session(host, api);
+                let _ended_or_idle_soon = send(home, "DELETE /api/session", &end).await;
+            }
+            (write::logout(), "Logout", Some(up.cookie.clone()))
+        }
+        Job::KeepAlive(up) => (write::current_time(), "CurrentTime", cookie(up)),
+        Job::DestroyCollector(up, id) => {
+            (write::destroy_property_collector(id), "DestroyPropertyCollector", cookie(up))
+        }
+        Job::DestroyView(up, view) => (write::destroy_view(view), "DestroyView", cookie(up)),
+    };
+    let Some(cookie) = known else { return };
+    let Some(said) = send(home, name, &|host: &str| upstream::request(host, Some(&cookie), &ask)).await else { return };
+    if let Job::KeepAlive(up) = job
+        && matches!(answer::judge(said.status, &said.body), answer::Judged::OwnSessionDead)
+    {
+        handle.dead(up);
+    }
+}
+
+/// A request, for a server by its name.
+type Request<'r> = &'r dyn Fn(&str) -> Zeroizing<Vec<u8>>;
+
+/// Sends one request of the gate's own; `None`: it could not, or there was no answer.
+async fn send(home: &Rc<Home>, name: &str, request: Request<'_>) -> Option<upstream::Said> {
+    match home.service.stopping() {
+        true => send_at_last(home, request).await,
+        false => send_admitted(home, name, request).await,
+    }
+}
+
+/// When the machine admits nothing any more: sessions are ended all the same.
+async fn send_at_last(home: &Rc<Home>, request: Request<'_>) -> Option<upstream::Said> {
+    let setup = home.service.setup();
+    let limit = clock::duration(setup.io.connect_timeout);
+    for server in &setup.servers {
+        let sending = async {
+            let mut conn = reach(home, &setup, server, None).await.ok()?;
+            upstream::ask(None, &mut conn, &request(server.host())).await.0.ok()
+        };
+        if let Ok(Some(said)) = tokio::time::timeout(limit, sending).await {
+            return Some(said);
+        }
+    }
+    None
+}
+
+/// When the machine lets it.
+async fn send_admitted(home: &Rc<Home>, name: &str, request: Request<'_>) -> Option<upstream::Said> {
+    let setup = home.service.setup();
+    let label = Label::new(&[b"(gate) ", name.as_bytes()]);
+    let arrival = Arrival {
+        client: ClientKey(setup.hash(b'g', b"broker")),
+        kind: KindKey::default(),
+        role: Role::Call,
+        operation: OperationKey::listed(&[name.as_bytes()]),
+        session: None,
+        server: None,
+        cost_milli: COST_MILLI,
+        deadline: None,
+        token_expiry: None,
+        honours_retry_after: true,
+        reserved: false,
+    };
+    let record = |call, at| Record::new(call, at, ClientName::Text("tidegate".into()), label, arrival.role);
+    let (ticket, mut decision) = poll_fn(|cx| Poll::Ready(home.service.arrive(arrival, record, cx))).await;
+    let end = |who, step| End { who, step };
+    loop {
+        decision = match decision {
+            Decision::Admit(server) => match reach(home, &setup, &server, Some(&ticket)).await {
+                Ok(mut conn) => {
+                    let request = request(server.host());
+                    let (said, again) = upstream::ask(Some(&ticket), &mut conn, &request).await;
+                    if again {
+                        conn.give_back(home.timers.now())
+                    } else {
+                        drop(conn)
+                    }
+                    upstream::finish(ticket, said.as_ref().map_err(|failed| *failed));
+                    return said.ok();
+                }
+                Err(why) => ticket.not_dialled(why),
+            },
+            Decision::Hold => poll_fn(|_| ticket.poll_mail()).await,
+            Decision::TurnAway { .. } | Decision::Expire => {
+                ticket.close(end(Who::Gate, Step::Queue), 0);
+                return None;
+            }
+        };
+    }
+}
+
+async fn reach(
+    home: &Rc<Home>,
+    setup: &Setup,
+    server: &Arc<Server>,
+    ticket: Option<&Ticket>,
+) -> Result<ServerConn, crate::dial::NotDialled> {
+    let nobody = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+    if setup.plan.pool_scope == crate::plan::PoolScope::Service
+        && let Ok(idle) = server.check_out(&server.key(nobody), home.timers.now(), false)
+    {
+        return Ok(idle);
+    }
+    let made = connect::make(home.clone(), server.clone(), nobody, Some(nobody), Connects::NoneIdle).await?;
+    ticket.into_iter().for_each(|ticket| ticket.connected(Some(Connects::NoneIdle)));
+    Ok(made)
+}

@@ -1,0 +1,90 @@
+//! What is asked about sessions themselves, answered by the gate: they are its own.
+
+use super::Call;
+use crate::connection::Next;
+use crate::vasa::soap::is_name;
+use crate::vcenter::table;
+use crate::vcenter::write::{self, Say};
+use crate::vcenter::{Operation, table::Sess};
+use quick_xml::Reader;
+use quick_xml::events::Event;
+use tidegate_core::session::broker::DownId;
+use zeroize::Zeroizing;
+
+/// Most sessions that one call may end.
+const IDS_MAX: usize = 64;
+
+impl Call<'_> {
+    pub(super) async fn logout(&mut self, op: &Operation) -> Next {
+        let Some(down) = self.down else { return self.not_authenticated(op).await };
+        self.broker.log_out(down);
+        self.reply(&write::void(&op.name, op.version), "").await
+    }
+
+    /// A client may ask about the sessions of its own principal; of others it learns nothing.
+    pub(super) async fn is_active(&mut self, op: &Operation, body: Option<&Vec<u8>>) -> Next {
+        let Some(down) = self.down else { return self.not_authenticated(op).await };
+        let ids = body.map(|body| texts(body, "sessionID")).unwrap_or_default();
+        let active = ids.first().is_some_and(|id| self.mate(down, id).is_some());
+        self.reply(&write::session_is_active(active, op.version), "").await
+    }
+
+    /// Ends other sessions of the same principal here; what is not of the gate is the vCenter's affair.
+    pub(super) async fn terminate(&mut self, op: Operation, body: Option<Zeroizing<Vec<u8>>>) -> Next {
+        let Some(down) = self.down else { return self.not_authenticated(&op).await };
+        let ids = body.as_ref().map(|body| texts(body, "sessionId")).unwrap_or_default();
+        let mates: Vec<Option<DownId>> = ids.iter().map(|id| self.mate(down, id)).collect();
+        if mates.contains(&Some(down)) || ids.is_empty() || ids.len() > IDS_MAX {
+            return self.fault(&Say::InvalidRequest, op.version).await;
+        }
+        if mates.iter().all(Option::is_some) {
+            mates.into_iter().flatten().for_each(|mate| self.broker.log_out(mate));
+            return self.reply(&write::void(&op.name, op.version), "").await;
+        }
+        let ours = self.broker.tables(|t| ids.iter().any(|id| t.is_ours(id) || t.down_with(id).is_some()));
+        if ours {
+            return self.fault(&Say::NotFound, op.version).await;
+        }
+        let manner = table::manner(&op.name);
+        self.send(op, body, Sess::Shared, manner, true).await
+    }
+
+    /// The session with this key, if it is of the same principal.
+    fn mate(&self, down: DownId, key: &str) -> Option<DownId> {
+        self.broker.tables(|t| {
+            let mate = t.down_with(key)?;
+            let principal = |id: &DownId| t.downs.get(id).map(|down| down.principal);
+            (principal(&mate) == principal(&down)).then_some(mate)
+        })
+    }
+}
+
+/// The texts of the elements called `name`. The body was read before, so it is well formed.
+fn texts(body: &[u8], name: &str) -> Vec<String> {
+    debug_assert!(is_name(name));
+    let mut reader = Reader::from_str(std::str::from_utf8(body).unwrap_or_default());
+    let (mut found, mut within) = (Vec::new(), false);
+    loop {
+        match reader.read_event() {
+            Ok(Event::Start(tag)) => within = tag.local_name().as_ref().eq_ignore_ascii_case(name),
+            Ok(Event::Text(text)) if within && found.len() <= IDS_MAX => {
+                found.push(text.trim().to_string());
+                found.retain(|text| !text.is_empty());
+            }
+            Ok(Event::End(_)) => within = false,
+            Ok(Event::Eof) | Err(_) => return found,
+            Ok(_) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn ids_are_found_by_their_element() {
+        let body = b"<e:Envelope><e:Body><TerminateSession><_this>SessionManager</_this><sessionId>a</sessionId>\
+                     <v:sessionId> b </v:sessionId></TerminateSession></e:Body></e:Envelope>";
+        assert_eq!(super::texts(body, "sessionId"), ["a", "b"]);
+        assert_eq!(super::texts(b"<a>", "sessionId"), [""; 0]);
+    }
+}

@@ -1,0 +1,211 @@
+//! A call to a vCenter whose sessions the gate keeps: which session it goes out on, and what of it the gate answers itself.
+//!
+//! read → who asks, by the token of a session of the gate's own → what the operation needs → the broker lends a session,
+//! or the call waits → admission, as for any call → what was lent is established, if need be → the exchange.
+//!
+//! | what the call needs | where it goes |
+//! | --- | --- |
+//! | nothing (`Anonymous`) | on, with the client's session if it has one |
+//! | any session | on the shared one, with a collector of the client's own; foreign objects are not found |
+//! | its own (`Own`, `Sticky`) | on a clone, where the views of the client are made again when they are named |
+//! | `Login`, `Logout`, … | answered here |
+//! | a login without a password | on, and the session that it makes is this client's alone |
+
+mod end;
+mod head;
+mod local;
+mod login;
+mod other;
+mod read;
+mod send;
+mod slot;
+
+use super::prepare::Prepared;
+use super::refuse;
+use crate::broker::secret::token_digest;
+use crate::broker::{Ask, Handle, Word, agent};
+use crate::buffer::Buf;
+use crate::connection::{Conn, Next};
+use crate::http1::reply::Reply;
+use crate::http1::request::Method;
+use crate::setup::Setup;
+use crate::vasa::soap::SoapVersion;
+use crate::vcenter::table::{self, Local, Sess};
+use crate::vcenter::write::{self, Answer, Say};
+use crate::vcenter::{Operation, Ref};
+use read::Soap;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use tidegate_core::admission::{ClientKey, Role};
+use tidegate_core::reason::Reason;
+use tidegate_core::session::broker::{Cap, DownId, Refusal};
+use tidegate_core::time::Span;
+
+/// When a client that met a bound of the broker's is told to come back.
+const COME_BACK: Span = Span::secs(5);
+
+/// A call, and all that it goes by.
+pub(super) struct Call<'a> {
+    conn: &'a mut Conn,
+    setup: &'a Setup,
+    broker: &'a Arc<Handle>,
+    buf: &'a mut Option<Buf>,
+    prepared: Prepared,
+    /// The client's session, if its token is one of ours.
+    down: Option<DownId>,
+    /// It said a token, be it ours or not.
+    claims: bool,
+}
+
+/// Handles the call whose head was prepared, and whose body begins in `buf`.
+pub(super) async fn call(
+    conn: &mut Conn,
+    setup: &Setup,
+    broker: Arc<Handle>,
+    buf: &mut Option<Buf>,
+    prepared: Prepared,
+) -> Next {
+    agent::ensure(&conn.home, &broker);
+    let home = conn.home.clone();
+    home.service.stats.open_requests.add(1);
+    let mut call = Call { conn, setup, broker: &broker, buf, prepared, down: None, claims: false };
+    let token = head::session(&call.prepared.head);
+    call.claim(token.as_deref());
+    let next = if call.prepared.in_body.take().is_some() { call.soap().await } else { call.other().await };
+    home.service.stats.open_requests.sub(1);
+    next
+}
+
+impl Call<'_> {
+    /// Whose session this token is.
+    fn claim(&mut self, token: Option<&[u8]>) {
+        self.claims = token.is_some();
+        self.down = token.and_then(token_digest).and_then(|digest| self.broker.tables(|t| t.down_of(&digest)));
+        if let (Some(_), Some(token)) = (self.down, token) {
+            self.prepared.arrival.session = Some(self.setup.session(token));
+            if self.conn.subject.is_none() {
+                self.prepared.arrival.client = ClientKey(self.setup.hash(b'S', token));
+            }
+        } else {
+            self.prepared.arrival.session = None;
+        }
+    }
+
+    async fn soap(&mut self) -> Next {
+        let Soap { op, body } = match read::soap(self.conn, self.setup, self.buf, &mut self.prepared.facts).await {
+            Ok(soap) => soap,
+            Err(next) => return next,
+        };
+        if let Some(vcenter) = self.setup.vcenter() {
+            let known = vcenter.known(&op.name);
+            self.prepared.tell(known.plan.role, (known.key, known.plan.cost_milli), known.label, None);
+        }
+        self.stand_alone();
+        let main = head::line(&self.prepared.head).is_some_and(|(_, target)| target.starts_with("/sdk"));
+        if let Some((_, token)) = &op.cookie {
+            let token = token.clone();
+            self.claim(Some(token.as_bytes()));
+        }
+        let manner = table::manner(&op.name);
+        let session = match (main, self.claims) {
+            (true, _) => manner.session,
+            (false, true) => Sess::Shared,
+            (false, false) => Sess::Anonymous,
+        };
+        match session {
+            Sess::Local(Local::Login) => self.login(op).await,
+            Sess::Local(Local::Logout) => self.logout(&op).await,
+            Sess::Local(Local::SessionIsActive) => self.is_active(&op, body.as_deref()).await,
+            Sess::Local(Local::Terminate) => self.terminate(op, body).await,
+            Sess::Local(Local::CancelWait) if self.is_on_shared() => {
+                self.reply(&write::void(&op.name, op.version), "").await
+            }
+            Sess::Unshared => self.login_own(&op, body).await,
+            Sess::Anonymous if self.down.is_none() => self.nameless(op, body).await,
+            Sess::Shared if self.down.is_none() && (!self.claims || op.names_current_session) => {
+                self.nameless(op, body).await
+            }
+            _ if self.down.is_none() => self.not_authenticated(&op).await,
+            session => self.send(op, body, session, manner, main).await,
+        }
+    }
+
+    /// Two logins of one client are two clients: none takes the other's place.
+    fn stand_alone(&mut self) {
+        if self.prepared.arrival.role == Role::Open {
+            let peer = self.conn.peer.to_string();
+            self.prepared.arrival.client = ClientKey(self.setup.hash(b'o', peer.as_bytes()));
+        }
+    }
+
+    fn is_on_shared(&self) -> bool {
+        use tidegate_core::session::broker::Kind;
+        self.down.is_some_and(|down| self.broker.kind_of(down).is_none_or(|kind| kind == Kind::Shared))
+    }
+
+    /// Waits for the broker's next word; `None` when the client leaves first. Nothing more is read meanwhile.
+    async fn hear(&mut self, ask: &mut Ask<'_>, kept: usize) -> Option<Word> {
+        if let Poll::Ready(word) = poll_fn(|cx| Poll::Ready(ask.poll(cx))).await {
+            return Some(word);
+        }
+        let _charge = self.conn.home.buffers.charge(kept);
+        match self.buf {
+            Some(block) if block.is_empty() => *self.buf = None,
+            Some(block) => block.shrink(),
+            None => {}
+        }
+        poll_fn(|cx| {
+            if let Poll::Ready(word) = ask.poll(cx) {
+                return Poll::Ready(Some(word));
+            }
+            self.conn.stream.poll_gone(cx).map(|()| None)
+        })
+        .await
+    }
+
+    /// Answers in the vCenter's place. `lines`: more of the head.
+    async fn reply(&mut self, answer: &Answer, lines: &str) -> Next {
+        self.say(answer.status, answer.content_type, &answer.body, lines).await
+    }
+
+    async fn say(&mut self, status: u16, kind: &str, body: &[u8], lines: &str) -> Next {
+        let facts = self.prepared.facts;
+        let close = refuse::closes(self.conn, &facts);
+        let head_only = facts.method == Method::Head;
+        let reply = Reply { status, kind, body, retry_after: None, lines, close, head_only };
+        if !refuse::send(self.conn, &reply).await {
+            return Next::Close;
+        }
+        if close { Next::Linger } else { refuse::skip_body(self.conn, self.setup, &facts, self.buf).await }
+    }
+
+    async fn not_authenticated(&mut self, op: &Operation) -> Next {
+        let nobody = Ref { kind: "ServiceInstance".into(), id: "ServiceInstance".into(), at: 0..0 };
+        let object = op.this.clone().unwrap_or(nobody);
+        let say = Say::NotAuthenticated { object, privilege: "System.View".into() };
+        self.fault(&say, op.version).await
+    }
+
+    async fn fault(&mut self, say: &Say, version: SoapVersion) -> Next {
+        self.reply(&write::fault(say, None, version), "").await
+    }
+
+    /// "Later", as a plain 503; pyVmomi takes nothing else for it.
+    async fn later(&mut self, why: Refusal) -> Next {
+        let reason = match why {
+            Refusal::Late => Reason::Deadline,
+            Refusal::Draining => Reason::Draining,
+            Refusal::TooMany(Cap::SessionsPerPrincipal) => Reason::ClientCap,
+            Refusal::Upstream => Reason::ServerDown,
+            _ => Reason::QueueFull,
+        };
+        self.turn_away(reason).await
+    }
+
+    async fn turn_away(&mut self, reason: Reason) -> Next {
+        self.conn.home.service.stats.refuse(reason);
+        let facts = self.prepared.facts;
+        refuse::turn_away(self.conn, self.setup, &facts, self.buf, (reason, COME_BACK), None).await.1
+    }
+}

@@ -1,0 +1,424 @@
+//! A call goes out on the session that it is lent.
+
+use super::head::{self, Carrier};
+use super::slot::Slot;
+use super::{Call, end};
+use crate::broker::table::{Owner, Up};
+use crate::broker::upstream::{self, AskFailed, Said};
+use crate::broker::{Ask, Word};
+use crate::call::dispatch;
+use crate::connection::Next;
+use crate::relay::exchange::hooks::Hooks;
+use crate::vcenter::answer::{self, Judged};
+use crate::vcenter::table::{Makes, Manner, Sess};
+use crate::vcenter::write::{self, Say};
+use crate::vcenter::{Edit, Operation, Ref, edit, sessions};
+use tidegate_core::reason::Reason;
+use tidegate_core::session::broker::{DownId, Event, Holds, Kind, Make, Need, Refusal, UpId};
+use tidegate_core::time::Span;
+use zeroize::Zeroizing;
+
+/// A call is sent at most so often: once more when its session turns out to be dead and it has done nothing.
+const ATTEMPTS: usize = 2;
+
+/// What became of an attempt.
+pub(super) enum Tried {
+    /// The call is over.
+    Over(Next),
+    /// Its session is dead, and nothing was executed.
+    Dead,
+}
+
+/// A SOAP call on its way.
+pub(super) struct Way<'o> {
+    pub(super) op: &'o Operation,
+    /// All of its body; `None`: it streams.
+    pub(super) body: Option<&'o [u8]>,
+    pub(super) session: Sess,
+    pub(super) manner: Manner,
+    /// It goes to vim25, not to a service beside it.
+    pub(super) main: bool,
+}
+
+impl Call<'_> {
+    pub(super) async fn send(
+        &mut self,
+        op: Operation,
+        body: Option<Zeroizing<Vec<u8>>>,
+        session: Sess,
+        manner: Manner,
+        main: bool,
+    ) -> Next {
+        let Some(down) = self.down else { return self.not_authenticated(&op).await };
+        let way = Way { op: &op, body: body.as_ref().map(|body| &body[..]), session, manner, main };
+        if way.body.is_none() && (op.cookie.is_some() || !op.session_refs.is_empty()) {
+            return self.say(413, "text/plain", b"more than 16 KiB of SOAP that names a session\n", "").await;
+        }
+        let _poll = match way.manner.long_poll.then(|| self.broker.long_poll(self.long_polls_max())) {
+            Some(None) => return self.turn_away(Reason::QueueFull).await,
+            Some(Some(poll)) => Some(poll),
+            None => None,
+        };
+        let need = match session {
+            Sess::Own | Sess::Sticky | Sess::Local(_) => Need::Own,
+            _ if way.body.is_none() => Need::Own,
+            _ => Need::Shared,
+        };
+        let broker = self.broker.clone();
+        for _ in 0..ATTEMPTS {
+            let mut ask = broker.ask(|ask| Event::Use { ask, down, need });
+            let kept = way.body.map_or(0, <[u8]>::len) + self.prepared.head.len();
+            let (up, make) = match self.hear(&mut ask, kept).await {
+                Some(Word::Lend { up, make }) => (up, make),
+                Some(Word::Refuse(Refusal::NotAuthenticated | Refusal::InvalidLogin)) => {
+                    return self.not_authenticated(&op).await;
+                }
+                Some(Word::Refuse(why)) => return self.later(why).await,
+                _ => return Next::Close,
+            };
+            match self.attempt(&mut ask, (down, up, make), &way).await {
+                Tried::Over(next) => {
+                    let holds = self.holds(down, up, &way);
+                    ask.done(holds);
+                    return next;
+                }
+                Tried::Dead => ask.done(Holds::Unchanged),
+            }
+        }
+        self.not_authenticated(&op).await
+    }
+
+    fn long_polls_max(&self) -> u32 {
+        self.setup.vcenter().map_or(0, |vcenter| vcenter.plan().long_polls_max)
+    }
+
+    /// What the client holds on its clone now.
+    fn holds(&self, down: DownId, up: UpId, way: &Way<'_>) -> Holds {
+        self.broker.tables(|tables| match tables.ups.get(&up).map(|up| up.kind) {
+            Some(Kind::Clone) if way.session == Sess::Sticky || way.body.is_none() => Holds::Sticky,
+            Some(Kind::Clone) => Holds::Count(tables.holds(down, up)),
+            _ => Holds::Unchanged,
+        })
+    }
+
+    async fn attempt(&mut self, ask: &mut Ask<'_>, lent: (DownId, UpId, Option<Make>), way: &Way<'_>) -> Tried {
+        let (down, up, make) = lent;
+        let kept = way.body.map_or(0, <[u8]>::len) + self.prepared.head.len();
+        self.lives_at(up);
+        let mut slot = match self.admitted(kept).await {
+            Ok(slot) => slot,
+            Err(next) => return Tried::Over(next),
+        };
+        if let Some(make) = make
+            && let Err(failed) = self.establish(ask, &mut slot, down, up, make).await
+        {
+            return self.not_made(slot, failed, way).await;
+        }
+        let Some((cookie, kind)) = self.broker.tables(|t| t.ups.get(&up).map(|up| (up.cookie.clone(), up.kind))) else {
+            self.close(slot, Err(AskFailed::Broken));
+            return Tried::Dead; // it ended while the call waited for its slot
+        };
+        let edits = match self.edits(&mut slot, (down, up, kind), &cookie, way).await {
+            Ok(edits) => edits,
+            Err(Foreign::NotFound(object)) => {
+                self.close(slot, Ok(&nothing()));
+                return Tried::Over(self.fault(&Say::ManagedObjectNotFound(object), way.op.version).await);
+            }
+            Err(Foreign::Dead) => {
+                self.close(slot, Ok(&nothing()));
+                self.broker.dead(up);
+                return Tried::Dead;
+            }
+            Err(Foreign::Failed(failed)) => {
+                self.close(slot, Err(failed));
+                return Tried::Over(self.no_answer(failed).await);
+            }
+        };
+        let body = way.body.map(|body| Zeroizing::new(edit(body, &edits)));
+        let carrier = way.main || way.op.cookie.is_none();
+        let session = carrier.then_some((Carrier::Cookie, cookie.as_str()));
+        let length = body.as_ref().map(|body| body.len());
+        let Some(mut request) = head::with(&self.prepared.head, session, length) else {
+            self.close(slot, Err(AskFailed::Broken));
+            return Tried::Over(Next::Close);
+        };
+        body.iter().for_each(|body| request.extend_from_slice(body));
+        let lists = way.op.names_current_session || way.op.names_session_list;
+        if way.body.is_some()
+            && (way.manner.makes != Makes::Nothing || lists || way.manner.destroys || way.manner.work.is_some())
+        {
+            return self.whole(slot, &request, (down, up), way).await;
+        }
+        self.stream(slot, request, (down, up), way).await
+    }
+
+    /// Only the server where its session lives may have the call.
+    pub(super) fn lives_at(&mut self, up: UpId) {
+        let server = self.broker.tables(|tables| tables.ups.get(&up).map(|up| up.server.clone()));
+        self.prepared.arrival.server = server.and_then(|server| self.setup.id_of(&server));
+    }
+
+    /// Passes the answer on as it comes, once its first bytes were seen.
+    async fn stream(&mut self, mut slot: Slot, request: Vec<u8>, (down, up): (DownId, UpId), way: &Way<'_>) -> Tried {
+        let line = match self.line(&mut slot).await {
+            Ok(line) => line,
+            Err(failed) => {
+                self.close(slot, Err(failed));
+                return Tried::Over(self.no_answer(failed).await);
+            }
+        };
+        let long_poll = way.manner.long_poll.then(|| self.long_poll(way));
+        let hooks = Hooks::new(way.manner.peek, way.manner.replay && way.body.is_some(), long_poll);
+        let prepared = self.prepared.with(request, hooks);
+        let (next, hooks) = dispatch::exchange(self.conn, self.setup, self.buf, prepared, slot.ticket, line).await;
+        let Some(hooks) = hooks else { return Tried::Over(next) };
+        if way.manner.replay {
+            self.broker.tables(|tables| tables.paged(down, up, hooks.paged));
+        }
+        self.judged(up, hooks.judged);
+        if hooks.held { Tried::Dead } else { Tried::Over(next) }
+    }
+
+    /// Reads the answer whole: it makes something, ends something, or tells of sessions.
+    async fn whole(&mut self, mut slot: Slot, request: &[u8], (down, up): (DownId, UpId), way: &Way<'_>) -> Tried {
+        let said = self.ask(&mut slot, request, way.manner.replay).await;
+        self.close(slot, said.as_ref().map_err(|failed| *failed));
+        let mut said = match said {
+            Ok(said) => said,
+            Err(failed) => return Tried::Over(self.no_answer(failed).await),
+        };
+        let judged = answer::judge(said.status, &said.body);
+        self.judged(up, judged);
+        if way.manner.replay && matches!(judged, Judged::OwnSessionDead | Judged::EmptyInventory) {
+            return Tried::Dead;
+        }
+        if said.status == 200 {
+            end::note(self.broker, (down, up), way, &said.body);
+            if way.op.names_current_session || way.op.names_session_list {
+                match self.told_sessions(down, &said.body) {
+                    Some(body) => said.body = body,
+                    None => return Tried::Over(self.no_answer(AskFailed::TooLong).await),
+                }
+            }
+        }
+        Tried::Over(self.say(said.status, &said.kind, &said.body, "").await)
+    }
+
+    fn told_sessions(&self, down: DownId, body: &[u8]) -> Option<Vec<u8>> {
+        self.broker.tables(|tables| {
+            let mine = tables.downs.get(&down)?;
+            let mates = tables.downs.values().filter(|other| other.principal == mine.principal);
+            let listed: Vec<_> = mates.map(|other| other.session.clone()).collect();
+            sessions::rewrite(body, &|key| tables.is_ours(key), &mine.session, &listed).ok()
+        })
+    }
+
+    /// What an answer said of its session.
+    pub(super) fn judged(&self, up: UpId, judged: Judged) {
+        match judged {
+            Judged::OwnSessionDead | Judged::EmptyInventory => self.broker.dead(up),
+            Judged::StaleGateway => self.broker.event(Event::Stale { up }),
+            Judged::Fine | Judged::Other => {}
+        }
+        self.conn.home.service.stats.judged(judged);
+    }
+
+    /// How long the server may keep a long poll.
+    fn long_poll(&self, way: &Way<'_>) -> Span {
+        let Some(vcenter) = self.setup.vcenter() else { return Span::ZERO };
+        let longest = vcenter.plan().long_poll_max;
+        let life = vcenter.broker().map_or(longest, |broker| broker.life);
+        way.op.max_wait_s.as_ref().map_or(life, |(_, wait)| Span::secs(*wait).min(longest))
+    }
+
+    /// What is replaced in the body: names of objects, the collector, the session in its header, the longest wait.
+    async fn edits<'e>(
+        &mut self,
+        slot: &mut Slot,
+        lent: (DownId, UpId, Kind),
+        cookie: &'e str,
+        way: &Way<'e>,
+    ) -> Result<Vec<Edit<'e>>, Foreign> {
+        let (down, up, kind) = lent;
+        let (op, mut edits) = (way.op, Vec::new());
+        let Some(_) = way.body else { return Ok(edits) };
+        if let Some((at, _)) = &op.cookie {
+            edits.push(Edit::text(at.clone(), cookie));
+        }
+        for object in &op.session_refs {
+            match self.broker.tables(|tables| tables.owner(down, &object.id)) {
+                Owner::View => {
+                    let there = self.view(slot, (down, up), cookie, object).await?;
+                    if there.id != object.id {
+                        edits.push(Edit { at: object.at.clone(), xml: escaped(&there.id) });
+                    }
+                }
+                Owner::Mine => {}
+                Owner::Another => return Err(Foreign::NotFound(object.clone())),
+                Owner::Nobody if kind == Kind::Shared => return Err(Foreign::NotFound(object.clone())),
+                Owner::Nobody => {}
+            }
+        }
+        if let Some(this) = &op.this
+            && way.main
+            && kind == Kind::Shared
+            && this.id == "propertyCollector"
+        {
+            let collector = self.collector(slot, (down, up), cookie).await?;
+            edits.push(Edit { at: this.at.clone(), xml: escaped(&collector) });
+        }
+        if let Some((at, wait)) = &op.max_wait_s {
+            let longest = self.long_poll(way).0 / 1_000_000_000;
+            if *wait > longest {
+                edits.push(Edit { at: at.clone(), xml: longest.to_string().into() });
+            }
+        }
+        if way.main && !op.has_operation_id {
+            edits.push(op.with_operation_id(&format!("tidegate-{}", self.broker.operation())));
+        }
+        Ok(edits)
+    }
+
+    /// A view of the client on this session: where it is, or made again.
+    async fn view(
+        &mut self,
+        slot: &mut Slot,
+        (down, up): (DownId, UpId),
+        cookie: &str,
+        object: &Ref,
+    ) -> Result<Ref, Foreign> {
+        let not_found = || Foreign::NotFound(object.clone());
+        let view = self.broker.tables(|tables| tables.view(down, &object.id).cloned()).ok_or_else(not_found)?;
+        if view.up == up {
+            return Ok(view.there);
+        }
+        let request = upstream::request(slot.server.host(), Some(cookie), &again(&view.body));
+        let said = self.ask(slot, &request, true).await.map_err(Foreign::Failed)?;
+        let made = answer::returned_ref(&said.body).filter(|_| said.status == 200);
+        let Some(made) = made else {
+            let dead = answer::judge(said.status, &said.body) == Judged::OwnSessionDead;
+            return Err(if dead { Foreign::Dead } else { not_found() });
+        };
+        let left = self.broker.tables(|tables| tables.moved_view(down, &object.id, up, made.clone()));
+        self.broker.clean(left.into_iter().collect());
+        Ok(made)
+    }
+
+    /// The client's own collector on a shared session.
+    async fn collector(&mut self, slot: &mut Slot, lent: (DownId, UpId), cookie: &str) -> Result<String, Foreign> {
+        let (down, up) = lent;
+        if let Some(collector) = self.broker.tables(|tables| tables.collector(down, up)) {
+            return Ok(collector);
+        }
+        let request = upstream::request(slot.server.host(), Some(cookie), &write::create_property_collector());
+        let said = self.ask(slot, &request, true).await.map_err(Foreign::Failed)?;
+        match answer::returned_ref(&said.body).filter(|_| said.status == 200) {
+            Some(made) => Ok(self.broker.tables(|tables| tables.give_collector(down, up, made.id))),
+            None if answer::judge(said.status, &said.body) == Judged::OwnSessionDead => Err(Foreign::Dead),
+            None => Err(Foreign::Failed(AskFailed::Broken)),
+        }
+    }
+
+    /// Makes the session that the call was lent.
+    pub(super) async fn establish(
+        &mut self,
+        ask: &mut Ask<'_>,
+        slot: &mut Slot,
+        down: DownId,
+        up: UpId,
+        make: Make,
+    ) -> Result<(), NotMade> {
+        let host = slot.server.host().to_string();
+        let principal = self.broker.tables(|tables| tables.downs.get(&down).map(|down| down.principal));
+        let principal = principal.ok_or(NotMade::Dead)?;
+        let (asked, kind) = match make {
+            Make::Login => {
+                let known = self.broker.tables(|tables| {
+                    let known = tables.principals.get(&principal)?;
+                    let password = known.password.as_ref()?;
+                    Some(write::login(&known.user, password, known.locale.as_deref()))
+                });
+                (known.ok_or(NotMade::Dead)?, Kind::Shared)
+            }
+            Make::Clone { of } => {
+                let cookie = self.broker.tables(|tables| tables.ups.get(&of).map(|up| up.cookie.clone()));
+                let cookie = cookie.ok_or(NotMade::Dead)?;
+                let request = upstream::request(&host, Some(&cookie), &write::acquire_clone_ticket());
+                let said = self.ask(slot, &request, true).await.map_err(NotMade::Failed)?;
+                let Some(ticket) = answer::ticket(&said.body).filter(|_| said.status == 200) else {
+                    if answer::judge(said.status, &said.body) == Judged::OwnSessionDead {
+                        self.broker.dead(of);
+                        return Err(NotMade::Dead);
+                    }
+                    return Err(NotMade::Said(said));
+                };
+                (write::clone_session(&ticket), Kind::Clone)
+            }
+        };
+        let request = upstream::request(&host, None, &asked);
+        let said = self.ask(slot, &request, false).await.map_err(NotMade::Failed)?;
+        let session = answer::user_session(&said.body).filter(|_| said.status == 200);
+        let (Some(cookie), Some(session)) = (said.token.clone(), session) else {
+            let denied = answer::faulted(&said.body).is_some_and(|fault| fault.name == "InvalidLogin");
+            ask.made(|up| if denied { Event::Denied { up } } else { Event::Failed { up } });
+            return Err(if denied { NotMade::Dead } else { NotMade::Said(said) });
+        };
+        let server = slot.server.clone();
+        self.broker.tables(|tables| {
+            let user = tables.principals.get(&principal).map(|known| known.user.clone()).unwrap_or_default();
+            let made = Up { kind, principal, cookie, api: None, session, server, collectors: Vec::new() };
+            tables.stands(up, made, &user, None);
+        });
+        ask.made(|up| Event::Verified { up });
+        Ok(())
+    }
+
+    async fn not_made(&mut self, slot: Slot, failed: NotMade, way: &Way<'_>) -> Tried {
+        match failed {
+            NotMade::Dead => {
+                self.close(slot, Ok(&nothing()));
+                Tried::Over(self.not_authenticated(way.op).await)
+            }
+            NotMade::Failed(failed) => {
+                self.close(slot, Err(failed));
+                Tried::Over(self.no_answer(failed).await)
+            }
+            NotMade::Said(said) => {
+                self.close(slot, Ok(&said));
+                Tried::Over(self.later(Refusal::Upstream).await)
+            }
+        }
+    }
+}
+
+/// Why a session does not stand.
+pub(super) enum NotMade {
+    /// What it would have been made of is gone.
+    Dead,
+    Failed(AskFailed),
+    /// The server said no.
+    Said(Said),
+}
+
+/// Why a call cannot go out on its session.
+enum Foreign {
+    /// This object is not the client's.
+    NotFound(Ref),
+    /// The session is dead.
+    Dead,
+    Failed(AskFailed),
+}
+
+fn escaped(text: &str) -> std::borrow::Cow<'static, str> {
+    quick_xml::escape::escape(text).into_owned().into()
+}
+
+/// For a slot on which all that was asked was answered.
+fn nothing() -> Said {
+    Said { status: 200, token: None, kind: String::new(), body: Vec::new() }
+}
+
+/// The request of a client, once more.
+fn again(body: &[u8]) -> write::Ask {
+    write::Ask { body: Zeroizing::new(body.to_vec()), soap_action: write::current_time().soap_action }
+}
