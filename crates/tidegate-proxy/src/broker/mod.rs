@@ -98,6 +98,7 @@ impl Handle {
     /// A broker without sessions, if the plan wants one and `None` if there is no randomness to make tokens of.
     pub(crate) fn new(setup: &Setup) -> Option<Handle> {
         let plan = setup.broker()?;
+        secret::keep_out_of_dumps();
         Some(Handle {
             inner: Mutex::new(Inner {
                 broker: Broker::new(settings(plan, setup.plan.admission.seed)),

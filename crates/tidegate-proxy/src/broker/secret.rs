@@ -3,6 +3,7 @@
 use ring::digest::{SHA256, digest};
 use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
+use rustix::process;
 use std::fmt::Write;
 use tidegate_core::session::broker::{PrincipalKey, Secret};
 
@@ -77,6 +78,14 @@ impl Keys {
         let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default();
         Some([part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-"))
     }
+}
+
+/// Keeps passwords out of core dumps, and other users' debuggers away: from now on this process writes none, and none may
+/// be attached to it.
+pub(crate) fn keep_out_of_dumps() {
+    // A kernel that refuses this has no dumps to keep them out of.
+    let _refused = process::set_dumpable_behavior(process::DumpableBehavior::NotDumpable);
+    let _refused = process::setrlimit(process::Resource::Core, process::Rlimit { current: Some(0), maximum: Some(0) });
 }
 
 /// What a token is known by; `None` for one that is none.

@@ -163,6 +163,11 @@ impl Gate {
         status::explain(&self.shared, query).to_string()
     }
 
+    /// Who holds which sessions at vCenters, as JSON.
+    pub fn sessions_json(&self) -> String {
+        status::sessions(&self.shared).to_string()
+    }
+
     /// Metrics as OpenMetrics text.
     pub fn metrics_text(&self) -> String {
         metrics::text(&self.shared)

@@ -5,6 +5,7 @@
 pub mod health;
 pub mod namespace;
 pub mod tls;
+pub mod vcenter;
 
 use serde_json::{Value, json};
 use std::net::SocketAddr;
