@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loops import played
+from tidegate.config.windows import DAYS, window_of
 from tidegate.errors import FleetError, Stopped
 from tidegate.fleet.act import Guard, Readings, Trip
 from tidegate.fleet.guards import DatastoreLatency, FailedHosts, WindowGuard
 from tidegate.fleet.pace import Go, Halt, Hold, Pace, Rules
 from tidegate.fleet.pace_run import Pacer
-from tidegate.fleet.windows import DAYS, window_of
 
 DISK = DatastoreLatency("disk", 0.020, 0.025)
 

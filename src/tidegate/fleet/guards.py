@@ -38,6 +38,7 @@ from datetime import datetime
 from enum import IntEnum
 
 from tidegate.config.rules import Broken
+from tidegate.config.windows import Window, window_of
 from tidegate.fleet.act import Guard, Readings, Sample, Trip
 from tidegate.fleet.guard_tables import (
     AlertTable,
@@ -50,7 +51,6 @@ from tidegate.fleet.guard_tables import (
     WindowTable,
 )
 from tidegate.fleet.guard_urls import broken_url
-from tidegate.fleet.windows import Window, window_of
 
 __all__ = [
     "AlertGuard",

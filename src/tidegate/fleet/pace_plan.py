@@ -21,17 +21,16 @@ from pydantic import Field
 from tidegate.config.fields import Name, Table, duration
 from tidegate.config.load import absolute, parse_tables, read_text
 from tidegate.config.rules import Broken
+from tidegate.config.windows import DeclaredWindow, Window, overlaps
 from tidegate.errors import ConfigError, Problem
 from tidegate.fleet.act import Guard
 from tidegate.fleet.guard_tables import DatastoreLatencyTable, GuardTable
 from tidegate.fleet.guards import WindowGuard, broken_guards, guards_of
 from tidegate.fleet.model import Vcenter
 from tidegate.fleet.pace import Rules
-from tidegate.fleet.windows import Window, overlaps, window_of
 from tidegate.units import ByteSize, Duration
 
 __all__ = [
-    "DeclaredWindow",
     "PacePlan",
     "PaceTable",
     "VmsTable",
@@ -90,16 +89,6 @@ class VmsTable(Table):
         return bool(self.clusters or self.folders or self.tags)
 
 
-class DeclaredWindow(Table):
-    """``[window.NAME]``."""
-
-    days: tuple[str, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-    opens: str = Field(alias="from")
-    closes: str = Field(alias="to")
-    zone: str | None = None
-    """``Europe/Berlin``; left out: the zone of this machine."""
-
-
 class PacePlan(Table):
     """The file."""
 
@@ -149,7 +138,7 @@ def guards_for(plan: PacePlan) -> list[Guard]:
     """Return the guards, the plan's own window among them."""
     guards = guards_of(plan.guard)
     if plan.pace.window is not None:
-        guards.append(WindowGuard(plan.pace.window, _window(plan.pace.window, plan.window[plan.pace.window])))
+        guards.append(WindowGuard(plan.pace.window, plan.window[plan.pace.window].window(plan.pace.window)))
     return guards
 
 
@@ -212,10 +201,6 @@ def _wrong(name: str) -> str:
     return "a name has control characters in it" if _UNPRINTABLE.search(name) else ""
 
 
-def _window(name: str, table: DeclaredWindow) -> Window:
-    return window_of(name, table.days, table.opens, table.closes, table.zone)
-
-
 def _broken(plan: PacePlan, since: float) -> Iterator[Broken]:
     vms = plan.vms
     if (vms.file is None) != vms.selects:
@@ -245,7 +230,7 @@ def _broken_windows(plan: PacePlan, since: float) -> Iterator[Broken]:
     windows: dict[str, Window] = {}
     for name, table in plan.window.items():
         try:
-            windows[name] = _window(name, table)
+            windows[name] = table.window(name)
         except ValueError as error:
             message, _, hint = str(error).partition("; ")
             yield Broken(("window", name), message, hint)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.fleet.windows import DAYS, Window, local_zone, overlaps, window_of
+from tidegate.config.windows import DAYS, Window, local_zone, overlaps, window_of
 
 BERLIN = ZoneInfo("Europe/Berlin")
 YEAR_BEGUN = datetime(2026, 1, 1, tzinfo=UTC).timestamp()

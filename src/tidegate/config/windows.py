@@ -16,6 +16,7 @@ The rules, in words:
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,11 @@ from itertools import combinations
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
-__all__ = ["DAYS", "Overlap", "Window", "local_zone", "overlaps", "window_of"]
+from pydantic import Field
+
+from tidegate.config.fields import Table
+
+__all__ = ["DAYS", "DeclaredWindow", "Overlap", "Window", "local_zone", "open_between", "overlaps", "window_of"]
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -117,6 +122,26 @@ class Window:
         return high
 
 
+class DeclaredWindow(Table):
+    """``[window.NAME]``."""
+
+    days: tuple[str, ...] = DAYS
+    opens: str = Field(alias="from")
+    closes: str = Field(alias="to")
+    zone: str | None = None
+    """``Europe/Berlin``; left out: the zone of this machine."""
+
+    def window(self, name: str) -> Window:
+        """Return it.
+
+        Raises
+        ------
+        ValueError
+            With one sentence and a hint behind a semicolon, as :func:`window_of` does.
+        """
+        return window_of(name, self.days, self.opens, self.closes, self.zone)
+
+
 @dataclass(frozen=True, slots=True)
 class Overlap:
     """Two windows that are open at the same time, and when."""
@@ -154,6 +179,23 @@ def window_of(name: str, days: Sequence[str], opens: str, closes: str, zone: str
     end = end if end > start else end + _DAY
     where, called = _zone(zone) if zone is not None else (local_zone(), _LOCAL)
     return Window(name, frozenset(DAYS.index(day) for day in days), start, end, where, called)
+
+
+def open_between(window: Window, since: float, days: int) -> list[tuple[int, int]]:
+    """Return when it is open from ``since`` on, for so many days, in whole seconds since 1970, in order.
+
+    What has ended is left out, and openings that meet or overlap are one.
+    """
+    found: list[tuple[int, int]] = []
+    for start, end in window.openings(since, days):
+        first, last = math.floor(start), math.ceil(end)
+        if last <= since:
+            continue
+        if found and first <= found[-1][1]:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return found
 
 
 def overlaps(windows: Mapping[str, Window], since: float) -> list[Overlap]:
