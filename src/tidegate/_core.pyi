@@ -114,6 +114,12 @@ class Gate:
     def bypass(self, service: str | None, on: bool) -> None:
         """Let everything pass, or end that; ``None`` means every service. :exc:`GateError` when there is none such."""
 
+    def datastores(self, look: str) -> None:
+        """Take a look at a vCenter's counters, as JSON: ``service``, ``datastores`` with their latency, ``vms``.
+
+        :exc:`GateError` when it cannot be read, or there is no such service.
+        """
+
     def drain(self, deadline_s: float) -> str:
         """Drain, waiting at most ``deadline_s`` seconds; return a report as JSON."""
 

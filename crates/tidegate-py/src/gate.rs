@@ -132,6 +132,11 @@ impl Gate {
         told(py, py.detach(|| self.0.bypass(service, on)))
     }
 
+    /// Take a look at a vCenter's counters, as JSON.
+    fn datastores(&self, py: Python<'_>, look: &str) -> PyResult<()> {
+        told(py, py.detach(|| self.0.datastores(look)))
+    }
+
     /// Drain, waiting at most so many seconds; return a report as JSON.
     fn drain(&self, py: Python<'_>, deadline_s: f64) -> PyResult<String> {
         if !(0.0..=DRAIN_MAX_S).contains(&deadline_s) {

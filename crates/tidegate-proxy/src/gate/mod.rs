@@ -4,6 +4,7 @@
 //! while Python holds its lock. The handle itself may be used from any thread.
 
 mod apply;
+mod feed;
 mod handover;
 mod io;
 
@@ -187,6 +188,15 @@ impl Gate {
     /// There is no such service.
     pub fn bypass(&self, service: Option<&str>, on: bool) -> Result<(), GateError> {
         self.shared.switch(service, Event::Bypass(on))
+    }
+
+    /// Takes a look at a vCenter's counters, as JSON: how slow its datastores are, and where its VMs lie.
+    ///
+    /// # Errors
+    /// It cannot be read, or there is no such service.
+    pub fn datastores(&self, json: &str) -> Result<(), GateError> {
+        let feed = feed::parse(json)?;
+        self.shared.named(Some(&feed.service)).map(drop)
     }
 
     /// Stops accepting, turns held calls away, lets those under way end, for `deadline` at most.

@@ -10,7 +10,7 @@ use tidegate_core::time::Span;
 #[serde(deny_unknown_fields)]
 pub struct VcenterPlan {
     /// By name of the SOAP operation (`RetrievePropertiesEx`; VI/JSON's methods are the same), else by method and path
-    /// (`POST /api/session`).
+    /// (`POST /api/session`). `*_Task`: tasks that are not listed.
     pub operations: BTreeMap<String, VcenterOperation>,
     /// For operations that are not listed.
     pub default: VcenterOperation,
@@ -28,6 +28,13 @@ pub struct VcenterPlan {
 }
 
 impl VcenterPlan {
+    /// What is known of an operation.
+    pub fn operation(&self, name: &str) -> VcenterOperation {
+        let listed = self.operations.get(name);
+        let task = || name.ends_with("_Task").then(|| self.operations.get("*_Task")).flatten();
+        *listed.or_else(task).unwrap_or(&self.default)
+    }
+
     /// The place of `user` in [`Self::principals`], counted from 1; 0: none of them.
     pub fn principal(&self, user: &str) -> u16 {
         let place = self.principals.iter().position(|p| p.users.iter().any(|pattern| matches(pattern, user)));
@@ -204,6 +211,18 @@ mod tests {
         assert_eq!(parse(&serde_json::to_vec(&plan).unwrap()).unwrap(), plan);
         let off = parsed("/protocol/broker", Value::Null).unwrap();
         assert_eq!(vcenter(&off).broker, None);
+    }
+
+    #[test]
+    fn an_operation_is_listed_a_task_or_another() {
+        let plan = parse(PLAN.as_bytes()).unwrap();
+        let cost = |name: &str| vcenter(&plan).operation(name).cost_milli;
+        assert_eq!(
+            (cost("Login"), cost("CreateSnapshot_Task"), cost("MoveVM_Task"), cost("Query")),
+            (1000, 8000, 2000, 100)
+        );
+        let without = parsed("/protocol/operations", json!({})).unwrap();
+        assert_eq!(vcenter(&without).operation("MoveVM_Task").cost_milli, 100);
     }
 
     #[test]
