@@ -28,6 +28,7 @@ CHECKED = {
     "vasa-restart.toml",
     "vasa-terminate.toml",
     "vcenter-2500.toml",
+    "vcenter.toml",
     "vvold.toml",
 }
 
@@ -99,6 +100,33 @@ def test_a_file_with_a_mistake_as_json(run: Run, file: Path) -> None:
             }
         ],
     }
+
+
+VCENTER = """
+[service.vc]
+listen = "127.0.0.1:0"
+protocol = "vcenter"
+[service.vc.server.a]
+address = "192.0.2.1:443"
+tls.insecure = true
+"""
+ACCOUNT = '[service.vc.vcenter.pace]\naccount = {user = "a"ACCOUNT}\n'
+
+
+@pytest.mark.parametrize(
+    ("tail", "message"),
+    [
+        ("", "no snapshot is held for slow storage: nobody reads the counters of datastores"),
+        (ACCOUNT.replace("ACCOUNT", ""), "the password is not in $TIDEGATE_VCENTER_PASSWORD here"),
+        (ACCOUNT.replace("ACCOUNT", ', password_file = "none"'), "cannot be read: No such file or directory"),
+    ],
+)
+def test_a_vcenter_whose_counters_nobody_reads_is_noted(run: Run, file: Path, tail: str, message: str) -> None:
+    file.write_text(f'[gate]\nadmin = "unix:{file.parent}/admin.sock"\n{VCENTER}{tail}')
+    ran = run("gate", "check", file)
+    assert ran.code == 0, ran.out
+    assert message in ran.out
+    assert "(note)" in ran.out
 
 
 def test_one_bad_file_among_good_ones(run: Run, file: Path) -> None:

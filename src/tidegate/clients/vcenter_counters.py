@@ -69,10 +69,12 @@ class Counters:
     ----------
     hosts
         Ids of the hosts that are asked; empty: every host that is connected.
+    by_id
+        Datastores are called by their ids (``datastore-11``) instead of their names.
     """
 
-    def __init__(self, vcenter: Vcenter, hosts: Sequence[str] = ()) -> None:
-        self._vcenter, self._only = vcenter, frozenset(hosts)
+    def __init__(self, vcenter: Vcenter, hosts: Sequence[str] = (), *, by_id: bool = False) -> None:
+        self._vcenter, self._only, self._by_id = vcenter, frozenset(hosts), by_id
         self._names: _Names | None = None
         self._lock = asyncio.Lock()
 
@@ -117,7 +119,7 @@ class Counters:
         page = self._vcenter.options.page
         datastores: dict[str, str] = {}
         for thing, seen in read_all(content, vim.Datastore, ("name", "summary.url"), page):
-            name = seen.get("name", "")
+            name = id_of(thing) if self._by_id else seen.get("name", "")
             # The counters name a datastore by the last part of its URL: ds:///vmfs/volumes/5f0c…-a036/.
             for key in (id_of(thing), str(seen.get("summary.url", "")).rstrip("/").rpartition("/")[2]):
                 if key:

@@ -11,7 +11,7 @@ from tidegate.clients.vcenter_read import read_all
 from tidegate.clients.vmomi import id_of, vim
 from tidegate.errors import FleetError
 
-__all__ = ["Machine", "all_machines", "select_machines"]
+__all__ = ["Machine", "Place", "all_machines", "places", "select_machines"]
 
 _DEEP_MAX = 100
 
@@ -33,6 +33,14 @@ class Machine:
     folders: tuple[str, ...]
     moid: str = ""
     above: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a machine is: the id of its host, where it has one, and those of its datastores."""
+
+    host: str | None
+    datastores: tuple[str, ...]
 
 
 def select_machines(machines: Iterable[Machine], clusters: Sequence[str], folders: Sequence[str]) -> list[Machine]:
@@ -89,6 +97,16 @@ def all_machines(content: Any, page: int) -> list[Machine]:
         folders = tuple(above[one][0] for one in reversed(path))
         machines.append(Machine(seen["name"], clusters.get(cluster, ""), folders, id_of(thing), (*path, cluster)))
     return sorted(machines, key=lambda machine: (machine.name, machine.folders))
+
+
+def places(content: Any, page: int) -> dict[str, Place]:
+    """Return where every machine is, by its id (blocks: runs in a thread of the session)."""
+    found: dict[str, Place] = {}
+    for thing, seen in read_all(content, vim.VirtualMachine, ("runtime.host", "datastore"), page):
+        host = seen.get("runtime.host")
+        datastores = tuple(id_of(one) for one in seen.get("datastore") or ())
+        found[id_of(thing)] = Place(None if host is None else id_of(host), datastores)
+    return found
 
 
 def _path_up(step: str | None, above: dict[str, tuple[str, str | None]]) -> list[str]:

@@ -41,7 +41,7 @@ class VcenterOptions:
     ----------
     password_env, password_file
         Where the password is.
-    ca, thumbprint, verify
+    ca, thumbprint, verify, name
         See :class:`~tidegate.clients.tls.Trust`.
     page
         Most objects in one answer.
@@ -55,6 +55,7 @@ class VcenterOptions:
     ca: Path | None = None
     thumbprint: str | None = None
     verify: bool = True
+    name: str | None = None
     timeout_s: float = 30.0
     page: int = 250
 
@@ -66,7 +67,7 @@ class VcenterOptions:
     @property
     def trust(self) -> Trust:
         """How it proves who it is."""
-        return Trust(self.ca, self.thumbprint, self.verify)
+        return Trust(self.ca, self.thumbprint, self.verify, self.name)
 
     def password(self) -> str:
         """Return the password."""

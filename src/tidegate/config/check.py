@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tidegate.config.lines import Lines
 from tidegate.config.model import Config, Passthrough, ServerTls, Terminate
+from tidegate.config.vcenter import Vcenter
 from tidegate.errors import Problem
 
 __all__ = ["Checked", "check_machine", "descriptors_needed"]
@@ -58,6 +59,8 @@ def check_machine(config: Config, file: Path, *, is_ours: Callable[[str], bool] 
 
     for where, message, hint in _certificates(config):
         tell(problems, where, message, hint)
+    for where, message, hint in _accounts(config):
+        tell(notes, where, message, hint)
     for where, address in _addresses(config):
         if found := _bind(address, is_ours):
             message, hint, certain = found
@@ -92,6 +95,8 @@ def descriptors_needed(config: Config) -> int:
 
 def _certificates(config: Config) -> Iterator[tuple[Where, str, str]]:
     for name, service in config.service.items():
+        if service.vcenter and (account := service.vcenter.pace.account) and account.ca:
+            yield from _authority(("service", name, "vcenter", "pace", "account", "ca"), account.ca)
         if isinstance(service.tls, Terminate):
             at: Where = ("service", name, "tls")
             yield from _pair(at, service.tls.certificate, service.tls.key)
@@ -102,6 +107,23 @@ def _certificates(config: Config) -> Iterator[tuple[Where, str, str]]:
                 yield from _server_tls(("service", name, "server", key, "tls"), server.tls)
     if token := config.gate.admin_token_file:
         yield from _readable(("gate", "admin_token_file"), token, "token file")
+
+
+def _accounts(config: Config) -> Iterator[tuple[Where, str, str]]:
+    """Yield what keeps the latency of datastores from being known: nothing is held for it then."""
+    for name, service in config.service.items():
+        if service.protocol != "vcenter" or isinstance(service.tls, Passthrough):
+            continue
+        at: Where = ("service", name, "vcenter", "pace")
+        account = (service.vcenter or Vcenter()).pace.account
+        if account is None:
+            hint = 'account = {user = "…", password_file = "…"} in this table; a read-only user is enough'
+            yield at, "no snapshot is held for slow storage: nobody reads the counters of datastores", hint
+        elif account.password_env not in os.environ and account.password_file is None:
+            hint = "set it for the gate, or name a password_file of mode 0600"
+            yield (*at, "account"), f"the password is not in ${account.password_env} here", hint
+        elif account.password_file:
+            yield from _readable((*at, "account", "password_file"), account.password_file, "password file")
 
 
 def _server_tls(at: Where, tls: ServerTls) -> Iterator[tuple[Where, str, str]]:

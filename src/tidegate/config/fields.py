@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from tidegate.units import Duration
 
-__all__ = ["Name", "Table", "duration", "refuse"]
+__all__ = ["Name", "Role", "Table", "duration", "refuse"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_.-]{0,62}$")]
 """The name of a table of the same kind: ``[server.NAME]``."""
+
+
+Role = Literal["probe", "open", "renew", "poll", "call", "bulk"]
+"""What a call is for; the class follows from the role and the session."""
 
 
 class Table(BaseModel):

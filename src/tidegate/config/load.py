@@ -14,10 +14,11 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from tidegate.config.broken import Broken
 from tidegate.config.lines import Lines
 from tidegate.config.model import Config
 from tidegate.config.problems import dotted, problems_of
-from tidegate.config.rules import Broken, broken_rules
+from tidegate.config.rules import broken_rules
 from tidegate.errors import ConfigError, Problem
 
 __all__ = ["SIZE_MAX", "absolute", "load_config", "parse_config", "parse_tables", "read_text"]

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from tidegate.config.fields import Name, Table, duration
+from tidegate.config.fields import Name, Role, Table, duration
 from tidegate.config.values import (
     LIMIT_MOST,
     Address,
@@ -27,6 +27,7 @@ from tidegate.config.values import (
     Statuses,
     Texts,
 )
+from tidegate.config.vcenter import GateWindow, Vcenter
 from tidegate.units import ByteSize, Duration
 
 __all__ = [
@@ -50,9 +51,6 @@ __all__ = [
     "Terminate",
     "Vasa",
 ]
-
-Role = Literal["probe", "open", "renew", "poll", "call", "bulk"]
-"""What a call is for; the class follows from the role and the session."""
 
 _LIMIT_MAX = 256
 """An adaptive limit stays below this when the file does not say; no management server known serves more at once."""
@@ -145,9 +143,9 @@ class Monitor(Table):
     """``[service.NAME.monitor]``: how the servers are probed. Without it a server is down when a connect fails."""
 
     kind: Literal["tcp", "half-open", "tls", "http"] | None = None
-    """What a probe does. Left out: ``http`` for a VASA provider, ``tls`` where servers speak it, else ``tcp``."""
+    """Left out: ``http`` for a VASA provider or a vCenter, ``tls`` where servers speak it, else ``tcp``."""
     path: Annotated[str, StringConstraints(pattern=r"^/[!-~]*$", max_length=1024)] | None = None
-    """What ``http`` asks for; ``version_path`` of a VASA provider, else ``/``, when left out."""
+    """What ``http`` asks for. Left out: the list of versions of a VASA provider or a vCenter, else ``/``."""
     status: Statuses = (200,)
     """Statuses that are good, 100 to 599."""
     interval: Duration = duration("2s")
@@ -351,7 +349,7 @@ class Service(Table):
     """``[service.NAME]``: one listening address and the servers behind it."""
 
     listen: Listen
-    protocol: Literal["http", "vasa", "tcp"]
+    protocol: Literal["http", "vasa", "vcenter", "tcp"]
     """``tcp``: bytes that the gate does not read; only establishments are admitted."""
     mode: Literal["observe", "enforce"] = "observe"
     """``observe``: decide and tell, let everything pass."""
@@ -362,6 +360,7 @@ class Service(Table):
     tls: Annotated[Passthrough | Terminate, Field(discriminator="kind")] | None = None
     """Left out: cleartext."""
     vasa: Vasa | None = None
+    vcenter: Vcenter | None = None
     http: Http | None = None
     tcp: Tcp | None = None
     server: Annotated[dict[Name, Server], Field(min_length=1)]
@@ -383,7 +382,7 @@ class Service(Table):
         """What a probe does, where the file leaves it to the gate."""
         if self.monitor and self.monitor.kind:
             return self.monitor.kind
-        if self.protocol == "vasa":
+        if self.protocol in {"vasa", "vcenter"}:
             return "http"
         return "tls" if self.speaks_tls else "tcp"
 
@@ -393,3 +392,4 @@ class Config(Table):
 
     gate: GateTable = GateTable()
     service: Annotated[dict[Name, Service], Field(min_length=1)]
+    window: dict[Name, GateWindow] = Field(default_factory=dict, max_length=64)

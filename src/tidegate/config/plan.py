@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tidegate.config.headroom import headroom
@@ -28,9 +29,11 @@ from tidegate.config.model import (
     Terminate,
     Vasa,
 )
-from tidegate.units import Duration
+from tidegate.config.numbers import milli, plain
+from tidegate.config.vcenter import VcenterOperation
+from tidegate.config.vcenter_plan import vcenter_plan
 
-__all__ = ["FORMAT", "admission_plan", "compile_plan"]
+__all__ = ["FORMAT", "Known", "admission_plan", "compile_plan"]
 
 FORMAT = 1
 """Of the plan; plan and library ship together."""
@@ -41,20 +44,30 @@ _FAST_LEAST = 10_000_000
 """The shortest time between two probes, in nanoseconds."""
 
 
-def compile_plan(config: Config, operations: Mapping[str, Operation], default: Operation) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of operations, by protocol; a service may override single ones. ``other``: those not listed."""
+
+    vasa: Mapping[str, Operation]
+    vasa_other: Operation
+    vcenter: Mapping[str, VcenterOperation]
+    vcenter_other: VcenterOperation
+
+
+def compile_plan(config: Config, known: Known, now: float) -> bytes:
     """Return the plan for ``config`` as JSON.
 
     Parameters
     ----------
     config
         The checked model.
-    operations
-        What is known of each VASA operation; a service may override single ones.
-    default
-        For operations that are not known.
+    known
+        The tables of operations.
+    now
+        Seconds since 1970: from when on the plan says when windows are open.
     """
     seed = config.gate.seed if config.gate.seed is not None else secrets.randbits(63)
-    services = [_service(name, service, seed, operations, default) for name, service in config.service.items()]
+    services = [_service(name, config, seed, known, now) for name in config.service]
     admin = {
         "unix": config.gate.admin.partition(":")[2],
         "tcp": config.gate.admin_tcp,
@@ -73,9 +86,12 @@ def _ports(config: Config) -> Json:
     }
 
 
-def _service(name: str, service: Service, seed: int, operations: Mapping[str, Operation], default: Operation) -> Json:
+def _service(name: str, config: Config, seed: int, known: Known, now: float) -> Json:
+    service = config.service[name]
     if service.protocol == "vasa":
-        protocol = _vasa(service.vasa or Vasa(), operations, default)
+        protocol = _vasa(service.vasa or Vasa(), known)
+    elif service.protocol == "vcenter":
+        protocol = vcenter_plan(service, config.window, known.vcenter, known.vcenter_other, now)
     elif service.protocol == "http":
         protocol = _http(service.http or Http())
     else:
@@ -97,12 +113,12 @@ def _service(name: str, service: Service, seed: int, operations: Mapping[str, Op
     }
 
 
-def _vasa(vasa: Vasa, operations: Mapping[str, Operation], default: Operation) -> Json:
-    table = {**operations, **vasa.operation}
+def _vasa(vasa: Vasa, known: Known) -> Json:
+    table = {**known.vasa, **vasa.operation}
     return {
         "kind": "vasa",
         "operations": {name: _operation(operation) for name, operation in table.items()},
-        "default": _operation(default),
+        "default": _operation(known.vasa_other),
         "session_cookie": vasa.session_cookie,
         "version_path": vasa.version_path,
         "public_url": vasa.public_url,
@@ -112,12 +128,12 @@ def _vasa(vasa: Vasa, operations: Mapping[str, Operation], default: Operation) -
 
 
 def _operation(operation: Operation) -> Json:
-    return {"role": operation.role, "cost_milli": _milli(operation.cost), "fault": operation.fault}
+    return {"role": operation.role, "cost_milli": milli(operation.cost), "fault": operation.fault}
 
 
 def _http(http: Http) -> Json:
     rules = [
-        {"method": rule.method, "path": rule.path, "role": rule.role, "cost_milli": _milli(rule.cost)}
+        {"method": rule.method, "path": rule.path, "role": rule.role, "cost_milli": milli(rule.cost)}
         for rule in http.rule
     ]
     return {
@@ -159,8 +175,7 @@ def _monitor(service: Service, monitor: Monitor) -> Json:
     kind = service.monitor_kind
     probe: Json = {"kind": kind}
     if kind == "http":
-        usual = (service.vasa or Vasa()).version_path if service.protocol == "vasa" else "/"
-        probe |= {"path": monitor.path or usual, "status": list(monitor.status)}
+        probe |= {"path": monitor.path or _status_page(service), "status": list(monitor.status)}
     interval = monitor.interval.nanoseconds
     settings = {
         "interval_ns": interval,
@@ -171,6 +186,13 @@ def _monitor(service: Service, monitor: Monitor) -> Json:
         "slow_start_ns": monitor.slow_start.nanoseconds,
     }
     return {"probe": probe, "settings": settings}
+
+
+def _status_page(service: Service) -> str:
+    """Return what a probe asks for where the file does not say: a page that makes no session."""
+    if service.protocol == "vcenter":
+        return "/sdk/vimServiceVersions.xml"
+    return (service.vasa or Vasa()).version_path if service.protocol == "vasa" else "/"
 
 
 def _server_tls(tls: ServerTls) -> Json:
@@ -191,8 +213,8 @@ def admission_plan(admission: Admission, mode: str, servers: Mapping[str, Server
         "servers": [_admitted(name, server) for name, server in servers.items()],
         "guarantees": guarantees,
         "seed": seed,
-        "follow_ups_milli": _milli(admission.follow_ups),
-        **_plain(admission, leave_out={"guarantees", "follow_ups"}),
+        "follow_ups_milli": milli(admission.follow_ups),
+        **plain(admission, leave_out={"guarantees", "follow_ups"}),
         "session_idle_ns": admission.session_idle.nanoseconds if admission.session_idle else None,
     }
 
@@ -206,24 +228,11 @@ def _limit(server: Server) -> int | Json:
 
 
 def _io(io: Io) -> Json:
-    return {**_plain(io, leave_out={"buffers_max"}), "buffers_max_bytes": io.buffers_max.bytes}
+    return {**plain(io, leave_out={"buffers_max"}), "buffers_max_bytes": io.buffers_max.bytes}
 
 
 def _tcp(tcp: Tcp) -> Json:
-    return {**_plain(tcp, leave_out=set()), "connections_per_client_max": tcp.connections_per_client_max}
-
-
-def _plain(table: Admission | Io | Tcp, *, leave_out: set[str]) -> Json:
-    """Return numbers under their own names and durations under ``NAME_ns``."""
-    plain: Json = {}
-    for name, value in dict(table).items():
-        if name in leave_out:
-            continue
-        if isinstance(value, Duration):
-            plain[f"{name}_ns"] = value.nanoseconds
-        elif isinstance(value, int):
-            plain[name] = value
-    return plain
+    return {**plain(tcp, leave_out=set()), "connections_per_client_max": tcp.connections_per_client_max}
 
 
 def _identity(identity: Identity) -> Json:
@@ -239,10 +248,6 @@ def _identity(identity: Identity) -> Json:
         "reserved": identity.reserved,
         "honours_retry_after": identity.honours_retry_after,
     }
-
-
-def _milli(units: float) -> int:
-    return max(1, round(units * 1000)) if units else 0
 
 
 def _text(value: object) -> str | None:

@@ -7,29 +7,17 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import combinations
 
+from tidegate.config.broken import Broken, Path, positive
 from tidegate.config.fields import duration
 from tidegate.config.headroom import HEADROOM_MOST, headroom, needs
 from tidegate.config.model import Config, Identity, Passthrough, ServerTls, Service, Terminate
-from tidegate.units import Duration
+from tidegate.config.vcenter_rules import broken_vcenter, broken_windows
 
-__all__ = ["Broken", "broken_rules"]
-
-Path = tuple[str | int, ...]
+__all__ = ["broken_rules"]
 
 _SHORTEST, _HOUR = duration("10ms"), duration("1h")
-_MAY_BE_ZERO = frozenset({"margin", "quarantine", "settle_after", "seniority", "drain"})
-
-
-@dataclass(frozen=True, slots=True)
-class Broken:
-    """One broken rule: the key that is to be changed, what is wrong, what to write."""
-
-    path: Path
-    message: str
-    hint: str = ""
 
 
 def broken_rules(config: Config) -> list[Broken]:
@@ -38,6 +26,7 @@ def broken_rules(config: Config) -> list[Broken]:
     for name, service in config.service.items():
         found += _service(("service", name), service)
     found += _collisions(config)
+    found += broken_windows(config)
     return found
 
 
@@ -69,17 +58,19 @@ def _headroom(config: Config) -> Iterator[Broken]:
 
 
 def _service(at: Path, service: Service) -> Iterator[Broken]:
-    for other in ("http", "vasa"):
+    for other in ("http", "vasa", "vcenter"):
         if other != service.protocol and getattr(service, other) is not None:
             hint = f'remove the table, or set protocol = "{other}"'
             yield Broken((*at, other), f'a service with protocol = "{service.protocol}" has no table "{other}"', hint)
     yield from _tls(at, service)
     yield from _tcp(at, service)
     yield from _admission(at, service)
-    yield from _positive((*at, "io"), dict(service.io))
+    yield from positive((*at, "io"), dict(service.io))
     for name, identity in service.identity.items():
         yield from _identity((*at, "identity", name), identity, service)
     yield from _monitor(at, service)
+    if service.protocol == "vcenter":
+        yield from broken_vcenter(at, service)
     if all(server.standby for server in service.server.values()):
         path: Path = (*at, "server", next(iter(service.server)), "standby")
         yield Broken(path, "every server is a standby, so there is none to stand by for", "remove it from one of them")
@@ -155,7 +146,7 @@ def _tcp(at: Path, service: Service) -> Iterator[Broken]:
         yield Broken(at, "the gate shares connections to servers here, so the bounds of [io] hold", hint)
     elif tcp.lazy and service.protocol != "tcp":
         yield Broken((*at, "lazy"), "passthrough waits for the client's first bytes anyway", "remove it")
-    yield from _positive(at, dict(tcp))
+    yield from positive(at, dict(tcp))
     if tcp.idle_timeout_pressed > tcp.idle_timeout:
         hint = "under pressure connections may idle for a shorter time, not for a longer one"
         yield Broken((*at, "idle_timeout_pressed"), f"is longer than idle_timeout, which is {tcp.idle_timeout}", hint)
@@ -180,7 +171,7 @@ def _server_tls(at: Path, tls: ServerTls) -> Iterator[Broken]:
 
 def _admission(at: Path, service: Service) -> Iterator[Broken]:
     admission, at = service.admission, (*at, "admission")
-    yield from _positive(at, dict(admission))
+    yield from positive(at, dict(admission))
     total = sum(dict(admission.guarantees).values())
     if total > 1.0005:
         yield Broken((*at, "guarantees"), f"the guarantees add up to {total:g}", "make them add up to 1 at the most")
@@ -189,12 +180,6 @@ def _admission(at: Path, service: Service) -> Iterator[Broken]:
         yield Broken((*at, "margin"), "the margin is as long as the client's patience, so nothing could be held", hint)
     if admission.retry_after_min > admission.retry_after_max:
         yield Broken((*at, "retry_after_min"), f"is longer than retry_after_max, which is {admission.retry_after_max}")
-
-
-def _positive(at: Path, table: dict[str, object]) -> Iterator[Broken]:
-    for name, value in table.items():
-        if isinstance(value, Duration) and value.count == 0 and name not in _MAY_BE_ZERO:
-            yield Broken((*at, name), "no time at all is not a time to wait", "write the time that you mean")
 
 
 def _identity(at: Path, identity: Identity, service: Service) -> Iterator[Broken]:

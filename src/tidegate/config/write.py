@@ -55,7 +55,7 @@ def _table(at: tuple[str, ...], table: BaseModel) -> list[str]:
                 inner = _table((*at, name), member)
                 below += ["", f"[[{_header((*at, name))}]]", *inner[2:]]
         else:
-            lines.append(f"{_key(name)} = {_value(value)}")
+            lines.append(f"{_key(field.alias or name)} = {_value(value)}")
     header = ["", f"[{_header(at)}]"] if at and (lines or not below) else []
     return [*header, *lines, *below]
 

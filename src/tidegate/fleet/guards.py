@@ -37,7 +37,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
-from tidegate.config.rules import Broken
+from tidegate.config.broken import Broken
 from tidegate.config.windows import Window, window_of
 from tidegate.fleet.act import Guard, Readings, Sample, Trip
 from tidegate.fleet.guard_tables import (

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable
 from pathlib import Path
 
+from tidegate.config.broken import Broken
 from tidegate.config.load import absolute, parse_tables, read_text
-from tidegate.config.rules import Broken
 from tidegate.errors import ConfigError, Problem
 from tidegate.fleet.act import Host
 from tidegate.fleet.guards import broken_guards

@@ -18,9 +18,9 @@ from pathlib import Path
 
 from pydantic import Field
 
+from tidegate.config.broken import Broken
 from tidegate.config.fields import Name, Table, duration
 from tidegate.config.load import absolute, parse_tables, read_text
-from tidegate.config.rules import Broken
 from tidegate.config.windows import DeclaredWindow, Window, overlaps
 from tidegate.errors import ConfigError, Problem
 from tidegate.fleet.act import Guard

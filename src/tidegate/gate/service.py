@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from tidegate.compiled import load_core
 from tidegate.config.model import Config
-from tidegate.config.plan import compile_plan
-from tidegate.gate import vasa
+from tidegate.config.plan import Known, compile_plan
+from tidegate.gate import vasa, vcenter
 from tidegate.gate.core import translated
 from tidegate.gate.inherit import Inherited
 from tidegate.units import Duration
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["Gate", "check_learned", "check_plan", "plan_for"]
 
 _DRAIN = Duration.parse("30s")
+_KNOWN = Known(vasa.OPERATIONS, vasa.DEFAULT, vcenter.OPERATIONS, vcenter.DEFAULT)
 
 
 def plan_for(config: Config) -> bytes:
-    """Return the plan that Rust gets for ``config``, as JSON."""
-    return compile_plan(config, vasa.OPERATIONS, vasa.DEFAULT)
+    """Return the plan that Rust gets for ``config``, as JSON; windows of time in it begin now."""
+    return compile_plan(config, _KNOWN, time.time())
 
 
 def check_plan(config: Config) -> None:
@@ -114,6 +116,17 @@ class Gate:
         """
         with translated():
             return _object(self._core.apply(plan_for(config)))
+
+    def datastores(self, look: str) -> None:
+        """Tell a service what its vCenter's counters say, as JSON of ``gate/latency.py``.
+
+        Raises
+        ------
+        GateError
+            When it is refused, or there is no such service.
+        """
+        with translated():
+            self._core.datastores(look)
 
     def addresses(self) -> dict[str, str]:
         """Return where each service listens, as ``HOST:PORT`` by service."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tidegate.config.rules import Broken
+from tidegate.config.broken import Broken
 from tidegate.sim.policies import BUILT_IN
 from tidegate.sim.scenario import Fixed, Hosts, Jittered, RetryAfter, Scenario, Server
 from tidegate.units import Duration
