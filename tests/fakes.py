@@ -119,6 +119,44 @@ PORTS: dict[str, Any] = {
     "no_port_total": {"traffic": 0, "probe": 0},
 }
 
+SESSIONS: dict[str, Any] = {
+    "format": 1,
+    "services": [
+        {
+            "service": "vc",
+            "principals": [
+                {
+                    "principal": "backup",
+                    "user": "CORP\\svc-backup",
+                    "downstream": 12,
+                    "upstream": [
+                        {"kind": "shared", "state": "live", "age_s": 610.0, "idle_s": 0.5, "lent_to": None, "held": 2},
+                        {
+                            "kind": "clone",
+                            "state": "live",
+                            "age_s": 42.0,
+                            "idle_s": 3.0,
+                            "lent_to": "10.0.0.7",
+                            "held": 3,
+                        },
+                    ],
+                    "waiting": 1,
+                    "last_verified_s": 31.0,
+                },
+                {
+                    "principal": None,
+                    "user": None,
+                    "downstream": 1,
+                    "upstream": [],
+                    "waiting": 0,
+                    "last_verified_s": None,
+                },
+            ],
+            "more": 0,
+        }
+    ],
+}
+
 
 @dataclass
 class FakeAdmin:
@@ -127,6 +165,7 @@ class FakeAdmin:
     path: Path
     status: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(STATUS)))
     ports: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(PORTS)))
+    sessions: dict[str, Any] = field(default_factory=lambda: json.loads(json.dumps(SESSIONS)))
     calls: list[dict[str, Any]] = field(default_factory=list)
     limits: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, str, Any]] = field(default_factory=list)
@@ -138,7 +177,8 @@ class FakeAdmin:
             return 404, 'there is no service "nosuch"; there is vasa'
         if path.startswith("/explain"):
             return 200, {"format": 1, "calls": self.calls, "limits": self.limits}
-        return 200, {"/status": self.status, "/ports": self.ports}.get(path, {"format": 1})
+        pages = {"/status": self.status, "/ports": self.ports, "/sessions": self.sessions}
+        return 200, pages.get(path, {"format": 1})
 
 
 @contextlib.contextmanager

@@ -14,6 +14,17 @@ VERSION_XML = """<?xml version="1.0"?><supportedVersions><version id="1"><versio
 <serviceLocation>/vasa/services/vasaService</serviceLocation></version></supportedVersions>"""
 
 
+VERSIONS = """<?xml version="1.0" encoding="UTF-8" ?><namespaces version="1.0"><namespace><name>urn:vim25</name>
+<version>8.0.3.0</version><priorVersions><version>8.0.2.0</version></priorVersions></namespace></namespaces>"""
+
+
+@pytest.fixture
+def vcenter(tmp_path: Path) -> Iterator[str]:
+    context = Authority(tmp_path).server_context("vc.test", ask_clients=False)
+    with web_server({"/sdk/vimServiceVersions.xml": VERSIONS}, context) as address:
+        yield address
+
+
 @pytest.fixture
 def provider(tmp_path: Path) -> Iterator[str]:
     context = Authority(tmp_path).server_context("vp.test", ask_clients=True)
@@ -48,6 +59,28 @@ def test_what_it_wrote_is_fine(run: Run, tmp_path: Path, provider: str) -> None:
     file = tmp_path / "gate.toml"
     run("gate", "init", "vasa", "--server", provider, "--file", file, "--listen", "127.0.0.1:0")
     assert run("gate", "check", file).code == 0
+
+
+def test_a_vcenter(run: Run, tmp_path: Path, vcenter: str) -> None:
+    file = tmp_path / "gate.toml"
+    ran = run("gate", "init", "vcenter", "--server", vcenter, "--file", file, "--listen", "127.0.0.1:0")
+    assert (ran.code, ran.err) == (0, "")
+    service = load_config(file).service["vcenter"]
+    assert (service.protocol, service.mode) == ("vcenter", "observe")
+    assert service.vcenter is not None
+    assert service.vcenter.broker == "off"
+    assert service.monitor is not None
+    assert service.monitor.kind == "http"
+    assert "# - /sdk/vimServiceVersions.xml: vSphere API 8.0.3.0" in file.read_text()
+    assert run("gate", "check", file).code == 0
+
+
+def test_a_vcenter_is_recognised(run: Run, tmp_path: Path, vcenter: str, provider: str) -> None:
+    ran = run("gate", "init", "http", "--server", vcenter, "--file", tmp_path / "gate.toml")
+    assert f"this is a vCenter or a host: `tidegate gate init vcenter --server {vcenter}`" in ran.out
+    ran = run("gate", "init", "vcenter", "--server", provider, "--file", tmp_path / "other.toml")
+    assert ran.code == 0
+    assert "lists no version of the vSphere API: is it a vCenter?" in ran.err
 
 
 def test_the_look_as_json(run: Run, tmp_path: Path, provider: str) -> None:

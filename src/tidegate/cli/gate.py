@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from tidegate.cli import gate_file, gate_init, gate_ports, gate_record, gate_talk
+from tidegate.cli import gate_file, gate_init, gate_ports, gate_record, gate_sessions, gate_talk
 
 __all__ = ["gate"]
 
@@ -15,6 +15,7 @@ gate.command(gate_file.run)
 gate.command(gate_talk.status)
 gate.command(gate_talk.explain)
 gate.command(gate_ports.ports)
+gate.command(gate_sessions.sessions)
 gate.command(gate_talk.maintenance)
 gate.command(gate_talk.bypass)
 gate.command(gate_talk.drain)

@@ -20,7 +20,7 @@ __all__ = ["init"]
 
 
 def init(
-    protocol: Literal["vasa", "http"],
+    protocol: Literal["vasa", "vcenter", "http"],
     /,
     *,
     server: Annotated[str, Parameter(help="HOST:PORT of the server to protect.")],
@@ -32,11 +32,12 @@ def init(
 ) -> int:
     """Look at a server and write a commented configuration file for a gate in front of it, in observe mode.
 
-    Nothing is changed at the server: it is connected to, its certificate is read, and for ``vasa`` its version.xml.
+    Nothing is changed at the server: it is connected to, its certificate is read, and its list of versions.
 
     Examples
     --------
     ``tidegate gate init vasa --server vp.example.com:8443``
+    ``tidegate gate init vcenter --server vc.example.com:443``
 
     Parameters
     ----------
@@ -55,6 +56,10 @@ def init(
         raise UsageError(f"{file} cannot be written: {error.strerror}") from None
     printer.data({"format": 1, "file": str(file), "look": asdict(look)})
     printer.text(_seen(look))
+    if protocol == "http" and look.vsphere_version:
+        printer.text(f"this is a vCenter or a host: `tidegate gate init vcenter --server {server}` knows more about it")
+    elif protocol == "vcenter" and not look.vsphere_version:
+        printer.words("warning: /sdk/vimServiceVersions.xml lists no version of the vSphere API: is it a vCenter?")
     printer.text(f"wrote {file}; next: tidegate gate check {file} && tidegate gate run {file}")
     return Exit.FINE
 

@@ -89,6 +89,10 @@ class AdminClient:
         """Return the ledger of source ports: every bucket of source and destination."""
         return self._json("GET", "/ports")
 
+    def sessions(self) -> dict[str, Any]:
+        """Return the sessions that are held at each vCenter, by service and user."""
+        return self._json("GET", "/sessions")
+
     def switch(self, name: str, *, on: bool, service: str | None = None) -> dict[str, Any]:
         """Turn ``maintenance`` or ``bypass`` on or off, for one service or all."""
         return self._json("POST", f"/{name}", {"service": service, "on": on})

@@ -1,7 +1,8 @@
-"""A look at a server before a gate is put in front of it: TLS, certificate, VASA versions.
+"""A look at a server before a gate is put in front of it: TLS, certificate, VASA versions, whether it is a vCenter.
 
 Nothing is changed there: one connection to look at the certificate, one to see whether the server asks for a client
-certificate, one to read it, one GET of ``/vasa/version.xml``. Each is ended by a timeout.
+certificate, one to read it, one GET of ``/vasa/version.xml`` or of vSphere's list of versions, which makes no session.
+Each is ended by a timeout.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from tidegate.errors import ServerUnreachable
 __all__ = ["Certificate", "Look", "look_at", "split_address"]
 
 _VERSION_MAX = 64 * 1024
-"""Longest version.xml that is read, in bytes."""
+"""Longest list of versions that is read, in bytes."""
+_VASA, _VSPHERE = "/vasa/version.xml", "/sdk/vimServiceVersions.xml"
 _CERTIFICATE_REQUEST = 13  # handshake message type, RFC 5246 §7.4
 _HANDSHAKE = 22  # record type, RFC 5246 §6.2.1
 
@@ -56,6 +58,8 @@ class Look:
     version_xml: str | None
     """What ``/vasa/version.xml`` said, when it could be read."""
     vasa_versions: tuple[str, ...]
+    vsphere_version: str
+    """The newest version of the vSphere API that it lists; empty: it is no vCenter (nor a host)."""
 
 
 def split_address(address: str) -> tuple[str, int]:
@@ -89,9 +93,17 @@ def look_at(address: str, *, timeout_s: float = 5.0, vasa: bool = False) -> Look
     connect_ms = (time.monotonic() - began) * 1000
     certificate, tls_version = _certificate(host, port, timeout_s)
     asked: ClientCertificate = _asks_for_certificate(host, port, timeout_s) if certificate else "not asked"
-    text = _version_xml(host, port, timeout_s, tls=certificate is not None) if vasa else None
+    page = _page(host, port, _VASA if vasa else _VSPHERE, timeout_s, tls=certificate is not None)
+    text = page if vasa else None
     versions = tuple(dict.fromkeys(re.findall(r"<(?:\w+:)?versionId>\s*([\w.]+)\s*<", text))) if text else ()
-    return Look(host, port, connect_ms, certificate, tls_version, asked, text, versions)
+    vsphere = "" if vasa else _vsphere_version(page or "")
+    return Look(host, port, connect_ms, certificate, tls_version, asked, text, versions, vsphere)
+
+
+def _vsphere_version(text: str) -> str:
+    """Return the version of ``urn:vim25``; the newest one comes first, before those that it is compatible with."""
+    found = re.search(r"<name>\s*urn:vim25\s*</name>\s*<version>\s*([\w.]+)\s*</version>", text)
+    return found[1] if found else ""
 
 
 def _connect(host: str, port: int, timeout_s: float) -> socket.socket:
@@ -193,14 +205,14 @@ def _handshake_kinds(data: bytes) -> list[int]:
     return kinds
 
 
-def _version_xml(host: str, port: int, timeout_s: float, *, tls: bool) -> str | None:
+def _page(host: str, port: int, path: str, timeout_s: float, *, tls: bool) -> str | None:
     connection: http.client.HTTPConnection
     if tls:
         connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=_context())
     else:
         connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     try:
-        connection.request("GET", "/vasa/version.xml")
+        connection.request("GET", path)
         answer = connection.getresponse()
         text = answer.read(_VERSION_MAX).decode(errors="replace")
         return text if answer.status == 200 else None

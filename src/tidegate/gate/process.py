@@ -29,6 +29,7 @@ from tidegate.errors import ConfigError, GateError, TidegateError
 from tidegate.gate.admin import reload_path
 from tidegate.gate.handover import Handover, Predecessor, handover_path, take_over
 from tidegate.gate.inherit import systemd_sockets
+from tidegate.gate.latency import Feeds
 from tidegate.gate.service import Gate, check_learned
 from tidegate.gate.state import Keeper, read_state
 from tidegate.gate.unix import listening
@@ -39,6 +40,8 @@ __all__ = ["run_gate"]
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2)
 _KEEP_S = 30.0
 """Between two times that what was learned is written."""
+_RENEW_S = 86_400.0
+"""Between two times that windows of time are told anew; a plan knows 15 days of them."""
 _log = logging.getLogger("tidegate.gate")
 
 
@@ -130,6 +133,8 @@ class _Serving:
         self._waiting, self._until_eof = waiting, until_eof
         admin = Path(config.gate.admin.partition(":")[2])
         self._keeper = Keeper(config, gate.learned, _log.warning)
+        self._feeds = Feeds(gate.datastores, _log.warning)
+        self._feeds.follow(config)
         self._talk = _Talk(reload_path(admin))
         self._handover = Handover(handover_path(admin), gate, seed, waiting, _longest_drain(config).seconds)
         self._over = False
@@ -139,6 +144,7 @@ class _Serving:
         """Answer no more; keep what was learned, unless a successor has it."""
         if not self._handover.retired:
             self._keeper.save()
+        self._feeds.close()
         self._talk.close()
         self._handover.close()
 
@@ -161,6 +167,7 @@ class _Serving:
         if self._until_eof:
             self._waiting.register(sys.stdin.fileno(), selectors.EVENT_READ, self._supervised)
         due = time.monotonic() + _KEEP_S
+        renew = time.monotonic() + _RENEW_S
         while not self._over:
             wait = max(0.0, due - time.monotonic())
             tick = self._handover.wait_s
@@ -173,6 +180,9 @@ class _Serving:
             if time.monotonic() >= due and not self._handover.retired:
                 self._keeper.save()
                 due = time.monotonic() + _KEEP_S
+                if time.monotonic() >= renew:
+                    self._renew()
+                    renew = time.monotonic() + _RENEW_S
 
     def _supervised(self) -> None:
         self._over |= not os.read(sys.stdin.fileno(), 4096)
@@ -192,20 +202,34 @@ class _Serving:
         if self._handover.retired:
             message = "this gate has been taken over from; its successor takes a reload"
             return {"format": 1, "kind": "refused", "message": message, "hint": "", "problems": []}
-        return _reload(self._gate, self._file, self._seed, self._keeper)
+        return _reload(self._gate, self._file, self._seed, self._follow)
+
+    def _follow(self, config: Config) -> None:
+        self._config = config
+        self._keeper.follow(config)
+        self._feeds.follow(config)
+
+    def _renew(self) -> None:
+        """Tell when windows of time are open in the coming days."""
+        if not self._config.window:
+            return
+        try:
+            self._gate.apply(self._config)  # the plan is made anew, as of now
+        except TidegateError as error:  # a certificate's file has gone, say: the plan that serves still knows two weeks
+            _log.error("windows of time were not renewed", extra={"fields": {"error": error.message}})
 
 
 def _longest_drain(config: Config) -> Duration:
     return max((service.io.drain for service in config.service.values()), default=Duration(0))
 
 
-def _reload(gate: Gate, file: Path, seed: int, keeper: Keeper) -> dict[str, Any]:
+def _reload(gate: Gate, file: Path, seed: int, follow: Callable[[Config], None]) -> dict[str, Any]:
     """Read the file again; return what ``gate reload`` prints. A file that is wrong changes nothing."""
     _notify("RELOADING=1")
     try:
         config = _seeded(load_config(file), seed)
         report = gate.apply(config)
-        keeper.follow(config)
+        follow(config)
     except TidegateError as error:
         problems = error.problems if isinstance(error, ConfigError) else ()
         plain = [

@@ -10,7 +10,10 @@ from tidegate.gate.look import Look
 __all__ = ["file_for"]
 
 
-def file_for(protocol: Literal["vasa", "http"], look: Look, listen: str, today: str) -> str:
+Protocol = Literal["vasa", "vcenter", "http"]
+
+
+def file_for(protocol: Protocol, look: Look, listen: str, today: str) -> str:
     """Return the text of a configuration file.
 
     Parameters
@@ -24,11 +27,12 @@ def file_for(protocol: Literal["vasa", "http"], look: Look, listen: str, today: 
     today
         The date, as ``2026-12-03``.
     """
-    name = "vasa" if protocol == "vasa" else "web"
+    name = "web" if protocol == "http" else protocol
     parts = [
         _head(protocol, look, today),
         _service(name, protocol, listen),
-        _tls(name, look),
+        _tls(name, protocol, look),
+        _vcenter(name, protocol, look),
         _server(name, look),
         _monitor(name, protocol, look),
         _admission(name, look),
@@ -36,7 +40,7 @@ def file_for(protocol: Literal["vasa", "http"], look: Look, listen: str, today: 
     return "\n".join(part for part in parts if part)
 
 
-def _head(protocol: str, look: Look, today: str) -> str:
+def _head(protocol: Protocol, look: Look, today: str) -> str:
     lines = [
         f"A gate in front of {_address(look)}, written by `tidegate gate init {protocol}` on {today}.",
         "",
@@ -62,10 +66,13 @@ def _head(protocol: str, look: Look, today: str) -> str:
     if protocol == "vasa":
         seen = f"versions {', '.join(look.vasa_versions)}" if look.vasa_versions else "read, no version named"
         lines.append(f"- /vasa/version.xml: {seen if look.version_xml else 'could not be read'}")
+    if protocol == "vcenter":
+        seen = look.vsphere_version or "could not be read"
+        lines.append(f"- /sdk/vimServiceVersions.xml: vSphere API {seen}")
     return "".join(f"# {line}".rstrip() + "\n" for line in lines)
 
 
-def _service(name: str, protocol: str, listen: str) -> str:
+def _service(name: str, protocol: Protocol, listen: str) -> str:
     return f"""[gate]
 admin = "unix:/run/tidegate/admin.sock"   # `tidegate gate status` asks here
 state = "/var/lib/tidegate/{name}.json"   # what the gate has learned, for its next start
@@ -77,16 +84,27 @@ mode = "observe"
 """
 
 
-def _tls(name: str, look: Look) -> str:
+def _tls(name: str, protocol: Protocol, look: Look) -> str:
     if look.certificate is None:
         return ""
+    guide = "vCenter" if protocol == "vcenter" else "VASA provider"
     chosen = json.dumps([known for known in look.certificate.names if _is_name(known)] or ["NAME"])
     return f"""# TLS passes through: clients keep seeing the server's own certificate; nothing is registered again.
 # To let the gate see calls instead of connections, it must end TLS: kind = "terminate", with certificate, key and
-# client_ca (see the guide "in front of a VASA provider").
+# client_ca (see the guide "in front of a {guide}").
 [service.{name}.tls]
 kind = "passthrough"
 # names = {chosen}   # turn away clients that ask for another name, or for none
+"""
+
+
+def _vcenter(name: str, protocol: Protocol, look: Look) -> str:
+    if protocol != "vcenter" or look.certificate is None:
+        return ""
+    return f"""[service.{name}.vcenter]
+# Sessions can be shared, and tasks paced, only where the gate reads calls: with kind = "terminate" above and
+# mode = "enforce" this is "on". Until then logins are not fewer, they only come one after the other.
+broker = "off"
 """
 
 
@@ -105,9 +123,9 @@ limit_max = 256
 """
 
 
-def _monitor(name: str, protocol: str, look: Look) -> str:
-    if protocol == "vasa" and look.version_xml:
-        kind, does = "http", "a probe asks for version.xml, which makes no session"
+def _monitor(name: str, protocol: Protocol, look: Look) -> str:
+    if look.version_xml or (protocol == "vcenter" and look.vsphere_version):
+        kind, does = "http", "a probe asks for the list of versions, which makes no session"
     elif look.certificate:
         kind, does = "tls", "a probe shakes hands over TLS"
     else:
