@@ -84,7 +84,7 @@ class VcenterAccount(Table):
 
 
 class VcenterPace(Table):
-    """``[service.NAME.vcenter.pace]``: snapshots wait for the storage."""
+    """``[service.NAME.vcenter.pace]``: snapshots wait for the storage, whoever makes them."""
 
     hold: Duration = duration("20ms")
     """``CreateSnapshot_Task`` is held while its datastore is this slow (KB 440879), until it is 10 % faster."""

@@ -113,7 +113,7 @@ pub struct TasksPlan {
     /// A VM in work, or an open snapshot, is forgotten after this.
     #[serde(rename = "work_max_ns")]
     pub work_max: Span,
-    /// Snapshots of paced principals wait while their datastore is this slow, in microseconds.
+    /// Snapshots wait while their datastore is this slow, whoever makes them, in microseconds.
     pub hold_us: u32,
     /// At this latency a datastore's snapshots are halved, in microseconds; at least `hold_us`.
     pub halve_us: u32,
