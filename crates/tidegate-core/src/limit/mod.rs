@@ -2,7 +2,7 @@
 //!
 //! [`Adaptive`] finds the limit of a server, [`Costs`] what each operation costs, [`Rate`] how fast the whole pool works,
 //! [`Patience`] how long clients wait, [`IdleTimeout`] how long connections may idle, [`Retries`] how many requests may be
-//! sent again, [`Absence`] how long those stay away that were turned away.
+//! sent again, [`Absence`] how long those stay away that were turned away. [`tasks`] bounds work that outlives its calls.
 
 mod absence;
 mod adaptive;
@@ -13,6 +13,7 @@ mod overdue;
 mod patience;
 mod rate;
 mod retries;
+pub mod tasks;
 mod view;
 mod window;
 

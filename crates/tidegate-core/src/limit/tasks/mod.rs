@@ -1,0 +1,19 @@
+//! Task slots: never more work inside vCenter than the life of a token covers.
+//!
+//! A call that begins a task is answered in milliseconds, and then its work waits for a host, inside vCenter, where nobody
+//! sees it. Work that waits there for longer than its token lives (300 s) is refused by the host. So a call that begins a
+//! task takes a *task slot* before it is sent, and the slot is held until the task is over, not until the call is answered.
+//! There are as many slots as tasks came to an end within half the life of a token, so nothing waits for longer than that.
+//!
+//! Some work has bounds of its own: exports (*leases*) per vCenter and host, open snapshots per datastore, new snapshots
+//! while a datastore is slow, VMs in work per *bulk principal*, and the hours in which a principal may begin at all.
+//! What may not go waits, first come first served within its principal, and fairly between principals.
+//!
+//! - [`Event`], [`Action`]: what happens, and what must be done.
+//! - [`Settings`]: what the operator decided.
+
+mod event;
+mod settings;
+
+pub use event::{Action, Ask, DatastoreKey, Datastores, Event, HostKey, PrincipalIx, TaskKey, VmKey, Why, Work};
+pub use settings::{Outside, PrincipalPlan, Settings, Window};
