@@ -4,6 +4,9 @@
 //! side. The flow with the smallest start goes first; being served moves its start on by the work of the call. When the
 //! server is done and the true work is known, the start is put right (as Kubernetes' API priority and fairness does), so
 //! that a client with calls heavier than they looked does not gain from it.
+//!
+//! Task slots use it too, one flow per principal, where the call that goes is not always the first one
+//! ([`Fair::find`], [`Fair::take`]).
 
 use crate::admission::ClientKey;
 use crate::recent::{KeyMap, sorted};
@@ -14,30 +17,37 @@ use std::collections::{BTreeSet, VecDeque};
 /// ahead the least are forgotten first: they gain at most what they were ahead.
 const IDLE_MAX: usize = 65_536;
 
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Flow {
+#[derive(Clone, Serialize, Deserialize)]
+struct Flow<C> {
     start: u64,
     /// Waiting calls by arrival number: (arrival number, call, work).
-    calls: VecDeque<(u64, u32, u64)>,
+    calls: VecDeque<(u64, C, u64)>,
     in_flight: u32,
 }
 
-impl Flow {
+impl<C> Default for Flow<C> {
+    fn default() -> Flow<C> {
+        Flow { start: 0, calls: VecDeque::new(), in_flight: 0 }
+    }
+}
+
+impl<C> Flow<C> {
     fn idle(&self) -> bool {
         self.calls.is_empty() && self.in_flight == 0
     }
 
-    fn insert(&mut self, order: u64, call: u32, work: u64) {
+    fn insert(&mut self, order: u64, call: C, work: u64) {
         let place = self.calls.partition_point(|held| held.0 < order);
         self.calls.insert(place, (order, call, work)); // nearly always at the back, which costs nothing
     }
 }
 
-/// Calls of many clients, the least served client first.
-#[derive(Clone, Default, Serialize, Deserialize)]
-pub struct Fair {
+/// Calls (named by a `C`) of many clients, the least served client first.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(bound(serialize = "C: Serialize", deserialize = "C: Deserialize<'de>"))]
+pub struct Fair<C = u32> {
     #[serde(with = "sorted")]
-    flows: KeyMap<ClientKey, Flow>,
+    flows: KeyMap<ClientKey, Flow<C>>,
     /// Flows with waiting calls, by (start, arrival number of the front call).
     active: BTreeSet<(u64, u64, ClientKey)>,
     /// Idle flows that were served ahead of the others, by start: kept while others wait and until the virtual time has
@@ -45,9 +55,15 @@ pub struct Fair {
     idle: BTreeSet<(u64, ClientKey)>,
 }
 
-impl Fair {
+impl<C> Default for Fair<C> {
+    fn default() -> Fair<C> {
+        Fair { flows: KeyMap::default(), active: BTreeSet::new(), idle: BTreeSet::new() }
+    }
+}
+
+impl<C: Copy + PartialEq> Fair<C> {
     /// Changes a flow, keeps its place among the active or idle ones right, and forgets what need not be known any more.
-    fn with_flow<T>(&mut self, client: ClientKey, virtual_time: u64, change: impl FnOnce(&mut Flow) -> T) -> T {
+    fn with_flow<T>(&mut self, client: ClientKey, virtual_time: u64, change: impl FnOnce(&mut Flow<C>) -> T) -> T {
         let flow = self.flows.entry(client).or_default();
         let before = flow.calls.front().map(|head| (flow.start, head.0, client));
         self.idle.remove(&(flow.start, client));
@@ -78,7 +94,7 @@ impl Fair {
     }
 
     /// Puts a call in behind its client's older ones; `again`: it was served in vain and comes back.
-    pub fn push(&mut self, client: ClientKey, order: u64, call: u32, work: u64, virtual_time: u64, again: bool) {
+    pub fn push(&mut self, client: ClientKey, order: u64, call: C, work: u64, virtual_time: u64, again: bool) {
         self.with_flow(client, virtual_time, |flow| {
             if again {
                 flow.start = flow.start.saturating_sub(work);
@@ -91,7 +107,7 @@ impl Fair {
     }
 
     /// The call to serve next among clients with fewer than `cap` in flight: its (start, order) and itself.
-    pub fn first(&self, cap: u32) -> Option<((u64, u64), u32)> {
+    pub fn first(&self, cap: u32) -> Option<((u64, u64), C)> {
         self.active.iter().find_map(|&(start, order, client)| {
             let flow = self.flows.get(&client).filter(|flow| flow.in_flight < cap)?;
             flow.calls.front().map(|head| ((start, order), head.1))
@@ -111,6 +127,29 @@ impl Fair {
         })
     }
 
+    /// The call to serve next among those that may be served now: the oldest of the least served client that has one.
+    pub fn find(&self, mut may: impl FnMut(C) -> bool) -> Option<C> {
+        let mut calls =
+            self.active.iter().filter_map(|(_, _, client)| self.flows.get(client)).flat_map(|flow| &flow.calls);
+        calls.find(|call| may(call.1)).map(|call| call.1)
+    }
+
+    /// Takes out a call that `find` has named, to be served. A client whose calls could not be served for a while is
+    /// not served more than others for that: it begins where they are. Returns the new virtual time.
+    pub fn take(&mut self, client: ClientKey, order: u64, virtual_time: u64) -> u64 {
+        self.with_flow(client, virtual_time, |flow| {
+            let place = flow.calls.partition_point(|held| held.0 < order);
+            let Some((_, _, work)) = flow.calls.get(place).copied().filter(|held| held.0 == order) else {
+                return virtual_time;
+            };
+            flow.calls.remove(place);
+            let served_at = flow.start.max(virtual_time);
+            flow.start = served_at.saturating_add(work);
+            flow.in_flight += 1;
+            served_at
+        })
+    }
+
     /// Charges a client for a call that never waited.
     pub fn charge(&mut self, client: ClientKey, work: u64, virtual_time: u64) {
         self.with_flow(client, virtual_time, |flow| {
@@ -120,7 +159,7 @@ impl Fair {
     }
 
     /// Takes a call out that is not served (its client left, it was turned away); false when it is not in.
-    pub fn remove(&mut self, client: ClientKey, order: u64, call: u32, virtual_time: u64) -> bool {
+    pub fn remove(&mut self, client: ClientKey, order: u64, call: C, virtual_time: u64) -> bool {
         let place = self.flows.get(&client).and_then(|flow| {
             let place = flow.calls.partition_point(|held| held.0 < order);
             flow.calls.get(place).is_some_and(|held| held.1 == call).then_some(place)
@@ -140,13 +179,13 @@ impl Fair {
     }
 
     /// The call that would be served last, roughly: the last call of the most served client.
-    pub fn last(&self) -> Option<u32> {
+    pub fn last(&self) -> Option<C> {
         let &(_, _, client) = self.active.last()?;
         self.flows.get(&client)?.calls.back().map(|call| call.1)
     }
 
     /// All calls, client by client in the order of their starts.
-    pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+    pub fn iter(&self) -> impl Iterator<Item = C> + '_ {
         let flows = self.active.iter().filter_map(|(_, _, client)| self.flows.get(client));
         flows.flat_map(|flow| flow.calls.iter().map(|call| call.1))
     }
@@ -158,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_busy_period_without_end_leaves_nothing_behind() {
-        let mut fair = Fair::default();
+        let mut fair: Fair = Fair::default();
         let mut virtual_time = 0;
         let waits = ClientKey(0);
         (0..3).for_each(|n| fair.push(waits, n, n as u32, 1000, virtual_time, false));

@@ -8,7 +8,7 @@ mod fair;
 mod ordered;
 
 use crate::admission::{Class, ClientKey, ServerId};
-use fair::Fair;
+pub(crate) use fair::Fair;
 use ordered::Ordered;
 use serde::{Deserialize, Serialize};
 

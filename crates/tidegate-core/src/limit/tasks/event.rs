@@ -78,7 +78,7 @@ words! {
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A call wants to begin work. The first action that follows is about it.
+    /// A call wants to begin work. One of the actions that follow is about it.
     Arrive {
         /// The call.
         ask: Ask,
@@ -169,6 +169,11 @@ words! {
 }
 
 impl Why {
+    /// Whether it waits for a slot.
+    pub(super) fn slot(self) -> bool {
+        matches!(self, Why::Limit | Why::Share)
+    }
+
     /// The gate's general word for a call that was turned away for this.
     pub const fn reason(self) -> Reason {
         match self {

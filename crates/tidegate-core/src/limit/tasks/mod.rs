@@ -9,11 +9,26 @@
 //! while a datastore is slow, VMs in work per *bulk principal*, and the hours in which a principal may begin at all.
 //! What may not go waits, first come first served within its principal, and fairly between principals.
 //!
+//! - [`TaskSlots`]: the machine. Start there.
 //! - [`Event`], [`Action`]: what happens, and what must be done.
 //! - [`Settings`]: what the operator decided.
+//! - [`TasksView`]: what the slots look like.
+//! - [`StaleGateway`]: the alert when hosts refuse the tokens all the same.
 
+mod alert;
+mod dispatch;
 mod event;
+mod hours;
+mod line;
+mod machine;
+mod pace;
 mod settings;
+mod storage;
+mod view;
+mod vms;
 
+pub use alert::StaleGateway;
 pub use event::{Action, Ask, DatastoreKey, Datastores, Event, HostKey, PrincipalIx, TaskKey, VmKey, Why, Work};
+pub use machine::TaskSlots;
 pub use settings::{Outside, PrincipalPlan, Settings, Window};
+pub use view::{TasksView, Totals};
