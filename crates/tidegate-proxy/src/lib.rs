@@ -37,6 +37,7 @@ mod setup;
 mod stats;
 mod status;
 mod stream;
+mod tasks;
 mod timers;
 pub mod tls;
 pub mod vasa;

@@ -4,7 +4,7 @@
 //! while Python holds its lock. The handle itself may be used from any thread.
 
 mod apply;
-mod feed;
+pub(crate) mod feed;
 mod handover;
 mod io;
 
