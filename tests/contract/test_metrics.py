@@ -11,14 +11,15 @@ from tidegate import Gate, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
-SHAPE = re.compile(r"tidegate_(?:gate|admission|client|server|relay|ports)_[a-z_]+")
+SHAPE = re.compile(r"tidegate_(?:gate|admission|client|server|relay|ports|broker)_[a-z_]+")
 CLOSED = {
     "service", "server", "reason", "class", "state", "switch", "direction", "phase", "mode", "cause", "ending",
-    "source", "destination", "use",
+    "source", "destination", "use", "kind", "shape",
 }  # fmt: skip
 # Only while calls are held, once a limit was learned, while a server recovers, or once a port was leased.
 AT_TIMES = {
     "tidegate_admission_all_in_seconds",
+    "tidegate_broker_refused_calls_total",
     "tidegate_ports_exhausted_in_seconds",
     "tidegate_ports_foreign",
     "tidegate_ports_free",
@@ -45,6 +46,8 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str,
         f'[gate]\nadmin = "unix:{folder}/admin.sock"\n'
         '[service.web]\nlisten = "127.0.0.1:0"\nprotocol = "http"\n'
         '[service.web.server.a]\naddress = "127.0.0.1:9"\nlimit = "static:4"\n'
+        '[service.vc]\nlisten = "127.0.0.1:0"\nprotocol = "vcenter"\n'
+        '[service.vc.server.a]\naddress = "127.0.0.1:9"\nlimit = "static:4"\n'
     )
     with Gate(load_config(file)) as gate:
         text = gate.metrics()

@@ -268,7 +268,7 @@ fn sessions(scrape: &mut Scrape, served: &Served) {
     let labels = of(&service.name);
     for (shape, n) in service.stats.not_authenticated() {
         let help = "Answers of a vCenter by which something was not authenticated, by shape";
-        scrape.count("tidegate_not_authenticated_answers", help, &with(&labels, "shape", shape), n);
+        scrape.count("tidegate_broker_not_authenticated_answers", help, &with(&labels, "shape", shape), n);
     }
     let Some(broker) = service.broker() else { return };
     let snapshot = broker.snapshot();
