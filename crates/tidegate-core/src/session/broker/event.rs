@@ -23,7 +23,8 @@ pub enum Event {
         principal: PrincipalKey,
     },
     /// The session that was asked for ([`Action::Verify`], or [`Action::Lend`] with `make`) stands. Exactly one of this,
-    /// `Denied` and `Failed` follows each of them, also when the client has left meanwhile.
+    /// `Denied` and `Failed` follows each of them, also when the client has left meanwhile. From a [`Action::Verify`] of
+    /// [`Event::Login`] on, the shell keeps the password that made it, instead of any before, until [`Action::Forget`].
     Verified {
         /// Which.
         up: UpId,

@@ -20,7 +20,7 @@ pub struct Settings {
     pub waiting_max: u32,
     /// Longest wait of a call.
     pub wait_max: Span,
-    /// A downstream session without a call for so long is expired.
+    /// A downstream session without a call for so long is expired. At least a millisecond counts.
     pub idle: Span,
     /// Longest life of a downstream and of an upstream session.
     pub life: Span,

@@ -2,7 +2,9 @@
 
 use super::event::Expiry;
 use super::ids::{DownId, Kind, PrincipalKey, UpId};
-use crate::time::Span;
+use super::machine::Broker;
+use super::table::{Down, Place, Up};
+use crate::time::{Nanos, Span};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -32,7 +34,7 @@ pub struct UpView {
     /// Since it was established; zero before.
     #[serde(rename = "age_ns")]
     pub age: Span,
-    /// Since a client's call used it.
+    /// Since a client's call used it; zero while one does.
     #[serde(rename = "idle_ns")]
     pub idle: Span,
     /// Downstream sessions that live on it now.
@@ -117,4 +119,68 @@ pub struct Snapshot {
     /// Counts since the start.
     #[serde(flatten)]
     pub tally: Tally,
+}
+
+impl Broker {
+    /// Everything, for people.
+    pub fn snapshot(&self, now: Nanos) -> Snapshot {
+        let mut clients: BTreeMap<UpId, u32> = BTreeMap::new();
+        for up in self.downs.keys().filter_map(|down| self.up_of(*down)) {
+            *clients.entry(up).or_default() += 1;
+        }
+        let clients = |up: &UpId| clients.get(up).copied().unwrap_or(0);
+        Snapshot {
+            ups: self.ups.iter().map(|(id, up)| self.view_up(now, *id, up, clients(id))).collect(),
+            downs: self.downs.iter().map(|(id, down)| self.view_down(now, *id, down)).collect(),
+            principals: self.principals.len() as u32,
+            waiting: self.asks.values().filter(|ask| ask.pending()).count() as u32,
+            tally: self.tally.clone(),
+        }
+    }
+
+    /// One downstream session, while it lives.
+    pub fn down(&self, now: Nanos, down: DownId) -> Option<DownView> {
+        self.downs.get(&down).map(|session| self.view_down(now, down, session))
+    }
+
+    /// Where a downstream session lives now.
+    pub fn up_of(&self, down: DownId) -> Option<UpId> {
+        let down = self.downs.get(&down)?;
+        match down.place {
+            Place::Own(up) | Place::Clone(up) => Some(up),
+            Place::Shared => self.principals.get(&down.principal)?.shared,
+        }
+    }
+
+    fn view_up(&self, now: Nanos, id: UpId, up: &Up, clients: u32) -> UpView {
+        UpView {
+            up: id,
+            principal: up.principal,
+            kind: up.kind,
+            stand: up.stand,
+            age: if up.stand == Stand::Making { Span::ZERO } else { now.since(up.born) },
+            idle: if up.calls > 0 { Span::ZERO } else { now.since(up.used) },
+            clients,
+            calls: up.calls,
+            holds: up.holder.and_then(|down| self.downs.get(&down)).map_or(0, |down| down.holds),
+        }
+    }
+
+    fn view_down(&self, now: Nanos, id: DownId, down: &Down) -> DownView {
+        DownView {
+            down: id,
+            principal: down.principal,
+            up: self.up_of(id),
+            kind: match down.place {
+                Place::Shared => Kind::Shared,
+                Place::Clone(_) => Kind::Clone,
+                Place::Own(_) => Kind::Own,
+            },
+            age: now.since(down.opened),
+            idle: if down.busy() { Span::ZERO } else { now.since(down.used) },
+            calls: down.calls + down.waiting.len() as u32,
+            holds: down.holds,
+            sticky: down.sticky,
+        }
+    }
 }
