@@ -270,6 +270,9 @@ fn sessions(scrape: &mut Scrape, served: &Served) {
         let help = "Answers of a vCenter by which something was not authenticated, by shape";
         scrape.count("tidegate_broker_not_authenticated_answers", help, &with(&labels, "shape", shape), n);
     }
+    let raised = f64::from(u8::from(service.stats.stale_gateway_alert()));
+    let help = "Whether a gateway behind the vCenter refused 11 calls or more within five minutes";
+    scrape.gauge("tidegate_broker_stale_gateway_alert", help, &labels, raised);
     let Some(broker) = service.broker() else { return };
     let snapshot = broker.snapshot();
     for kind in [Kind::Shared, Kind::Clone, Kind::Own] {

@@ -1,9 +1,12 @@
 //! What the shell counts itself: connections, and what was refused before the machine could know of it.
 
+use crate::clock;
 use crate::stream::Ending;
 use crate::vcenter::answer::Judged;
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tidegate_core::limit::tasks::StaleGateway;
 use tidegate_core::reason::Reason;
 use tidegate_core::words;
 
@@ -117,6 +120,8 @@ pub(crate) struct ServiceStats {
     pub(crate) retries_refused: Count,
     /// Answers of a vCenter by which something was not authenticated, by shape.
     judged: [Count; 3],
+    /// Of these, the ones of a gateway behind it, for the alert.
+    stale_gateway: Mutex<StaleGateway>,
     /// Buffers lent now, in bytes.
     pub(crate) buffer_bytes: Count,
 }
@@ -138,6 +143,18 @@ impl ServiceStats {
     pub(crate) fn judged(&self, judged: Judged) {
         let shape = NOT_AUTHENTICATED.iter().position(|(shape, _)| *shape == judged);
         shape.and_then(|at| self.judged.get(at)).into_iter().for_each(|count| count.add(1));
+        if judged == Judged::StaleGateway {
+            self.stale().note(clock::now());
+        }
+    }
+
+    fn stale(&self) -> MutexGuard<'_, StaleGateway> {
+        self.stale_gateway.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a gateway behind the vCenter refused so often lately that somebody should look (KB 440879).
+    pub(crate) fn stale_gateway_alert(&self) -> bool {
+        self.stale().raised(clock::now())
     }
 
     /// Answers by which something was not authenticated, by the word of the shape.

@@ -125,6 +125,7 @@ fn service(served: &Served, health: &PoolView) -> Value {
         "open_requests": service.stats.open_requests.get(),
         "connections_dropped": service.stats.connections_dropped.get(),
         "buffer_bytes": service.stats.buffer_bytes.get(),
+        "stale_gateway_alert": setup.vcenter().map(|_| service.stats.stale_gateway_alert()),
         "connections_silent": service.stats.silent.get(),
         "connections_closed": Reaped::ALL.map(|why| (why.word(), service.stats.closed(why))).into_iter().collect::<BTreeMap<_, _>>(),
         "estimated": unread(plan),
