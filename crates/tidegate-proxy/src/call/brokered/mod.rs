@@ -118,7 +118,8 @@ impl Call<'_> {
             Sess::Local(Local::Logout) => self.logout(&op).await,
             Sess::Local(Local::SessionIsActive) => self.is_active(&op, body.as_deref()).await,
             Sess::Local(Local::Terminate) => self.terminate(op, body).await,
-            Sess::Local(Local::CancelWait) if self.is_on_shared() => {
+            // Whoever waits does that on a clone: there is nothing to end.
+            Sess::Own if op.name == "CancelWaitForUpdates" && self.is_on_shared() => {
                 self.reply(&write::void(&op.name, op.version), "").await
             }
             Sess::Unshared => self.login_own(&op, body).await,

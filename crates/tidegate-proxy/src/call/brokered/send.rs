@@ -61,7 +61,7 @@ impl Call<'_> {
         };
         let need = match session {
             Sess::Own | Sess::Sticky | Sess::Local(_) => Need::Own,
-            _ if way.body.is_none() => Need::Own,
+            _ if way.body.is_none() || op.max_objects => Need::Own, // pages belong to one reader
             _ => Need::Shared,
         };
         let broker = self.broker.clone();
@@ -172,7 +172,7 @@ impl Call<'_> {
         let prepared = self.prepared.with(request, hooks);
         let (next, hooks) = dispatch::exchange(self.conn, self.setup, self.buf, prepared, slot.ticket, line).await;
         let Some(hooks) = hooks else { return Tried::Over(next) };
-        if way.manner.replay {
+        if way.op.name.contains("RetrieveProperties") {
             self.broker.tables(|tables| tables.paged(down, up, hooks.paged));
         }
         self.judged(up, hooks.judged);
