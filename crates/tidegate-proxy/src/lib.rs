@@ -34,6 +34,7 @@ mod protocol;
 mod relay;
 mod service;
 mod setup;
+mod soap;
 mod stats;
 mod status;
 mod stream;

@@ -6,7 +6,21 @@
 
 /// The value of the first cookie called `name` in `lines` (values of `Cookie`), without quotes; never empty.
 pub fn requested<'a>(lines: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Option<&'a [u8]> {
-    lines.into_iter().flat_map(|line| Pieces { rest: line, comma: true }).find_map(|piece| value_of(piece, name))
+    all(lines, name).next()
+}
+
+/// All of them.
+pub(crate) fn all<'a>(lines: impl IntoIterator<Item = &'a [u8]>, name: &str) -> impl Iterator<Item = &'a [u8]> {
+    pieces(lines).filter_map(move |piece| value_of(piece, name))
+}
+
+/// Every cookie in `lines` (values of `Cookie`) as its name, and as it was written.
+pub(crate) fn pairs<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+    pieces(lines).filter_map(|piece| Some((split(piece)?.0, piece.trim_ascii())))
+}
+
+fn pieces<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> impl Iterator<Item = &'a [u8]> {
+    lines.into_iter().flat_map(|line| Pieces { rest: line, comma: true })
 }
 
 /// What an answer says about the session.
