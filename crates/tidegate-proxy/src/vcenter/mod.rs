@@ -12,10 +12,12 @@
 
 pub mod answer;
 pub mod cookie;
+mod leaves;
 pub mod request;
 pub mod rest;
 pub mod sessions;
 pub mod table;
+mod time;
 pub mod write;
 
 pub use request::{Edit, Login, Operation, Ref, Spoken, edit, read};

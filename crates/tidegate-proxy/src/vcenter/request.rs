@@ -1,12 +1,18 @@
 //! A SOAP request: which operation, on what, with which references, and where they stand so that they can be replaced.
 
-use crate::vasa::soap::SoapVersion;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use crate::soap::SoapVersion;
 use std::borrow::Cow;
 use std::ops::Range;
 use zeroize::Zeroizing;
 
+pub use read::read;
+
 /// Most bytes of a body that are looked at, and so the longest body of a `Login`.
-pub const BODY_MAX: usize = 16 * 1024;
+pub const BODY_MAX: usize = crate::soap::PREFIX_MAX;
 /// Most references to objects of a session in a body. More are refused.
 pub const SESSION_REFS_MAX: usize = 256;
 /// How many of the objects that a body names are told: the first ones.
@@ -28,9 +34,9 @@ pub enum Spoken {
 /// What a request calls, and what stands in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operation {
-    /// Local name of the first element in the body.
+    /// Local name of the first element in the body; passes [`crate::vasa::soap::is_name`].
     pub name: String,
-    /// Which SOAP the client speaks.
+    /// Which SOAP the client speaks. vCenter answers 1.1 in any case.
     pub version: SoapVersion,
     /// The namespace of the operation, such as `urn:vim25`; empty when it has none.
     pub namespace: String,
@@ -55,7 +61,7 @@ pub struct Operation {
     pub names_current_session: bool,
     /// It asks for the property `sessionList`, or a part of it.
     pub names_session_list: bool,
-    /// When the security token in the header ends, in seconds since 1970.
+    /// When the security token in the header ends, in seconds since 1970: the first of `Timestamp` and `Conditions`.
     pub expires: Option<i64>,
     /// The header says an `operationID`.
     pub has_operation_id: bool,
@@ -72,6 +78,13 @@ pub struct Ref {
     pub id: String,
     /// Where the text of its id stands in the body.
     pub at: Range<usize>,
+}
+
+impl Ref {
+    /// One that stands nowhere.
+    pub fn new(kind: &str, id: &str) -> Ref {
+        Ref { kind: kind.to_owned(), id: id.to_owned(), at: 0..0 }
+    }
 }
 
 /// Who logs in. Its Debug form does not show the password.
@@ -91,19 +104,25 @@ impl std::fmt::Debug for Login {
     }
 }
 
-/// The place behind the tag that opens the header, or the envelope if it has no header.
+/// Where an `operationID` can be put.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct HeaderSpot {
-    pub(crate) at: usize,
-    /// The prefix of the envelope with its colon, to open a header there; `None`: there is one.
-    pub(crate) open: Option<String>,
+    /// Behind the tag of the header, or that of the envelope; or an empty header, which is replaced.
+    at: Range<usize>,
+    /// The prefix of the envelope with its colon, to open a header there; `None`: one is open.
+    open: Option<String>,
 }
 
 impl Operation {
     /// The edit that gives the request this `operationID` (only if it has none: see `has_operation_id`).
     pub fn with_operation_id(&self, id: &str) -> Edit<'static> {
-        let _ = id;
-        Edit { at: self.header.at..self.header.at, xml: Cow::Borrowed("") }
+        // No namespace of its own: this is how govmomi writes it.
+        let id = format!("<operationID>{}</operationID>", quick_xml::escape::escape(id));
+        let xml = match &self.header.open {
+            None => id,
+            Some(prefix) => format!("<{prefix}Header>{id}</{prefix}Header>"),
+        };
+        Edit { at: self.header.at.clone(), xml: Cow::Owned(xml) }
     }
 }
 
@@ -123,15 +142,20 @@ impl<'a> Edit<'a> {
     }
 }
 
-/// Reads the first bytes of a body. `whole`: there is nothing after them. One pass over at most [`BODY_MAX`] bytes; a
-/// verdict other than [`Spoken::NeedMore`] on a body that grows is only said when it does not change.
-pub fn read(body: &[u8], whole: bool) -> Spoken {
-    let _ = (body, whole);
-    Spoken::NotSoap
-}
-
 /// The body with `edits` made, in any order. One that overlaps another before it, or is out of range, is left out.
 pub fn edit(body: &[u8], edits: &[Edit<'_>]) -> Vec<u8> {
-    let _ = edits;
-    body.to_vec()
+    let mut ordered: Vec<&Edit> = edits.iter().collect();
+    ordered.sort_by_key(|edit| edit.at.start);
+    let mut edited = Vec::with_capacity(body.len() + edits.iter().map(|edit| edit.xml.len()).sum::<usize>());
+    let mut copied = 0;
+    for Edit { at, xml } in ordered {
+        let Some(before) = body.get(copied..at.start).filter(|_| at.start <= at.end && at.end <= body.len()) else {
+            continue;
+        };
+        edited.extend_from_slice(before);
+        edited.extend_from_slice(xml.as_bytes());
+        copied = at.end;
+    }
+    edited.extend_from_slice(body.get(copied..).unwrap_or_default());
+    edited
 }
