@@ -43,10 +43,10 @@ impl Broker {
 
     /// Lends this call a session, or refuses it; or says what it has to wait for.
     fn try_call(&mut self, now: Nanos, id: AskId, out: &mut Vec<Action>) -> Option<For> {
-        let Ask { principal: key, what: What::Use { down, need, .. }, waiting, .. } = self.asks.get(&id)? else {
+        let Ask { principal: key, what: What::Use { down, need, .. }, .. } = self.asks.get(&id)? else {
             return None;
         };
-        let (key, down, need, waiting) = (*key, *down, *need, *waiting);
+        let (key, down, need) = (*key, *down, *need);
         match (self.downs.get(&down)?.place, need) {
             (Place::Own(up) | Place::Clone(up), _) => {
                 if !self.ups.get(&up).is_some_and(|up| up.ready()) {
@@ -64,7 +64,7 @@ impl Broker {
                     self.make_by_login(now, id, key, down, Kind::Shared, out);
                 }
             }
-            (Place::Shared, Need::Own) => return self.try_clone(now, id, key, down, waiting, out),
+            (Place::Shared, Need::Own) => return self.try_clone(now, id, key, down, out),
         }
         None
     }
@@ -75,15 +75,12 @@ impl Broker {
         id: AskId,
         key: PrincipalKey,
         down: DownId,
-        waiting: bool,
         out: &mut Vec<Action>,
     ) -> Option<For> {
         let principal = self.principals.get_mut(&key)?;
         if self.settings.clones_max == 0 {
             self.refuse(id, Refusal::TooMany(Cap::Clones), out);
             return None;
-        } else if !waiting && principal.first(For::Clone).is_some() {
-            return Some(For::Clone);
         }
         if let Some(up) = principal.spare.pop() {
             self.attach(down, up);

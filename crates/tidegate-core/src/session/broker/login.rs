@@ -69,7 +69,7 @@ impl Broker {
             self.verify(now, id, key, Kind::Own, None, out);
             return true;
         };
-        if let Some(up) = principal.shared.filter(|_| principal.trusts(now, &secret, self.settings.verify)) {
+        if let Some(up) = principal.shared.filter(|_| principal.trusts(&secret)) {
             self.open(now, id, Place::Shared, up, out);
             return true;
         }

@@ -74,6 +74,7 @@ impl Broker {
         for (key, kept) in self.principals.iter().filter_map(|(key, p)| Some((key, p.kept.as_ref()?))) {
             timers.set(Timer::Password(*key), kept.at + settings.verify);
         }
+        self.dirty.extend(self.principals.keys());
     }
 
     /// Takes in what happened, and appends what is to be done.

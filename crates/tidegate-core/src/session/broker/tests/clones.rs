@@ -138,6 +138,19 @@ fn calls_wait_for_the_clone_that_their_client_is_getting() {
 }
 
 #[test]
+fn nobody_waits_behind_a_call_that_waits_for_its_own_clone() {
+    let mut world = world();
+    let downs = [(); 4].map(|()| world.client(0, 1));
+    let held: Vec<_> = downs[..2].iter().map(|down| world.lent(*down, Need::Own)).collect();
+    held.iter().for_each(|(ask, _)| world.done(*ask, Holds::Count(1)));
+    let asks = [2, 2, 3].map(|which: usize| world.call(downs[which], Need::Own));
+    downs[..2].iter().for_each(|down| world.tell(Event::Logout { down: *down }));
+    assert_eq!(world.stage(asks[0]), Stage::Lent(UpId(3)));
+    assert_eq!(world.stage(asks[1]), Stage::Waiting, "for that clone, which does not stand yet");
+    assert_eq!(world.stage(asks[2]), Stage::Lent(UpId(4)));
+}
+
+#[test]
 fn a_dead_clone_takes_its_client_along_if_that_held_something() {
     for (holds, expires) in [(Holds::Count(1), true), (Holds::Unchanged, false)] {
         let mut world = world();
@@ -198,6 +211,17 @@ fn without_a_shared_session_a_clone_logs_in() {
     assert_eq!(world.stage(asks[1]), Stage::Waiting, "one login at a time");
     world.tell(Event::Verified { up: UpId(1) });
     assert!(world.log.contains(&Action::Lend { ask: asks[1], down: downs[1], up: UpId(2), make }));
+}
+
+#[test]
+fn a_larger_cap_is_first_for_those_who_wait() {
+    let mut world = World::new(Settings { clones_max: 1, ..settings() });
+    let downs = [(); 4].map(|()| world.client(0, 1));
+    let asks = [0, 1].map(|which: usize| world.call(downs[which], Need::Own));
+    world.broker.apply(settings());
+    let late = world.call(downs[2], Need::Own);
+    assert_eq!(asks.map(|ask| world.stage(ask)), [Stage::Lent(UpId(1)), Stage::Lent(UpId(2))]);
+    assert_eq!(world.stage(late), Stage::Waiting);
 }
 
 #[test]
