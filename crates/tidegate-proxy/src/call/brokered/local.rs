@@ -18,7 +18,7 @@ impl Call<'_> {
     pub(super) async fn logout(&mut self, op: &Operation) -> Next {
         let Some(down) = self.down else { return self.not_authenticated(op).await };
         self.broker.log_out(down);
-        self.reply(&write::void(&op.name, op.version), "").await
+        self.reply(&write::void(&op.name), "").await
     }
 
     /// A client may ask about the sessions of its own principal; of others it learns nothing.
@@ -26,7 +26,7 @@ impl Call<'_> {
         let Some(down) = self.down else { return self.not_authenticated(op).await };
         let ids = body.map(|body| texts(body, "sessionID")).unwrap_or_default();
         let active = ids.first().is_some_and(|id| self.mate(down, id).is_some());
-        self.reply(&write::session_is_active(active, op.version), "").await
+        self.reply(&write::session_is_active(active), "").await
     }
 
     /// Ends other sessions of the same principal here; what is not of the gate is the vCenter's affair.
@@ -35,17 +35,17 @@ impl Call<'_> {
         let ids = body.as_ref().map(|body| texts(body, "sessionId")).unwrap_or_default();
         let mates: Vec<Option<DownId>> = ids.iter().map(|id| self.mate(down, id)).collect();
         if mates.contains(&Some(down)) || ids.is_empty() || ids.len() > IDS_MAX {
-            return self.fault(&Say::InvalidRequest, op.version).await;
+            return self.fault(&Say::InvalidRequest).await;
         }
         if mates.iter().all(Option::is_some) {
             mates.into_iter().flatten().for_each(|mate| self.broker.log_out(mate));
-            return self.reply(&write::void(&op.name, op.version), "").await;
+            return self.reply(&write::void(&op.name), "").await;
         }
         let ours = self.broker.tables(|t| ids.iter().any(|id| t.is_ours(id) || t.down_with(id).is_some()));
         if ours {
-            return self.fault(&Say::NotFound, op.version).await;
+            return self.fault(&Say::NotFound).await;
         }
-        let manner = table::manner(&op.name);
+        let manner = table::manner(&op.namespace, &op.name);
         self.send(op, body, Sess::Shared, manner, true).await
     }
 

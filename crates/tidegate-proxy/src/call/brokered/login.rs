@@ -31,16 +31,16 @@ pub(super) enum Entered {
 
 impl Call<'_> {
     pub(super) async fn login(&mut self, op: Operation) -> Next {
-        let Some(login) = op.login else { return self.fault(&Say::InvalidRequest, op.version).await };
+        let Some(login) = op.login else { return self.fault(&Say::InvalidRequest).await };
         if self.down.is_some() {
-            return self.fault(&Say::InvalidLogin, op.version).await; // as a vCenter does on a session that is logged in
+            return self.fault(&Say::InvalidLogin).await; // as a vCenter does on a session that is logged in
         }
         match self.enter(&login).await {
             Entered::In(Opened { token, session }) => {
                 let lines = format!("Set-Cookie: {}\r\n", cookie::set(&token, self.setup.tls.is_some()));
-                self.reply(&write::session("Login", &session, op.version), &lines).await
+                self.reply(&write::session("Login", &session), &lines).await
             }
-            Entered::Out(Refusal::InvalidLogin, _) => self.fault(&Say::InvalidLogin, op.version).await,
+            Entered::Out(Refusal::InvalidLogin, _) => self.fault(&Say::InvalidLogin).await,
             Entered::Out(_, Some(said)) => self.say(said.status, &said.kind, &said.body, "").await,
             Entered::Out(why, None) => self.later(why).await,
             Entered::Over(next) => next,

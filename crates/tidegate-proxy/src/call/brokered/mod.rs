@@ -29,7 +29,6 @@ use crate::connection::{Conn, Next};
 use crate::http1::reply::Reply;
 use crate::http1::request::Method;
 use crate::setup::Setup;
-use crate::vasa::soap::SoapVersion;
 use crate::vcenter::table::{self, Local, Sess};
 use crate::vcenter::write::{self, Answer, Say};
 use crate::vcenter::{Operation, Ref};
@@ -107,7 +106,7 @@ impl Call<'_> {
             let token = token.clone();
             self.claim(Some(token.as_bytes()));
         }
-        let manner = table::manner(&op.name);
+        let manner = table::manner(&op.namespace, &op.name);
         let session = match (main, self.claims) {
             (true, _) => manner.session,
             (false, true) => Sess::Shared,
@@ -120,7 +119,7 @@ impl Call<'_> {
             Sess::Local(Local::Terminate) => self.terminate(op, body).await,
             // Whoever waits does that on a clone: there is nothing to end.
             Sess::Own if op.name == "CancelWaitForUpdates" && self.is_on_shared() => {
-                self.reply(&write::void(&op.name, op.version), "").await
+                self.reply(&write::void(&op.name), "").await
             }
             Sess::Unshared => self.login_own(&op, body).await,
             Sess::Anonymous if self.down.is_none() => self.nameless(op, body).await,
@@ -185,11 +184,11 @@ impl Call<'_> {
         let nobody = Ref { kind: "ServiceInstance".into(), id: "ServiceInstance".into(), at: 0..0 };
         let object = op.this.clone().unwrap_or(nobody);
         let say = Say::NotAuthenticated { object, privilege: "System.View".into() };
-        self.fault(&say, op.version).await
+        self.fault(&say).await
     }
 
-    async fn fault(&mut self, say: &Say, version: SoapVersion) -> Next {
-        self.reply(&write::fault(say, None, version), "").await
+    async fn fault(&mut self, say: &Say) -> Next {
+        self.reply(&write::fault(say, None), "").await
     }
 
     /// "Later", as a plain 503; pyVmomi takes nothing else for it.

@@ -63,7 +63,7 @@ impl Call<'_> {
     }
 
     async fn vi_json(&mut self, operation: &str) -> Next {
-        let manner = table::manner(operation);
+        let manner = table::manner("urn:vim25", operation);
         let kind = self.down.and_then(|down| self.broker.kind_of(down));
         match (manner.session, kind) {
             (Sess::Local(table::Local::Login) | Sess::Unshared, _) => self.create_own(None, "(VI/JSON login)").await,

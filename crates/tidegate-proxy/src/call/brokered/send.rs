@@ -122,7 +122,7 @@ impl Call<'_> {
             Ok(edits) => edits,
             Err(Foreign::NotFound(object)) => {
                 self.close(slot, Ok(&nothing()));
-                return Tried::Over(self.fault(&Say::ManagedObjectNotFound(object), way.op.version).await);
+                return Tried::Over(self.fault(&Say::ManagedObjectNotFound(object)).await);
             }
             Err(Foreign::Dead) => {
                 self.close(slot, Ok(&nothing()));
