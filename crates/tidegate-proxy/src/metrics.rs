@@ -2,6 +2,8 @@
 //!
 //! Names are `tidegate_<area>_<noun>_<unit>[_total]`; labels come from closed lists, or are names of services and servers.
 
+mod tasks;
+
 use crate::gate::{Served, Shared};
 use crate::stats::{Again, Connects, Reaped};
 use crate::status;
@@ -65,6 +67,7 @@ pub(crate) fn text(shared: &Shared) -> String {
         connections(&mut scrape, &served);
         servers(&mut scrape, &served);
         sessions(&mut scrape, &served);
+        tasks::tasks(&mut scrape, &served);
     }
     let mut registry = Registry::default();
     for (name, (help, family)) in scrape.counters {

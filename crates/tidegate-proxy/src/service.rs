@@ -14,6 +14,7 @@ use crate::explain::{Record, Ring};
 use crate::pool::Server;
 use crate::setup::Setup;
 use crate::stats::ServiceStats;
+use crate::tasks;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use hasher::CallHasher;
 use std::collections::HashMap;
@@ -66,6 +67,8 @@ pub(crate) struct Service {
     setup: ArcSwap<Setup>,
     /// Who keeps the sessions, where the plan wants that.
     broker: ArcSwapOption<broker::Handle>,
+    /// How much work is under way inside a vCenter whose sessions are kept.
+    tasks: ArcSwapOption<tasks::Handle>,
     core: Mutex<Core>,
     /// When the timer task will look next, in nanoseconds.
     armed: AtomicU64,
@@ -77,12 +80,14 @@ impl Service {
     pub(crate) fn new(name: &str, setup: Setup, machine: Machine, way: Arc<Way>) -> Arc<Service> {
         let servers = setup.servers.clone();
         let broker = broker::Handle::new(&setup).map(Arc::new);
+        let tasks = tasks::Handle::of(&setup).map(Arc::new);
         Arc::new(Service {
             name: name.into(),
             stats: ServiceStats::default(),
             way,
             setup: ArcSwap::from_pointee(setup),
             broker: ArcSwapOption::new(broker),
+            tasks: ArcSwapOption::new(tasks),
             core: Mutex::new(Core {
                 machine: Taped::new(machine),
                 actions: Vec::new(),
@@ -106,6 +111,11 @@ impl Service {
         self.broker.load_full()
     }
 
+    /// The task slots of a vCenter whose sessions are kept.
+    pub(crate) fn tasks(&self) -> Option<Arc<tasks::Handle>> {
+        self.tasks.load_full()
+    }
+
     /// Follows a new plan: a broker that goes on, a new one, or none any more, whose sessions are ended.
     fn follow(&self, setup: &Setup) {
         match (self.broker(), setup.broker()) {
@@ -116,6 +126,13 @@ impl Service {
                 known.event(BrokerEvent::Drain);
             }
             (None, None) => {}
+        }
+        match (self.tasks(), tasks::Handle::of(setup)) {
+            (Some(known), Some(_)) => setup.vcenter().into_iter().for_each(|vcenter| known.apply(vcenter.plan())),
+            (known, new) => {
+                self.tasks.store(new.map(Arc::new));
+                known.into_iter().for_each(|known| known.close());
+            }
         }
     }
 
@@ -172,6 +189,7 @@ impl Service {
         let after = core.machine.snapshot(now);
         drop(core);
         self.broker().into_iter().for_each(|broker| broker.event(BrokerEvent::Drain));
+        self.tasks().into_iter().for_each(|tasks| tasks.drain());
         (before, after)
     }
 

@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use tidegate_core::admission::{Arrival, ClientKey, KindKey, OperationKey, Role};
 use tidegate_core::reason::{End, Step, Who};
-use tidegate_core::session::broker::UpId;
+use tidegate_core::session::broker::{Kind, PrincipalKey, UpId};
 use zeroize::Zeroizing;
 
 /// Most things that wait to be done. What does not fit is left to the vCenter's own idle timeout.
@@ -129,6 +129,23 @@ async fn work(home: &Rc<Home>, handle: &Handle, job: Job) {
     {
         handle.dead(up);
     }
+}
+
+/// Asks something with a session of this principal, and says with which; `None`: there is none, or no answer.
+pub(crate) async fn ask_for(
+    home: &Rc<Home>,
+    handle: &Handle,
+    principal: PrincipalKey,
+    ask: &write::Ask,
+) -> Option<(UpId, upstream::Said)> {
+    let (up, cookie) = handle.tables(|tables| {
+        let own = tables.ups.iter().filter(|(_, up)| up.principal == principal && up.kind != Kind::Own);
+        // The shared one first, and of its kind the newest: an older one may be about to end.
+        let (id, up) = own.max_by_key(|(id, up)| (up.kind == Kind::Shared, **id))?;
+        Some((*id, up.cookie.clone()))
+    })?;
+    let request = |host: &str| upstream::request(host, Some(&cookie), ask);
+    send(home, "RetrievePropertiesEx", &request).await.map(|said| (up, said))
 }
 
 /// A request, for a server by its name.

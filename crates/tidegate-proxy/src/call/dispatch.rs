@@ -6,6 +6,7 @@ use super::connect::{self, Connected};
 use super::prepare::{Prepared, prepare};
 use super::refuse;
 use super::retry;
+use super::waiting;
 use crate::buffer::Buf;
 use crate::connection::{Conn, Next};
 use crate::explain::Record;
@@ -130,22 +131,12 @@ pub(super) async fn obey(
     }
 }
 
-/// Waits for the machine's next word; `None` when the client leaves first. Nothing more is read meanwhile.
+/// Waits for the machine's next word; `None` when the client leaves first.
 async fn held(conn: &mut Conn, buf: &mut Option<Buf>, head: &mut Vec<u8>, ticket: &Ticket) -> Option<Decision> {
     head.shrink_to_fit();
-    let _charge = conn.home.buffers.charge(head.len());
-    match buf {
-        Some(block) if block.is_empty() => *buf = None,
-        Some(block) => block.shrink(),
-        None => {}
-    }
-    poll_fn(|cx| {
-        if let Poll::Ready(decision) = ticket.poll_mail()
-            && !matches!(decision, Decision::Hold)
-        {
-            return Poll::Ready(Some(decision));
-        }
-        conn.stream.poll_gone(cx).map(|()| None)
+    waiting::wait(conn, buf, head.len(), |_| match ticket.poll_mail() {
+        Poll::Ready(Decision::Hold) => Poll::Pending,
+        said => said,
     })
     .await
 }

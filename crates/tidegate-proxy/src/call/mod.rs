@@ -7,6 +7,8 @@ mod dispatch;
 mod prepare;
 mod refuse;
 mod retry;
+mod task_slot;
+mod waiting;
 
 use crate::buffer::Buf;
 use crate::connection::{Conn, Next};

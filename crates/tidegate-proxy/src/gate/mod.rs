@@ -196,7 +196,9 @@ impl Gate {
     /// It cannot be read, or there is no such service.
     pub fn datastores(&self, json: &str) -> Result<(), GateError> {
         let feed = feed::parse(json)?;
-        self.shared.named(Some(&feed.service)).map(drop)
+        let services = self.shared.named(Some(&feed.service))?;
+        services.iter().filter_map(|service| service.tasks()).for_each(|tasks| tasks.feed(&feed));
+        Ok(())
     }
 
     /// Stops accepting, turns held calls away, lets those under way end, for `deadline` at most.

@@ -15,6 +15,7 @@ pub(crate) mod watch;
 use crate::clock;
 use crate::gate::feed::Feed;
 use crate::plan::VcenterPlan;
+use crate::setup::Setup;
 use crate::vcenter::Ref;
 pub(crate) use hold::{TaskAsk, TaskHold, Watcher, Word};
 use places::Places;
@@ -59,12 +60,20 @@ pub(crate) struct Handle {
     timer: Notify,
     /// Woken when there is something to watch.
     begun: Notify,
+    /// Timer and collector run.
+    running: AtomicBool,
     closed: AtomicBool,
 }
 
 impl Handle {
+    /// The slots of a vCenter whose sessions the gate keeps: else nobody can ask how tasks go on.
+    pub(crate) fn of(setup: &Setup) -> Option<Handle> {
+        let vcenter = setup.vcenter().filter(|_| setup.broker().is_some())?;
+        Some(Handle::new(vcenter.plan(), setup.plan.admission.seed))
+    }
+
     /// Nothing is under way, as far as is known.
-    pub(crate) fn new(plan: &VcenterPlan, seed: u64) -> Handle {
+    fn new(plan: &VcenterPlan, seed: u64) -> Handle {
         let handle = Handle {
             inner: Mutex::new(Inner {
                 slots: TaskSlots::new(settings::of(plan, seed)),
@@ -79,6 +88,7 @@ impl Handle {
             armed: AtomicU64::new(u64::MAX),
             timer: Notify::new(),
             begun: Notify::new(),
+            running: AtomicBool::new(false),
             closed: AtomicBool::new(false),
         };
         handle.event(Event::Time { unix_s: unix_s() });

@@ -2,11 +2,18 @@
 
 use super::hold::Watcher;
 use super::{Handle, Inner, Kind};
+use crate::broker::{self, agent};
 use crate::clock;
+use crate::home::Home;
+use crate::vcenter::answer::{self, Judged, State};
+use crate::vcenter::write;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_core::limit::tasks::{Event, TaskKey, VmKey};
+use tidegate_core::session::broker::PrincipalKey;
 
 /// Most tasks that one call asks for; the others come next.
 const AT_ONCE: usize = 256;
@@ -43,6 +50,55 @@ pub(crate) struct Seen {
 pub(crate) trait Witness {
     /// How these tasks are, asked with a session of the principal. What cannot be read is left out.
     async fn look(&self, watcher: Watcher, ids: &[String]) -> Vec<Seen>;
+}
+
+/// Sessions that the gate keeps, as a witness.
+struct Kept {
+    home: Rc<Home>,
+    broker: Arc<broker::Handle>,
+}
+
+impl Witness for Kept {
+    async fn look(&self, watcher: Watcher, ids: &[String]) -> Vec<Seen> {
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let ask = write::retrieve_tasks(&ids);
+        let Some((up, said)) = agent::ask_for(&self.home, &self.broker, PrincipalKey(watcher.0), &ask).await else {
+            return Vec::new();
+        };
+        match answer::judge(said.status, &said.body) {
+            Judged::Fine => answer::task_states(&said.body).into_iter().map(seen).collect(),
+            Judged::OwnSessionDead | Judged::EmptyInventory => {
+                self.broker.dead(up);
+                Vec::new()
+            }
+            // A task that vCenter has forgotten hides all others, until it is told apart.
+            Judged::Other | Judged::StaleGateway => gone(&said.body).into_iter().collect(),
+        }
+    }
+}
+
+/// How a task is, by its state.
+fn seen((id, state): (String, State)) -> Seen {
+    let fine = match state {
+        State::Queued | State::Running => None,
+        State::Success => Some(true),
+        State::Error => Some(false),
+    };
+    Seen { id, fine, entity: None }
+}
+
+/// A task that does not exist any more.
+fn gone(body: &[u8]) -> Option<Seen> {
+    let fault = answer::faulted(body).filter(|fault| fault.name == "ManagedObjectNotFound")?;
+    Some(Seen { id: fault.object?.id, fine: Some(false), entity: None })
+}
+
+/// Starts timer and collector, unless they run.
+pub(crate) fn ensure(home: &Rc<Home>, handle: &Arc<Handle>, broker: &Arc<broker::Handle>) {
+    if !handle.running.swap(true, Ordering::Relaxed) {
+        tokio::task::spawn_local(handle.clone().run_timer());
+        tokio::task::spawn_local(run(handle.clone(), Kept { home: home.clone(), broker: broker.clone() }));
+    }
 }
 
 /// Asks for as long as the slots are there.

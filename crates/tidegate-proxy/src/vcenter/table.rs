@@ -44,17 +44,7 @@ pub enum Makes {
 }
 
 /// Work for which the operation's call asks the task slots.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Work {
-    /// A task.
-    Task,
-    /// A snapshot is opened.
-    Snapshot,
-    /// A snapshot is removed.
-    Unsnapshot,
-    /// An NFC lease.
-    Lease,
-}
+pub use tidegate_core::limit::tasks::Work;
 
 /// How an operation is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -19,9 +19,11 @@ mod other;
 mod read;
 mod send;
 mod slot;
+mod work;
 
 use super::prepare::Prepared;
 use super::refuse;
+use super::waiting;
 use crate::broker::secret::token_digest;
 use crate::broker::{Ask, Handle, Word, agent};
 use crate::buffer::Buf;
@@ -33,9 +35,7 @@ use crate::vcenter::table::{self, Local, Sess};
 use crate::vcenter::write::{self, Answer, Say};
 use crate::vcenter::{Operation, Ref};
 use read::Soap;
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use tidegate_core::admission::{ClientKey, Role};
 use tidegate_core::reason::Reason;
 use tidegate_core::session::broker::{Cap, DownId, Refusal};
@@ -144,24 +144,9 @@ impl Call<'_> {
         self.down.is_some_and(|down| self.broker.kind_of(down).is_none_or(|kind| kind == Kind::Shared))
     }
 
-    /// Waits for the broker's next word; `None` when the client leaves first. Nothing more is read meanwhile.
+    /// Waits for the broker's next word; `None` when the client leaves first.
     async fn hear(&mut self, ask: &mut Ask<'_>, kept: usize) -> Option<Word> {
-        if let Poll::Ready(word) = poll_fn(|cx| Poll::Ready(ask.poll(cx))).await {
-            return Some(word);
-        }
-        let _charge = self.conn.home.buffers.charge(kept);
-        match self.buf {
-            Some(block) if block.is_empty() => *self.buf = None,
-            Some(block) => block.shrink(),
-            None => {}
-        }
-        poll_fn(|cx| {
-            if let Poll::Ready(word) = ask.poll(cx) {
-                return Poll::Ready(Some(word));
-            }
-            self.conn.stream.poll_gone(cx).map(|()| None)
-        })
-        .await
+        waiting::wait(self.conn, self.buf, kept, |cx| ask.poll(cx)).await
     }
 
     /// Answers in the vCenter's place. `lines`: more of the head.

@@ -9,6 +9,7 @@ use crate::broker::{Ask, Word};
 use crate::call::dispatch;
 use crate::connection::Next;
 use crate::relay::exchange::hooks::Hooks;
+use crate::tasks::TaskHold;
 use crate::vcenter::answer::{self, Judged};
 use crate::vcenter::table::{Makes, Manner, Sess};
 use crate::vcenter::write::{self, Say};
@@ -78,6 +79,7 @@ impl Call<'_> {
             };
             match self.attempt(&mut ask, (down, up, make), &way).await {
                 Tried::Over(next) => {
+                    self.lease_told(&way);
                     let holds = self.holds(down, up, &way);
                     ask.done(holds);
                     return next;
@@ -102,9 +104,26 @@ impl Call<'_> {
     }
 
     async fn attempt(&mut self, ask: &mut Ask<'_>, lent: (DownId, UpId, Option<Make>), way: &Way<'_>) -> Tried {
-        let (down, up, make) = lent;
+        let (down, up, mut make) = lent;
         let kept = way.body.map_or(0, <[u8]>::len) + self.prepared.head.len();
         self.lives_at(up);
+        if way.manner.work.is_some()
+            && let Some(make) = make.take()
+        {
+            // Others may wait for this session, so it does not wait for a task slot.
+            let mut slot = match self.admitted(kept).await {
+                Ok(slot) => slot,
+                Err(next) => return Tried::Over(next),
+            };
+            if let Err(failed) = self.establish(ask, &mut slot, down, up, make).await {
+                return self.not_made(slot, failed, way).await;
+            }
+            self.close(slot, Ok(&nothing()));
+        }
+        let hold = match self.task_slot((down, up), kept, way).await {
+            Ok(hold) => hold,
+            Err(next) => return Tried::Over(next),
+        };
         let mut slot = match self.admitted(kept).await {
             Ok(slot) => slot,
             Err(next) => return Tried::Over(next),
@@ -147,9 +166,9 @@ impl Call<'_> {
         if way.body.is_some()
             && (way.manner.makes != Makes::Nothing || lists || way.manner.destroys || way.manner.work.is_some())
         {
-            return self.whole(slot, &request, (down, up), way).await;
+            return self.whole(slot, &request, (down, up), (way, hold)).await;
         }
-        self.stream(slot, request, (down, up), way).await
+        self.stream(slot, request, (down, up), (way, hold)).await
     }
 
     /// Only the server where its session lives may have the call.
@@ -159,7 +178,13 @@ impl Call<'_> {
     }
 
     /// Passes the answer on as it comes, once its first bytes were seen.
-    async fn stream(&mut self, mut slot: Slot, request: Vec<u8>, (down, up): (DownId, UpId), way: &Way<'_>) -> Tried {
+    async fn stream(
+        &mut self,
+        mut slot: Slot,
+        request: Vec<u8>,
+        (down, up): (DownId, UpId),
+        (way, mut hold): (&Way<'_>, Option<TaskHold>),
+    ) -> Tried {
         let line = match self.line(&mut slot).await {
             Ok(line) => line,
             Err(failed) => {
@@ -170,6 +195,7 @@ impl Call<'_> {
         let long_poll = way.manner.long_poll.then(|| self.long_poll(way));
         let hooks = Hooks::new(way.manner.peek, way.manner.replay && way.body.is_some(), long_poll);
         let prepared = self.prepared.with(request, hooks);
+        hold.iter_mut().for_each(TaskHold::sent);
         let (next, hooks) = dispatch::exchange(self.conn, self.setup, self.buf, prepared, slot.ticket, line).await;
         let Some(hooks) = hooks else { return Tried::Over(next) };
         if way.op.name.contains("RetrieveProperties") {
@@ -180,8 +206,18 @@ impl Call<'_> {
     }
 
     /// Reads the answer whole: it makes something, ends something, or tells of sessions.
-    async fn whole(&mut self, mut slot: Slot, request: &[u8], (down, up): (DownId, UpId), way: &Way<'_>) -> Tried {
+    async fn whole(
+        &mut self,
+        mut slot: Slot,
+        request: &[u8],
+        (down, up): (DownId, UpId),
+        (way, mut hold): (&Way<'_>, Option<TaskHold>),
+    ) -> Tried {
+        hold.iter_mut().for_each(TaskHold::sent);
         let said = self.ask(&mut slot, request, way.manner.replay).await;
+        if let (Some(hold), Ok(said)) = (hold, &said) {
+            hold.answered(&said.body);
+        }
         self.close(slot, said.as_ref().map_err(|failed| *failed));
         let mut said = match said {
             Ok(said) => said,

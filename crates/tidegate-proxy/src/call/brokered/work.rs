@@ -1,0 +1,40 @@
+//! A call that begins work waits for a task slot; what its answer names is watched from then on.
+
+use super::super::task_slot;
+use super::Call;
+use super::send::Way;
+use crate::connection::Next;
+use crate::tasks::{TaskHold, Watcher, watch};
+use tidegate_core::session::broker::{DownId, Kind, UpId};
+
+impl Call<'_> {
+    /// Waits for a slot, if the call needs one. Only vim25 has tasks that a property collector can see.
+    pub(super) async fn task_slot(
+        &mut self,
+        (down, up): (DownId, UpId),
+        kept: usize,
+        way: &Way<'_>,
+    ) -> Result<Option<TaskHold>, Next> {
+        let (Some(work), Some(tasks)) = (way.manner.work, self.conn.home.service.tasks()) else { return Ok(None) };
+        let Some(vcenter) = self.setup.vcenter().filter(|_| way.main) else { return Ok(None) };
+        watch::ensure(&self.conn.home, &tasks, self.broker);
+        let (user, watcher) = self.broker.tables(|tables| {
+            let principal = tables.downs.get(&down).map(|down| down.principal);
+            let known = principal.and_then(|principal| tables.principals.get(&principal));
+            let own = tables.ups.get(&up).is_none_or(|up| up.kind == Kind::Own);
+            let watcher = principal.filter(|_| !own).map(|principal| Watcher(principal.0));
+            (known.map(|known| known.user.clone()).unwrap_or_default(), watcher)
+        });
+        let objects = way.op.this.iter().chain(&way.op.named);
+        let ask = tasks.about(work, vcenter.plan().principal(&user), watcher, objects);
+        let facts = self.prepared.facts;
+        task_slot::wait(self.conn, self.setup, self.buf, &facts, kept, tasks.ask(ask)).await.map(Some)
+    }
+
+    /// A call is over that may have told how a lease goes on.
+    pub(super) fn lease_told(&self, way: &Way<'_>) {
+        if let (Some(tasks), Some(this)) = (self.conn.home.service.tasks(), &way.op.this) {
+            tasks.passing(&way.op.name, &this.id);
+        }
+    }
+}
