@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tidegate.clients.vcenter_machines import Machine, select_machines
+from tidegate.clients.vcenter_session import token_in
 from tidegate.errors import FleetError
-from tidegate.fleet.pace_vsphere import token_in
 
 MACHINES = [
     Machine("a", "C1", ("DC1", "vm", "web")),

@@ -12,6 +12,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
+from tidegate.clients.hysteresis import RELEASE
 from tidegate.errors import ConfigError
 from tidegate.fleet.act import Guard, Readings
 from tidegate.fleet.guard_tables import (
@@ -27,7 +28,6 @@ from tidegate.fleet.guard_urls import broken_url, shown_url
 from tidegate.fleet.guards import (
     FRESH_S,
     HOSTS_FAILED,
-    RELEASE,
     AlertGuard,
     DatastoreLatency,
     FailedHosts,

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import re
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from tidegate.clients.tls import Trust
 from tidegate.clients.vmomi import SoapStubAdapter, vim, vmodl
 from tidegate.errors import FleetError, HostUnreachable
 
-__all__ = ["Session", "VcenterOptions", "own_session_died"]
+__all__ = ["Session", "VcenterOptions", "in_words", "own_session_died", "stub_arguments", "token_in"]
 
 T = TypeVar("T")
 
@@ -31,6 +32,9 @@ _VERSION = "vim.version.v7_0"
 _THREADS = 4
 # A socket's timeout bounds one wait; an answer that trickles in is bounded by this many of them.
 _WAITS = 10
+_COOKIE = re.compile(r'^\s*vmware_soap_session\s*=\s*"?([^";\s]+)"?')
+# What vCenter says where a hop behind it has answered (vsphere reference, §2.2, shape 3).
+_BEHIND = "Received SOAP response fault from ["
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,71 @@ class VcenterOptions:
 
 def own_session_died(fault: Any) -> bool:
     """Return whether a fault says that our own session is gone (and so that the call was not made)."""
-    return isinstance(fault, vim.fault.NotAuthenticated) and (fault.privilegeId or "System.").startswith("System.")
+    if not isinstance(fault, vim.fault.NotAuthenticated) or _BEHIND in (fault.msg or ""):
+        return False
+    return bool((fault.privilegeId or "System.").startswith("System."))
+
+
+def token_in(cookie: str) -> str:
+    """Return the session's id of a vCenter's cookie (pure).
+
+    Raises
+    ------
+    FleetError
+        When there is none in it.
+    """
+    found = _COOKIE.match(cookie)
+    if found is None:
+        raise FleetError("vCenter has given no session cookie after the login")
+    return found[1]
+
+
+def stub_arguments(options: VcenterOptions, context: ssl.SSLContext) -> dict[str, Any]:
+    """Return what pyVmomi's stub is made with."""
+    return {
+        "host": options.address,
+        "port": options.port,
+        "version": _VERSION,
+        "path": "/sdk",
+        "sslContext": context,
+        "httpConnectionTimeout": options.timeout_s,
+    }
+
+
+@contextmanager
+def in_words(options: VcenterOptions) -> Iterator[None]:
+    """Turn what goes wrong at a vCenter into one sentence; a ``NotAuthenticated`` stays what it is.
+
+    Raises
+    ------
+    HostUnreachable
+        When vCenter does not answer, or is not who it should be.
+    FleetError
+        When it refuses the login or the call.
+    """
+    whose = options.whose
+    try:
+        yield
+    except vim.fault.NotAuthenticated:
+        raise
+    except vim.fault.InvalidLogin as error:
+        raise FleetError(
+            f"{whose} refuses the login of {options.user}",
+            hint=f"is the password in ${options.password_env} right, and the user written USER@DOMAIN?",
+            slug="login-refused",
+        ) from error
+    except vmodl.MethodFault as fault:
+        raise FleetError(f"{whose}: {_words(fault)}", slug=type(fault).__name__.rpartition(".")[2]) from fault
+    except ssl.SSLCertVerificationError as error:
+        raise HostUnreachable(
+            f"{whose} shows a certificate that nobody vouches for ({error.verify_message})",
+            hint="name its CA file (ca) or the certificate's SHA-256 (thumbprint)",
+            slug="wrong-certificate",
+        ) from error
+    except (OSError, http.client.HTTPException, ExpatError) as error:
+        # TimeoutError is an OSError: the pool's and the socket's.
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error) or "no answer in time"
+        raise HostUnreachable(f"{whose} does not answer ({said})") from error
 
 
 @dataclass(eq=False)
@@ -146,14 +214,7 @@ class Session:
     def _log_in(self, password: str) -> _Login:
         options = self.options
         context = options.trust.context(options.address, options.port, options.timeout_s)
-        stub = SoapStubAdapter(
-            options.address,
-            options.port,
-            version=_VERSION,
-            path="/sdk",
-            sslContext=context,
-            httpConnectionTimeout=options.timeout_s,
-        )
+        stub = SoapStubAdapter(**stub_arguments(options, context))
         try:
             content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
             if content.sessionManager is None:
@@ -165,34 +226,16 @@ class Session:
         return _Login(stub, content)
 
     async def _in_thread(self, work: Callable[[], T], *, last: bool = False) -> T:
-        whose = self.options.whose
         try:
-            async with asyncio.timeout(self.options.timeout_s * _WAITS):
-                if self._pool is None:
-                    self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="vcenter")
-                return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            with in_words(self.options):
+                async with asyncio.timeout(self.options.timeout_s * _WAITS):
+                    if self._pool is None:
+                        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="vcenter")
+                    return await asyncio.get_running_loop().run_in_executor(self._pool, work)
         except vim.fault.NotAuthenticated:
             if not last:
                 raise
-            raise FleetError(f"{whose} does not keep the session that it has just given") from None
-        except vim.fault.InvalidLogin as error:
-            raise FleetError(
-                f"{whose} refuses the login of {self.options.user}",
-                hint=f"is the password in ${self.options.password_env} right, and the user written USER@DOMAIN?",
-                slug="login-refused",
-            ) from error
-        except vmodl.MethodFault as fault:
-            raise FleetError(f"{whose}: {_words(fault)}", slug=type(fault).__name__.rpartition(".")[2]) from fault
-        except ssl.SSLCertVerificationError as error:
-            raise HostUnreachable(
-                f"{whose} shows a certificate that nobody vouches for ({error.verify_message})",
-                hint="name its CA file (ca) or the certificate's SHA-256 (thumbprint)",
-                slug="wrong-certificate",
-            ) from error
-        except (OSError, http.client.HTTPException, ExpatError) as error:
-            # TimeoutError is an OSError: the pool's and the socket's.
-            said = (error.strerror if isinstance(error, OSError) else None) or str(error) or "no answer in time"
-            raise HostUnreachable(f"{whose} does not answer ({said})") from error
+            raise FleetError(f"{self.options.whose} does not keep the session that it has just given") from None
 
 
 def _words(fault: Any) -> str:

@@ -37,6 +37,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 
+from tidegate.clients.hysteresis import RELEASE, held
 from tidegate.config.broken import Broken
 from tidegate.config.windows import Window, window_of
 from tidegate.fleet.act import Guard, Readings, Sample, Trip
@@ -65,9 +66,6 @@ __all__ = [
 
 FRESH_S = 60.0
 """Oldest sample that counts, in seconds."""
-
-RELEASE = 0.9
-"""The part of a threshold below which a guard that has tripped is quiet again."""
 
 HOSTS_FAILED = "hosts-failed"
 """The readings that the runner writes itself."""
@@ -100,14 +98,11 @@ def _newest(readings: Readings, name: str, now: float, what: str) -> Sample | st
 
 def _held(readings: Readings, name: str, now: float, threshold: float) -> bool:
     """Return whether the threshold was reached and its value has not fallen out of the band since."""
-    for sample in reversed(readings.since(name, -math.inf)):
-        if sample.at > now + FRESH_S or not math.isfinite(sample.value) or sample.value < 0:
-            continue
-        if sample.value >= threshold:
-            return True
-        if sample.value < threshold * RELEASE:
-            return False
-    return False
+    tripped = False
+    for sample in readings.since(name, -math.inf):
+        if sample.at <= now + FRESH_S:
+            tripped = held(tripped, sample.value, threshold)
+    return tripped
 
 
 def _said(value: float, unit: str) -> str:

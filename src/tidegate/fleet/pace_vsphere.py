@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.clients.vcenter import Vcenter
 from tidegate.clients.vcenter_counters import Counters
 from tidegate.clients.vcenter_machines import all_machines, select_machines
+from tidegate.clients.vcenter_session import token_in
 from tidegate.clients.vmomi import vim
-from tidegate.errors import FleetError
 from tidegate.fleet import model
 from tidegate.fleet.pace_run import Session
 from tidegate.fleet.vcenter_targets import options_of, tagged_objects, with_tags
 
-__all__ = ["VcenterForPace", "log_in", "token_in"]
-
-_COOKIE = re.compile(r'^\s*vmware_soap_session\s*=\s*"?([^";\s]+)"?')
+__all__ = ["VcenterForPace", "log_in"]
 
 
 class VcenterForPace:
@@ -74,20 +71,6 @@ class _Shared:
 
     async def close(self) -> None:
         """Leave it: it is not ours alone."""
-
-
-def token_in(cookie: str) -> str:
-    """Return the session's id of a vCenter's cookie (pure).
-
-    Raises
-    ------
-    FleetError
-        When there is none in it.
-    """
-    found = _COOKIE.match(cookie)
-    if found is None:
-        raise FleetError("vCenter has given no session cookie after the login")
-    return found[1]
 
 
 async def log_in(options: model.Vcenter) -> VcenterForPace:
