@@ -14,8 +14,9 @@ import pytest
 
 from fakes import Authority
 from tidegate.clients.vcenter import Vcenter
-from tidegate.clients.vcenter_counters import Counters, worst
+from tidegate.clients.vcenter_counters import Counters
 from tidegate.clients.vcenter_inventory import select
+from tidegate.clients.vcenter_latency import worst
 from tidegate.clients.vcenter_session import VcenterOptions
 from tidegate.clients.vmomi import vim
 from tidegate.errors import FleetError, HostUnreachable

@@ -27,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 _LOOK_AGAIN_S = 0.1
 # Neither follows a link nor waits at a pipe that somebody has put there.
 _CAREFUL = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_HELD: set[int] = set()
+"""The locks that this process holds: a child that is forked meanwhile lets go of them."""
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
@@ -151,11 +153,14 @@ class SessionStore:
             if time.monotonic() >= until:
                 raise self._busy(name, holder, patience_s)
             self._sleep(self._rng.uniform(0.0, _LOOK_AGAIN_S))
+        _HELD.add(descriptor)
         try:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+            with suppress(OSError):  # a full disk: then nobody is told who has it
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, str(os.getpid()).encode(), 0)
             yield
         finally:
+            _HELD.discard(descriptor)
             os.close(descriptor)
 
     def _taken(self, descriptor: int, name: str) -> bool:
@@ -171,7 +176,7 @@ class SessionStore:
         who = f"process {holder.decode()}" if holder.isdigit() else "another process"
         return FleetError(
             f"{who} has been logging in for more than {patience_s:g} s (it holds {self.path.with_name(name)})",
-            hint="does it hang? The lock goes with it; or it is a child that has inherited it",
+            hint="does it hang? The lock goes with its process",
             slug="taken",
         )
 
@@ -211,3 +216,12 @@ def _opened(folder: Path) -> int:
         hint="name a folder that is yours, of mode 0700 (cache)",
         slug="no-cache",
     )
+
+
+def _let_go() -> None:
+    for descriptor in _HELD:
+        os.close(descriptor)
+    _HELD.clear()
+
+
+os.register_at_fork(after_in_child=_let_go)

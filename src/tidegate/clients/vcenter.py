@@ -1,4 +1,8 @@
-"""What fleets need of a vCenter: its hosts, what they are doing, maintenance mode, services, running tasks."""
+"""What fleets need of a vCenter: its hosts, what they are doing, maintenance mode, services, running tasks.
+
+Scripts find here what they need to share one session (:func:`shared_session`, :func:`cloned_session`) and to work in
+batches (:func:`in_batches`); ``docs/guides/scripts-that-share-a-session.md`` shows it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from tidegate.clients.vcenter_batches import in_batches
 from tidegate.clients.vcenter_inventory import FoundHost, all_hosts
 from tidegate.clients.vcenter_read import read_one
-from tidegate.clients.vcenter_session import Session, VcenterOptions
+from tidegate.clients.vcenter_session import Session, VcenterOptions, fault_words
+from tidegate.clients.vcenter_shared import cloned_session, shared_session
 from tidegate.clients.vmomi import id_of, vim, vmodl
 from tidegate.errors import FleetError
 
-__all__ = ["HostState", "RunningTask", "Vcenter"]
+__all__ = ["HostState", "RunningTask", "Vcenter", "cloned_session", "in_batches", "shared_session"]
 
 _MOVES = {
     "HostSystem.enterMaintenanceMode": "enters maintenance mode",
@@ -163,8 +169,7 @@ class Vcenter:
             if state == "success":
                 return
             if state == "error":
-                fault = info["info"].error
-                said = " ".join((fault.localizedMessage or fault.msg or type(fault).__name__).split())
+                said = fault_words(info["info"].error)
                 raise FleetError(f"{moid} did not {words} maintenance mode: {said}", slug="maintenance")
             await self._sleep(_POLL_S)
             waited += _POLL_S

@@ -1,65 +1,15 @@
-"""Latency of datastores from vCenter's real-time counters: the worst host per datastore, and how old its sample is.
-
-A host measures every 20 s. Ages are against vCenter's own clock, so a skewed clock here makes nothing fresh. A sample
-of -1 is no value. What is missing or old is not 0 ms: it is left out, or not a number, or shown with its age.
-"""
+"""Latency of datastores for asyncio: :mod:`tidegate.clients.vcenter_latency`, through a session in threads."""
 
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from tidegate.clients.vcenter import Vcenter
-from tidegate.clients.vcenter_read import read_all
-from tidegate.clients.vmomi import id_of, vim, vmodl
+from tidegate.clients.vcenter_latency import Latency, Names, fresh, learn, query
 from tidegate.errors import FleetError
 
-__all__ = ["Counters", "Latency", "worst"]
-
-FRESH_S = 60.0
-"""Older samples say nothing of now."""
-_KINDS = {"totalReadLatency": "read", "totalWriteLatency": "write"}
-_INTERVAL_S = 20
-_HOSTS_A_CALL = 25
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """What one host measured at one datastore; ``ms`` is -1 where it has no value."""
-
-    datastore: str
-    host: str
-    kind: str
-    ms: float
-    age_s: float
-
-
-def worst(samples: Iterable[Latency]) -> dict[str, Latency]:
-    """Return the worst fresh sample of each datastore; where none is fresh, the youngest one."""
-    found: dict[str, Latency] = {}
-    for one in samples:
-        best = found.get(one.datastore)
-        if best is None:
-            found[one.datastore] = one
-        elif (one.age_s <= FRESH_S) != (best.age_s <= FRESH_S):
-            found[one.datastore] = min(one, best, key=lambda sample: sample.age_s)
-        elif one.age_s <= FRESH_S:
-            found[one.datastore] = max(one, best, key=lambda sample: sample.ms)
-        else:
-            found[one.datastore] = min(one, best, key=lambda sample: sample.age_s)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Names:
-    """What the ids in the counters' answers stand for."""
-
-    counters: Mapping[int, str]
-    datastores: Mapping[str, str]
-    hosts: Mapping[str, str]
+__all__ = ["Counters"]
 
 
 class Counters:
@@ -75,7 +25,7 @@ class Counters:
 
     def __init__(self, vcenter: Vcenter, hosts: Sequence[str] = (), *, by_id: bool = False) -> None:
         self._vcenter, self._only, self._by_id = vcenter, frozenset(hosts), by_id
-        self._names: _Names | None = None
+        self._names: Names | None = None
         self._lock = asyncio.Lock()
 
     async def samples(self) -> list[Latency]:
@@ -88,9 +38,13 @@ class Counters:
         """
         async with self._lock:
             if self._names is None:
-                self._names = await self._vcenter.session.call(self._learn)
+                self._names = await self._vcenter.session.call(
+                    lambda _, content: learn(
+                        content, self._vcenter.options.page, self._only, by_id=self._by_id
+                    )
+                )
             names = self._names
-        return await self._vcenter.session.call(lambda stub, content: _query(stub, content, names))
+        return await self._vcenter.session.call(lambda stub, content: query(stub, content, names))
 
     async def latencies(self, datastores: Sequence[str] = ()) -> dict[str, float]:
         """Return the worst fresh latency per datastore, in ms.
@@ -98,68 +52,11 @@ class Counters:
         Not a number where there are samples, but none with a value within 60 s; a datastore without any is left out.
         """
         try:
-            found = worst(await self.samples())
+            found = fresh(await self.samples(), datastores)
         except FleetError:
             # Hosts come and go: what the ids stand for is asked anew next time.
             self._names = None
             raise
-        wanted = {name: one for name, one in found.items() if not datastores or name in datastores}
-        if any(name not in wanted for name in datastores):
+        if any(name not in found for name in datastores):
             self._names = None
-        return {name: one.ms if one.age_s <= FRESH_S and one.ms >= 0 else math.nan for name, one in wanted.items()}
-
-    def _learn(self, _: Any, content: Any) -> _Names:
-        counters = {
-            one.key: _KINDS[one.nameInfo.key]
-            for one in content.perfManager.perfCounter
-            if one.groupInfo.key == "datastore" and one.nameInfo.key in _KINDS and one.rollupType == "average"
-        }
-        if not counters:
-            raise FleetError("vCenter has no counters of datastore latency", slug="no-counters")
-        page = self._vcenter.options.page
-        datastores: dict[str, str] = {}
-        for thing, seen in read_all(content, vim.Datastore, ("name", "summary.url"), page):
-            name = id_of(thing) if self._by_id else seen.get("name", "")
-            # The counters name a datastore by the last part of its URL: ds:///vmfs/volumes/5f0c…-a036/.
-            for key in (id_of(thing), str(seen.get("summary.url", "")).rstrip("/").rpartition("/")[2]):
-                if key:
-                    datastores[key] = name
-        hosts = {
-            id_of(thing): seen.get("name", "")
-            for thing, seen in read_all(content, vim.HostSystem, ("name", "runtime.connectionState"), page)
-            if seen.get("runtime.connectionState") == "connected" and (not self._only or id_of(thing) in self._only)
-        }
-        if not hosts:
-            raise FleetError("vCenter knows no connected host to ask for counters", slug="no-counters")
-        return _Names(counters, datastores, hosts)
-
-
-def _query(stub: Any, content: Any, names: _Names) -> list[Latency]:
-    manager = content.perfManager
-    metrics = [vim.PerformanceManager.MetricId(counterId=key, instance="*") for key in names.counters]
-    ids = sorted(names.hosts)
-    found: list[Latency] = []
-    for start in range(0, len(ids), _HOSTS_A_CALL):
-        specs = [
-            vim.PerformanceManager.QuerySpec(
-                entity=vim.HostSystem(key, stub), metricId=metrics, intervalId=_INTERVAL_S, maxSample=1, format="normal"
-            )
-            for key in ids[start : start + _HOSTS_A_CALL]
-        ]
-        try:
-            answers = manager.QueryPerf(specs)
-        except vmodl.fault.ManagedObjectNotFound as fault:
-            raise FleetError("a host has left vCenter since its counters were asked", slug="host-left") from fault
-        now = vim.ServiceInstance("ServiceInstance", stub).CurrentTime()
-        for answer in answers or ():
-            if not answer.sampleInfo:
-                continue
-            age = max(0.0, (now - answer.sampleInfo[-1].timestamp).total_seconds())
-            host = names.hosts[id_of(answer.entity)]
-            for series in answer.value:
-                value = series.value[-1] if series.value else -1
-                kind = names.counters.get(series.id.counterId)
-                datastore = names.datastores.get(series.id.instance)
-                if kind is not None and datastore is not None:
-                    found.append(Latency(datastore, host, kind, float(value), age))
-    return found
+        return found

@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.clients.vmomi import vim, vmodl
 
-__all__ = ["read_all", "read_one"]
+__all__ = ["read_all", "read_one", "read_these"]
 
 _PAGES_MAX = 1000
 _Pc = vmodl.query.PropertyCollector
@@ -45,19 +45,25 @@ def read_all(content: Any, kind: Any, paths: Sequence[str], page: int) -> list[t
 
 def read_one(content: Any, thing: Any, paths: Sequence[str]) -> dict[str, Any]:
     """Return properties of one object."""
+    found = read_these(content, [thing], paths)
+    return found[0][1] if found else {}
+
+
+def read_these(content: Any, things: Sequence[Any], paths: Sequence[str]) -> list[tuple[Any, dict[str, Any]]]:
+    """Return properties of some objects of one kind, with one call; raises as :func:`read_all`."""
+    if not things:
+        return []
     spec = _Pc.FilterSpec(
-        objectSet=[_Pc.ObjectSpec(obj=thing, skip=False)],
-        propSet=[_Pc.PropertySpec(type=type(thing), pathSet=list(paths), all=False)],
+        objectSet=[_Pc.ObjectSpec(obj=thing, skip=False) for thing in things],
+        propSet=[_Pc.PropertySpec(type=type(things[0]), pathSet=list(paths), all=False)],
     )
     answer = content.propertyCollector.RetrievePropertiesEx([spec], _Pc.RetrieveOptions())
-    if answer is None or not answer.objects:
-        return {}
-    return _properties(answer.objects[0])[1]
+    return [] if answer is None else [_properties(one) for one in answer.objects]
 
 
 def _properties(thing: Any) -> tuple[Any, dict[str, Any]]:
     for missing in thing.missingSet or ():
-        fault = missing.fault.fault
-        if isinstance(fault, vim.fault.NotAuthenticated):
-            raise fault
+        # pyVmomi gives the fault itself where the WSDL has one with a localized message around it.
+        if isinstance(missing.fault, vim.fault.NotAuthenticated):
+            raise missing.fault
     return thing.obj, {one.name: one.val for one in thing.propSet}

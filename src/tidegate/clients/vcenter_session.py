@@ -24,9 +24,22 @@ from tidegate.clients.tls import Trust
 from tidegate.clients.vmomi import SoapStubAdapter, vim, vmodl
 from tidegate.errors import FleetError, HostUnreachable
 
-__all__ = ["Session", "VcenterOptions", "in_words", "own_session_died", "stub_arguments", "token_in"]
+__all__ = [
+    "PASSWORD_ENV",
+    "Session",
+    "VcenterOptions",
+    "fault_words",
+    "in_words",
+    "log_in",
+    "own_session_died",
+    "stub_arguments",
+    "token_in",
+]
 
 T = TypeVar("T")
+
+PASSWORD_ENV = "TIDEGATE_VCENTER_PASSWORD"  # noqa: S105 (the name of a variable)
+"""Where a password is looked for, unless another variable is named."""
 
 _VERSION = "vim.version.v7_0"
 _THREADS = 4
@@ -54,7 +67,7 @@ class VcenterOptions:
     address: str
     user: str
     port: int = 443
-    password_env: str = "TIDEGATE_VCENTER_PASSWORD"  # noqa: S105 (the name of a variable)
+    password_env: str = PASSWORD_ENV
     password_file: Path | None = None
     ca: Path | None = None
     thumbprint: str | None = None
@@ -85,6 +98,12 @@ def own_session_died(fault: Any) -> bool:
     return bool((fault.privilegeId or "System.").startswith("System."))
 
 
+def fault_words(fault: Any) -> str:
+    """Return what vCenter says of a fault, in one line of at most 300 characters; else what it is called."""
+    said = " ".join((fault.msg or "").split())
+    return said[:300] or type(fault).__name__.rpartition(".")[2]
+
+
 def token_in(cookie: str) -> str:
     """Return the session's id of a vCenter's cookie (pure).
 
@@ -111,6 +130,21 @@ def stub_arguments(options: VcenterOptions, context: ssl.SSLContext) -> dict[str
     }
 
 
+def log_in(stub: Any, options: VcenterOptions, password: str) -> Any:
+    """Log in, and return the service content (blocks).
+
+    Raises
+    ------
+    FleetError
+        When what answers is no vCenter; and pyVmomi's faults.
+    """
+    content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
+    if content.sessionManager is None:
+        raise FleetError(f"{options.whose} shows no session manager: is it a vCenter?")
+    content.sessionManager.Login(options.user, password, None)
+    return content
+
+
 @contextmanager
 def in_words(options: VcenterOptions) -> Iterator[None]:
     """Turn what goes wrong at a vCenter into one sentence; a ``NotAuthenticated`` stays what it is.
@@ -134,7 +168,7 @@ def in_words(options: VcenterOptions) -> Iterator[None]:
             slug="login-refused",
         ) from error
     except vmodl.MethodFault as fault:
-        raise FleetError(f"{whose}: {_words(fault)}", slug=type(fault).__name__.rpartition(".")[2]) from fault
+        raise FleetError(f"{whose}: {fault_words(fault)}", slug=type(fault).__name__.rpartition(".")[2]) from fault
     except ssl.SSLCertVerificationError as error:
         raise HostUnreachable(
             f"{whose} shows a certificate that nobody vouches for ({error.verify_message})",
@@ -216,10 +250,7 @@ class Session:
         context = options.trust.context(options.address, options.port, options.timeout_s)
         stub = SoapStubAdapter(**stub_arguments(options, context))
         try:
-            content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
-            if content.sessionManager is None:
-                raise FleetError(f"{options.whose} shows no session manager: is it a vCenter?")
-            content.sessionManager.Login(options.user, password, None)
+            content = log_in(stub, options, password)
         except BaseException:
             stub.DropConnections()
             raise
@@ -236,8 +267,3 @@ class Session:
             if not last:
                 raise
             raise FleetError(f"{self.options.whose} does not keep the session that it has just given") from None
-
-
-def _words(fault: Any) -> str:
-    said = " ".join((fault.msg or "").split())
-    return said[:300] or type(fault).__name__.rpartition(".")[2]
