@@ -63,6 +63,9 @@ def front(running: Vcsim) -> Iterator[Front]:
                 with seen.lock:
                     seen.in_flight -= 1
 
+        def do_GET(self) -> None:
+            self.give(*self.ask(b"", "GET"))
+
         def act(self, action: str, body: bytes) -> None:
             if action == "busy":
                 self.give(503, b"", {"Retry-After": "7"})
@@ -77,13 +80,13 @@ def front(running: Vcsim) -> Iterator[Front]:
                 else:
                     self.give(status, answer, headers)
 
-        def ask(self, body: bytes) -> tuple[int, bytes, dict[str, str]]:
+        def ask(self, body: bytes, method: str = "POST") -> tuple[int, bytes, dict[str, str]]:
             connection = http.client.HTTPSConnection("127.0.0.1", running.port, context=to_vcsim, timeout=30)
             headers = {
                 name: self.headers[name] for name in ("Cookie", "SOAPAction", "Content-Type") if self.headers[name]
             }
             try:
-                connection.request("POST", self.path, body, headers)
+                connection.request(method, self.path, body, headers)
                 answer = connection.getresponse()
                 kept = {name: answer.headers[name] for name in ("Set-Cookie", "Content-Type") if answer.headers[name]}
                 return answer.status, answer.read(), kept

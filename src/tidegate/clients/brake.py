@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from tidegate.clients.hysteresis import RELEASE, held
 
-__all__ = ["HOLD_MS", "Brake"]
+__all__ = ["Brake"]
 
 HOLD_MS = 20.0
 

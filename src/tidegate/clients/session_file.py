@@ -15,7 +15,7 @@ import stat
 import tomllib
 from dataclasses import dataclass, field
 
-__all__ = ["FORMAT", "LIFE_S", "SIZE_MAX", "Kept", "dump", "parse", "session_name", "unfit"]
+__all__ = ["Kept", "dump", "parse", "session_name", "unfit"]
 
 FORMAT = 1
 LIFE_S = 20 * 3600.0
