@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 from tidegate.clients.vcenter_session import VcenterOptions
+from tidegate.clients.vmomi import vim, vmodl
 from vcenters import Vcsim
 
-__all__ = ["Front", "front"]
+__all__ = ["Front", "front", "name_filter"]
 
 _NAME = re.compile(rb"<soapenv:Body><(\w+)")
 
@@ -39,6 +41,15 @@ class Front:
             self.calls[name] += 1
             waiting = self.next.get(name)
             return waiting.pop(0) if waiting else ""
+
+
+def name_filter(content: Any) -> Any:
+    """Return the filter that tells the root folder's name."""
+    collector = vmodl.query.PropertyCollector
+    return collector.FilterSpec(
+        objectSet=[collector.ObjectSpec(obj=content.rootFolder)],
+        propSet=[collector.PropertySpec(type=vim.Folder, pathSet=["name"])],
+    )
 
 
 @contextmanager

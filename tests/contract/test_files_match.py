@@ -39,7 +39,6 @@ THROUGH = {
     "tidegate.cli.sim_replay": "storm/test_record.py",
     "tidegate.cli.sim_run": "cli/test_sim.py",
     "tidegate.cli.status_text": "cli/test_gate_talk.py",
-    "tidegate.clients.vcenter_shared": "real/test_vcenter_shared.py",
     "tidegate.compiled": "unit/test_gate_limiter.py",
     "tidegate.config.broken": "unit/test_config_load.py",
     "tidegate.config.check": "cli/test_gate_check.py",

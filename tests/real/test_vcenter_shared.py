@@ -10,12 +10,13 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tidegate.clients import vcenter_shared
 from tidegate.clients.session_file import Kept, session_name
 from tidegate.clients.session_store import SessionStore
 from tidegate.clients.vcenter import Vcenter, cloned_session, shared_session
@@ -24,7 +25,7 @@ from tidegate.clients.vcenter_session import VcenterOptions, log_in
 from tidegate.clients.vcenter_stub import Stub
 from tidegate.clients.vmomi import stub_of, vim
 from tidegate.errors import FleetError, HostUnreachable, UsageError
-from vcenter_front import Front, front
+from vcenter_front import Front, front, name_filter
 from vcenters import PASSWORD_ENV, Vcsim, vcsim
 
 pytestmark = pytest.mark.peer("vcsim")
@@ -222,53 +223,6 @@ def test_a_hop_behind_is_neither_renewed_nor_repeated(watched: Front, cache: Pat
     assert watched.calls["Login"] == 1
 
 
-def waiting(options: VcenterOptions) -> tuple[Stub, list[float]]:
-    waits: list[float] = []
-    context = options.trust.context(options.address, options.port, 30)
-    stub = Stub(options, context, sleep=waits.append)
-    log_in(stub, options, options.password())
-    stub.keep()
-    return stub, waits
-
-
-def test_not_now_is_waited_for_as_long_as_asked(watched: Front) -> None:
-    watched.next["Login"] = ["busy"]
-    stub, waits = waiting(watched.options)
-    watched.next["CurrentTime"] = ["busy", "busy", "gone", "lost"]
-    assert vim.ServiceInstance("ServiceInstance", stub).CurrentTime() is not None
-    assert watched.calls["CurrentTime"] == 5
-    assert len(waits) == 5
-    assert all(7.0 <= wait < 7.0 + 2.0**4 for wait in waits[:3])
-    watched.next["CurrentTime"] = ["busy"] * 9
-    with pytest.raises(Exception, match="503"):
-        vim.ServiceInstance("ServiceInstance", stub).CurrentTime()
-    assert watched.calls["CurrentTime"] == 5 + 5
-    vim.SessionManager("SessionManager", stub).Logout()
-    stub.DropConnections()
-
-
-@pytest.mark.parametrize("what", ["busy", "gone", "lost"])
-def test_what_may_have_happened_is_not_made_again(watched: Front, what: str) -> None:
-    stub, waits = waiting(watched.options)
-    watched.next["CreateFolder"] = [what]
-    root = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent().rootFolder
-    with pytest.raises(Exception, match=r"503|closed"):
-        root.CreateFolder(f"perhaps-{what}")
-    assert (watched.calls["CreateFolder"], waits) == (1, [])
-    stub.DropConnections()
-
-
-def test_the_budget_ends_retries(watched: Front) -> None:
-    stub, _ = waiting(watched.options)
-    service = vim.ServiceInstance("ServiceInstance", stub)
-    watched.next["CurrentTime"] = ["busy"] * 100
-    for _ in range(10):
-        with pytest.raises(Exception, match="503"):
-            service.CurrentTime()
-    assert watched.calls["CurrentTime"] <= 10 + 10 + 1
-    stub.DropConnections()
-
-
 def test_a_wrong_password_is_tried_once_by_all_threads(
     watched: Front, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,17 +236,21 @@ def test_a_wrong_password_is_tried_once_by_all_threads(
         except FleetError as error:
             said.append(error.message)
 
-    # One block stays open, as in a script whose threads begin and end inside of it.
-    with ExitStack() as stack:
-        threads = [threading.Thread(target=work) for _ in range(30)]
-        barrier = threading.Lock()
-        stack.enter_context(barrier)
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+    plain = watched.action
+
+    def when_all_are_there(name: str) -> str:
+        while name == "Login" and sum(one.users for one in vcenter_shared._SHARED.values()) < 30:
+            threading.Event().wait(0.01)
+        return plain(name)
+
+    watched.action = when_all_are_there  # type: ignore[method-assign]
+    threads = [threading.Thread(target=work) for _ in range(30)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert said == ["vCenter 127.0.0.1 refuses the login of operator"] * 30
-    assert watched.calls["Login"] < 30
+    assert watched.calls["Login"] == 1
     assert not list(cache.glob("*.toml"))
 
 
@@ -366,7 +324,7 @@ FORKS = """
 import os, pathlib, sys
 from tidegate.clients.vcenter import shared_session
 from tidegate.clients.vcenter_read import read_all
-from tidegate.clients.vmomi import stub_of, vim
+from tidegate.clients.vmomi import stub_of, vim, vmodl
 ca, cache = pathlib.Path(sys.argv[2]), pathlib.Path(sys.argv[3])
 how = {"user": "operator", "port": int(sys.argv[1]), "password_env": "VCSIM_PASSWORD", "ca": ca, "cache": cache}
 
@@ -417,6 +375,49 @@ def test_a_logout_of_one_is_none_of_the_others(watched: Front, cache: Path) -> N
         content.sessionManager.Logout()
         assert machines(content)
     assert (watched.calls["Login"], watched.calls["Logout"]) == (1, 0)
+
+
+def test_what_would_reach_everybody_is_refused_and_a_clone_may_do_it(watched: Front, cache: Path) -> None:
+    with share(watched.options, cache) as content:
+        for asked in (
+            lambda: content.propertyCollector.CreateFilter(name_filter(content), True),
+            lambda: content.propertyCollector.WaitForUpdatesEx("", None),
+            content.propertyCollector.CancelWaitForUpdates,
+            lambda: content.sessionManager.SetLocale("de"),
+        ):
+            with pytest.raises(UsageError, match="every script that shares it") as caught:
+                asked()
+            assert "cloned_session" in caught.value.hint
+        with cloned_session(content) as own:
+            own.propertyCollector.CreateFilter(name_filter(own), True)
+            updates = own.propertyCollector.WaitForUpdatesEx("", None)
+            assert updates.filterSet[0].objectSet[0].changeSet[0].val == "Datacenters"
+        # One's own collector is nobody else's either.
+        mine = content.propertyCollector.CreatePropertyCollector()
+        mine.CreateFilter(name_filter(content), True)
+        assert mine.WaitForUpdatesEx("", None).filterSet
+        mine.DestroyPropertyCollector()
+    assert watched.calls["SetLocale"] == 0
+
+
+def test_sessions_that_are_ended_again_and_again_are_not_made_without_end(
+    running: Vcsim, watched: Front, cache: Path
+) -> None:
+    with share(watched.options, cache) as content:
+        for _ in range(4):
+            end_sessions(running)
+            assert content.rootFolder.name == "Datacenters"
+        end_sessions(running)
+        with pytest.raises(FleetError, match="ends sessions as fast as they are made"):
+            content.rootFolder.name  # noqa: B018 (as above)
+    assert watched.calls["Login"] == 5
+
+
+def test_after_its_block_a_session_is_not_used(running: Vcsim, cache: Path) -> None:
+    with share(running.options(), cache) as content:
+        root = content.rootFolder
+    with pytest.raises(UsageError, match="Fetch was called after the block of its session was left"):
+        root.name  # noqa: B018 (as above)
 
 
 def test_what_is_no_shared_session_has_no_clone(running: Vcsim) -> None:

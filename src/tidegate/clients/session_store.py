@@ -99,8 +99,11 @@ class SessionStore:
             descriptor = self._open(self.path.name, os.O_RDONLY, "the session in")
         except FileNotFoundError:
             return None
-        with os.fdopen(descriptor, "rb") as stream:
-            data = stream.read(SIZE_MAX + 1)
+        try:
+            with os.fdopen(descriptor, "rb") as stream:
+                data = stream.read(SIZE_MAX + 1)
+        except OSError as error:
+            raise FleetError(f"the session in {self.path} cannot be read: {error.strerror}", slug="no-cache") from error
         kept = parse(data, self._name, self._now())
         if isinstance(kept, Kept):
             return kept
@@ -170,6 +173,9 @@ class SessionStore:
             there = os.stat(name, dir_fd=self._folder, follow_symlinks=False)
         except (BlockingIOError, FileNotFoundError):
             return False
+        except OSError as error:
+            path = self.path.with_name(name)
+            raise FleetError(f"the lock {path} cannot be taken: {error.strerror}", slug="no-cache") from error
         return os.path.samestat(there, os.fstat(descriptor))
 
     def _busy(self, name: str, holder: bytes, patience_s: float) -> FleetError:

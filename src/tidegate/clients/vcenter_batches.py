@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tidegate.clients.brake import Brake
@@ -99,10 +99,10 @@ class Batches:
     def _calm(self, stub: Any, content: Any, batch: Batch) -> None:
         """Wait until no datastore of the batch holds it."""
         until = self._now() + _PATIENCE_S
-        datastores = _datastores(content, batch.vms)
+        datastores, hosts = _storage(content, batch.vms)
         said = ""
         while True:
-            self._brake.note(self._latencies(stub, content, datastores))
+            self._brake.note(self._latencies(stub, content, datastores, hosts))
             why = self._brake.why(datastores)
             if not why:
                 return
@@ -113,28 +113,38 @@ class Batches:
                 raise Stopped(f"batch {batch.number} has not begun: {why}, for {_PATIENCE_S:.0f} s now", slug="latency")
             self._sleep(INTERVAL_S)
 
-    def _latencies(self, stub: Any, content: Any, datastores: set[str]) -> dict[str, float]:
+    def _latencies(self, stub: Any, content: Any, datastores: set[str], hosts: set[str]) -> dict[str, float]:
+        """Return the worst fresh latency of each of these datastores, of the hosts that mount them."""
         try:
-            if self._names is None or not datastores <= set(self._names.datastores.values()):
-                self._names = learn(content, _PAGE)
-            return fresh(query(stub, content, self._names), datastores)
+            return self._sampled(stub, content, datastores, hosts)
         except FleetError as error:
+            self._names = None  # hosts come and go: what the ids stand for is asked anew
             if error.slug != "host-left":
                 raise
-        # Hosts come and go: what the ids stand for is asked anew, once.
-        self._names = learn(content, _PAGE)
-        return fresh(query(stub, content, self._names), datastores)
+        return self._sampled(stub, content, datastores, hosts)
+
+    def _sampled(self, stub: Any, content: Any, datastores: set[str], hosts: set[str]) -> dict[str, float]:
+        if self._names is None or not datastores <= set(self._names.datastores.values()):
+            self._names = learn(content, _PAGE)
+        known = self._names.hosts
+        names = replace(self._names, hosts={key: known[key] for key in hosts if key in known})
+        return fresh(query(stub, content, names), datastores)
 
     def _ended(self, content: Any, batch: Batch) -> None:
         """Wait until every task has ended."""
         until = self._now() + _TASKS_S
         pending = {id_of(task): task for task in batch.tasks}
         while pending:
-            for key, info in self._infos(content, pending):
-                if info.state == vim.TaskInfo.State.error:
+            infos = {id_of(task): seen.get("info") for task, seen in _there(content, pending.values(), ("info",))}
+            for key in list(pending):
+                info = infos.get(key)
+                if info is None:
+                    self.failed.append((key, "vCenter does not know this task any more"))
+                elif info.state == vim.TaskInfo.State.error:
                     self.failed.append((info.entityName or key, fault_words(info.error)))
-                if info.state in {vim.TaskInfo.State.success, vim.TaskInfo.State.error}:
-                    del pending[key]
+                elif info.state != vim.TaskInfo.State.success:
+                    continue
+                del pending[key]
             if pending and self._now() >= until:
                 raise Stopped(
                     f"{len(pending)} tasks of batch {batch.number} have not ended within {_TASKS_S:.0f} s; they go on",
@@ -142,20 +152,6 @@ class Batches:
                 )
             if pending:
                 self._sleep(_POLL_S)
-
-    def _infos(self, content: Any, pending: dict[str, Any]) -> list[tuple[str, Any]]:
-        """Return what vCenter says of the tasks, with one call."""
-        while pending:
-            try:
-                found = read_these(content, list(pending.values()), ("info",))
-            except vmodl.fault.ManagedObjectNotFound as fault:
-                gone = "" if fault.obj is None else id_of(fault.obj)
-                if pending.pop(gone, None) is None:
-                    raise
-                self.failed.append((gone, "vCenter does not know this task any more"))
-            else:
-                return [(id_of(task), seen["info"]) for task, seen in found if seen.get("info") is not None]
-        return []
 
 
 def in_batches(vms: Sequence[Any], *, size: int = 20) -> Batches:
@@ -185,9 +181,20 @@ def in_batches(vms: Sequence[Any], *, size: int = 20) -> Batches:
     return Batches(list(vms), size)
 
 
-def _datastores(content: Any, vms: Sequence[Any]) -> set[str]:
-    """Return the names of the datastores that these machines are on."""
-    stores: dict[str, Any] = {}
-    for _, seen in read_these(content, vms, ("datastore",)):
-        stores.update({id_of(store): store for store in seen.get("datastore") or ()})
-    return {seen["name"] for _, seen in read_these(content, list(stores.values()), ("name",)) if "name" in seen}
+def _there(content: Any, things: Iterable[Any], paths: Sequence[str]) -> list[tuple[Any, dict[str, Any]]]:
+    """Return properties of those that are still there, with one call."""
+    left = {id_of(thing): thing for thing in things}
+    while True:
+        try:
+            return read_these(content, list(left.values()), paths)
+        except vmodl.fault.ManagedObjectNotFound as fault:
+            if fault.obj is None or left.pop(id_of(fault.obj), None) is None:
+                raise
+
+
+def _storage(content: Any, vms: Sequence[Any]) -> tuple[set[str], set[str]]:
+    """Return the names of the datastores that these machines are on, and the ids of the hosts that mount them."""
+    stores = [store for _, seen in _there(content, vms, ("datastore",)) for store in seen.get("datastore") or ()]
+    found = _there(content, stores, ("name", "host"))
+    hosts = {id_of(mount.key) for _, seen in found for mount in seen.get("host") or ()}
+    return {seen["name"] for _, seen in found if "name" in seen}, hosts

@@ -17,6 +17,7 @@ import os
 import random
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,8 @@ __all__ = ["cloned_session", "shared_session"]
 # How long another process may take to log in.
 _PATIENCE_S = 60.0
 _ROUNDS = 3
+# So many sessions in so long are no accident: somebody ends them, or there are too many.
+_RENEWALS, _RENEWALS_S = 5, 300.0
 
 
 @contextmanager
@@ -72,8 +75,9 @@ def shared_session(  # noqa: PLR0913 (what most leave out has names)
         pyVmomi's service content, for many threads at once. ``Logout`` does nothing on it, since the session is not
         this script's alone. After the session has died (30 min without a call, somebody ended it) there is a new one,
         and reads are made again; a write raises ``vim.fault.NotAuthenticated``, and may then be made again by who knows
-        that it may. The default property collector is shared as well: what waits for updates or reads page by page in
-        several threads wants :func:`cloned_session`.
+        that it may. The default property collector is shared as well: pages are better read with a collector of one's
+        own, and what waits for updates on it is refused, as are ``SetLocale`` and ``ImpersonateUser``: see
+        :func:`cloned_session`.
 
     Raises
     ------
@@ -146,7 +150,7 @@ def cloned_session(content: Any) -> Iterator[Any]:
         if own.token:
             with suppress(vmodl.MethodFault, OSError, http.client.HTTPException):
                 vim.SessionManager("SessionManager", own).Logout()
-        own.DropConnections()
+        own.close()
         places.release()
 
 
@@ -161,7 +165,7 @@ class _Shared:
         self._stub: Stub | None = None
         self._content: Any = None
         self._refused: FleetError | None = None
-        self._closed = False
+        self._logins: deque[float] = deque(maxlen=_RENEWALS)
 
     def content(self) -> Any:
         """Return the service content; who comes first opens the session, the others wait."""
@@ -183,9 +187,8 @@ class _Shared:
 
     def close(self) -> None:
         """Close the connections; the session stays, for whoever comes next."""
-        self._closed = True
         if self._stub is not None:
-            self._stub.DropConnections()
+            self._stub.close()
         self._store.close()
 
     def after_fork(self) -> None:
@@ -195,8 +198,6 @@ class _Shared:
     def _renewed(self, stub: Stub, dead: str) -> None:
         if stub.token not in {"", dead}:
             return  # another thread was faster
-        if self._closed:
-            raise FleetError("the shared session has died, and its block was left before", slug="closed")
         stub.keep(self._another(stub, dead))
 
     def _another(self, stub: Stub, dead: str) -> str:
@@ -211,7 +212,14 @@ class _Shared:
                 if kept is None or kept.cookie == dead:
                     return self._logged_in(stub)
             # Somebody else has logged in meanwhile: look at that session without holding up the others.
-        raise FleetError(f"{self._options.whose} ends sessions as fast as they are made", slug="sessions-end")
+        raise self._ends()
+
+    def _ends(self) -> FleetError:
+        return FleetError(
+            f"{self._options.whose} ends sessions as fast as they are made",
+            hint="who ends them? Administration > Sessions, and the events of this user, say so",
+            slug="sessions-end",
+        )
 
     def _lives(self, stub: Stub, token: str) -> bool:
         probe = stub.sibling()
@@ -219,12 +227,16 @@ class _Shared:
         try:
             return probe.alive()
         finally:
-            probe.DropConnections()
+            probe.close()
 
     def _logged_in(self, stub: Stub) -> str:
         """Log in and keep the session; a login that was refused is not tried again by every thread."""
         if self._refused is not None:
             raise FleetError(self._refused.message, hint=self._refused.hint, slug=self._refused.slug)
+        now = time.monotonic()
+        if len(self._logins) == _RENEWALS and now - self._logins[0] < _RENEWALS_S:
+            raise self._ends()
+        self._logins.append(now)
         own = stub.sibling()
         try:
             with in_words(self._options):
@@ -242,7 +254,7 @@ class _Shared:
                 self._refused = error
             raise
         finally:
-            own.DropConnections()
+            own.close()
 
 
 _SHARED: dict[tuple[VcenterOptions, str, Path], _Shared] = {}

@@ -22,8 +22,8 @@ from tidegate.clients.http import retry_after
 from tidegate.clients.retry import Budget, full_jitter
 from tidegate.clients.vcenter_replay import Failure, failure_of, is_read, lost_in, repeats
 from tidegate.clients.vcenter_session import VcenterOptions, stub_arguments, token_in
-from tidegate.clients.vmomi import SoapStubAdapter, vim
-from tidegate.errors import HostUnreachable
+from tidegate.clients.vmomi import SoapStubAdapter, id_of, vim
+from tidegate.errors import HostUnreachable, UsageError
 
 __all__ = ["Stub"]
 
@@ -38,6 +38,11 @@ _POOL_S = 60
 # After so long without a call the session is looked at before a write: vCenter ends idle ones after 30 min.
 _IDLE_S = 300.0
 _LONG_POLLS = frozenset({"WaitForUpdates", "WaitForUpdatesEx"})
+_LONG_POLL_S = 3600.0
+# What would change, cancel or hear what others do in the same session, and is therefore refused (§2.5).
+_FOR_ALL = frozenset({"CancelWaitForUpdates", "ImpersonateUser", "SetLocale"})
+_OF_THE_COLLECTOR = frozenset({"CheckForUpdates", "CreateFilter", "WaitForUpdates", "WaitForUpdatesEx"})
+_DEFAULT_COLLECTOR = "propertyCollector"
 
 
 class _Connection(http.client.HTTPSConnection):
@@ -78,7 +83,7 @@ class Stub(SoapStubAdapter):  # type: ignore[misc]  # pyVmomi's names are Any
         self.clones = threading.BoundedSemaphore(_CLONES)
         """Places for sessions that are cloned from this one."""
         self._context, self._renew, self._sleep = context, renew, sleep
-        self._token, self._given = token, ""
+        self._token, self._given, self._closed = token, "", False
         self._budget, self._rng = Budget(), random.Random()  # noqa: S311 (jitter is no secret)
         self._places = threading.BoundedSemaphore(_AT_ONCE)
         self._here = threading.local()
@@ -119,26 +124,65 @@ class Stub(SoapStubAdapter):  # type: ignore[misc]  # pyVmomi's names are Any
         except vim.fault.NotAuthenticated:
             return False
 
+    def close(self) -> None:
+        """Close the connections; from now on every call is refused."""
+        self._closed = True
+        self.DropConnections()
+
     def InvokeMethod(self, mo: Any, info: Any, args: Any) -> Any:  # noqa: N802 (pyVmomi's name)
         """Make a call."""
-        name = info.wsdlName
+        if self._closed:
+            raise UsageError(f"{info.wsdlName} was called after the block of its session was left")
         if self._renew is not None:
-            if name == "Logout":
+            if info.wsdlName == "Logout":
                 return None  # it is not ours alone: it ends when nobody has used it for half an hour
-            if not is_read(name) and time.monotonic() - self._used > _IDLE_S:
-                token = self.token
-                if not self.alive():
-                    self._renew(token)
+            self._check(mo, info.wsdlName, self._renew)
+        return self._made(mo, info, args)
+
+    def GetConnection(self) -> Any:  # noqa: N802 (pyVmomi's name)
+        """Return a connection; from here on something may have been sent."""
+        connection = super().GetConnection()
+        self._here.sent, self._here.connection = True, connection
+        connection.timeout = self._here.timeout_s
+        if connection.sock is not None:
+            connection.sock.settimeout(self._here.timeout_s)
+        return connection
+
+    def after_fork(self) -> None:
+        """Leave the parent's connections to it, and what its threads had locked too."""
+        self.lock = threading.Lock()
+        self._places = threading.BoundedSemaphore(_AT_ONCE)
+        self.clones = threading.BoundedSemaphore(_CLONES)
+        self._rng.seed()  # or all children would wait alike
+        self.DropConnections()
+
+    def _check(self, mo: Any, name: str, renew: Callable[[str], None]) -> None:
+        """Refuse what is not for a session that others use too; before a write, see that there is one."""
+        if name in _FOR_ALL or (name in _OF_THE_COLLECTOR and id_of(mo) == _DEFAULT_COLLECTOR):
+            raise UsageError(
+                f"{name} on a shared session would reach every script that shares it",
+                hint="use cloned_session(content); in_batches waits for tasks without it",
+            )
+        if not is_read(name) and time.monotonic() - self._used > _IDLE_S:
+            token = self.token
+            if not self.alive():
+                renew(token)
+
+    def _made(self, mo: Any, info: Any, args: Any) -> Any:
+        """Make a call, with another session if this one has died, and again where that may be."""
+        name = info.wsdlName
         waited, attempt, renewed = 0.0, 0, False
         while True:
-            token, self._here.sent, self._here.connection = self.token, False, None
+            token, here = self.token, self._here
+            here.sent, here.connection = False, None
+            here.timeout_s = _LONG_POLL_S if name in _LONG_POLLS else self.options.timeout_s
             try:
                 with self._place(name):
                     answer = super().InvokeMethod(mo, info, args)
                 if (lost := lost_in(answer)) is not None:
                     raise lost
             except (vim.fault.NotAuthenticated, OSError, http.client.HTTPException) as error:
-                failure = failure_of(error, sent=self._here.sent)
+                failure = failure_of(error, sent=here.sent)
                 again = repeats(name, failure, self.SerializeRequest(mo, info, args))
                 if failure is Failure.SESSION_DIED:
                     if self._renew is None or renewed:
@@ -158,20 +202,6 @@ class Stub(SoapStubAdapter):  # type: ignore[misc]  # pyVmomi's names are Any
                 self._used = time.monotonic()
                 self._budget.earn()
                 return answer
-
-    def GetConnection(self) -> Any:  # noqa: N802 (pyVmomi's name)
-        """Return a connection; from here on something may have been sent."""
-        connection = super().GetConnection()
-        self._here.sent, self._here.connection = True, connection
-        return connection
-
-    def after_fork(self) -> None:
-        """Leave the parent's connections to it, and what its threads had locked too."""
-        self.lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(_AT_ONCE)
-        self.clones = threading.BoundedSemaphore(_CLONES)
-        self._rng.seed()  # or all children would wait alike
-        self.DropConnections()
 
     def _asked(self) -> float | None:
         connection = self._here.connection
