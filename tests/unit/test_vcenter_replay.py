@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.clients.vcenter_replay import Failure, failure_of, is_read, lost_in, repeats
+from tidegate.clients.vcenter_session import fault_words
 from tidegate.clients.vmomi import vim, vmodl
 
 NAMES = sorted({str(name) for _, name in vars(pyVmomi.VmomiSupport)["_wsdlMethodMap"]})
@@ -107,3 +108,9 @@ def test_an_answer_without_a_session_is_seen() -> None:
     assert lost_in([one(vim.fault.NoPermission(), died("Datastore.FileManagement"))]) is None
     for answer in (None, "text", [], ["text"], collector.RetrieveResult(objects=[one()])):
         assert lost_in(answer) is None
+
+
+def test_a_fault_is_told_in_one_line() -> None:
+    assert fault_words(died(msg="The session\n is not authenticated. ")) == "The session is not authenticated."
+    assert fault_words(vim.fault.Timedout()) == "Timedout"
+    assert len(fault_words(died(msg="x" * 1000))) == 300
