@@ -10,15 +10,19 @@ import (
 	"crypto/tls"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net/http"
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/vmware/govmomi/simulator"
 	_ "github.com/vmware/govmomi/vapi/simulator"
+	"github.com/vmware/govmomi/vim25/types"
 )
 
 func main() {
@@ -29,14 +33,19 @@ func main() {
 	flag.IntVar(&model.Machine, "vm", 1, "virtual machines of a resource pool")
 	flag.IntVar(&model.Datastore, "ds", 2, "datastores")
 	flag.IntVar(&model.Folder, "folder", 0, "folders around the clusters")
-	user := flag.String("username", "operator", "who may log in")
-	certificate := flag.String("tlscert", "", "PEM file of the certificate")
+	users := flag.String("username", "operator", "who may log in: names with commas between them, one password")
+	certificate := flag.String("tlscert", "", "PEM file of the certificate; without one it speaks plain HTTP")
 	key := flag.String("tlskey", "", "PEM file of its key")
+	untilEOF := flag.Bool("until-eof", false, "end when stdin ends")
 	flag.Parse()
 
-	pair, err := tls.LoadX509KeyPair(*certificate, *key)
-	if err != nil {
-		log.Fatal(err)
+	var secure *tls.Config
+	if *certificate != "" {
+		pair, err := tls.LoadX509KeyPair(*certificate, *key)
+		if err != nil {
+			log.Fatal(err)
+		}
+		secure = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	}
 	if err := model.Create(); err != nil {
 		log.Fatal(err)
@@ -46,8 +55,12 @@ func main() {
 	mux := http.NewServeMux()
 	model.Service.ServeMux = mux
 	model.Service.RegisterEndpoints = true
-	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(*user, os.Getenv("VCSIM_PASSWORD"))}
-	model.Service.TLS = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	names, password := strings.Split(*users, ","), os.Getenv("VCSIM_PASSWORD")
+	model.Service.Listen = &url.URL{Host: "127.0.0.1:0", User: url.UserPassword(names[0], password)}
+	model.Service.TLS = secure
+	registry.SessionManager().ValidLogin = func(login *types.Login) bool {
+		return slices.Contains(names, login.UserName) && login.Password == password
+	}
 
 	addServices(registry)
 	addRest(mux, registry, addCounters(registry))
@@ -58,5 +71,11 @@ func main() {
 
 	done := make(chan os.Signal, 1)
 	signal.Notify(done, syscall.SIGINT, syscall.SIGTERM)
+	if *untilEOF {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			done <- syscall.SIGTERM
+		}()
+	}
 	<-done
 }
