@@ -29,7 +29,7 @@ PEERS = {
 }
 ROOT = Path(__file__).resolve().parent.parent
 # program -> the script that builds it, or finds that it is built already
-BUILT = {"vcsim": ROOT / "scripts" / "vcsim"}
+BUILT = dict.fromkeys(("govc", "vcsim"), ROOT / "scripts" / "vcsim")
 # Where Debian keeps programs that are not on everybody's PATH, and where we keep what we have built.
 PLACES = f"/usr/sbin:/sbin:/usr/lib/postgresql/15/bin:{ROOT / 'target' / 'vcsim'}"
 
@@ -48,7 +48,7 @@ def install() -> list[str]:
     list[str]
         The programs that are still missing, sorted.
     """
-    for script in BUILT.values():
+    for script in set(BUILT.values()):
         # Its own words say what it lacks; whether it is there is seen below.
         subprocess.run([str(script)], check=False, stdout=subprocess.DEVNULL)
     wanted = [program for program in missing() if program in PEERS]

@@ -3,7 +3,8 @@
 // It adds to the simulator library: a HostServiceSystem for every host (TSM, TSM-SSH, vpxa, ...; no vvold, as on real
 // hosts), the real-time counters of datastore latency, /api/session, /api/cis/tagging and /api/appliance/services, and
 // /control, by which a test changes what is shown: latencies and the age of their samples, lockdown, running tasks and
-// how many calls of /api are answered with 429 first. Everything else is the simulator's own.
+// how many calls of /api are answered with 429 first. For the lab's front there are ExportVm, tasks that it starts and
+// ends, and where machines are. Everything else is the simulator's own.
 package main
 
 import (
@@ -20,9 +21,13 @@ import (
 	"strings"
 	"syscall"
 
+	_ "github.com/vmware/govmomi/lookup/simulator"
+	_ "github.com/vmware/govmomi/pbm/simulator"
 	"github.com/vmware/govmomi/simulator"
+	_ "github.com/vmware/govmomi/sts/simulator"
 	_ "github.com/vmware/govmomi/vapi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
+	_ "github.com/vmware/govmomi/vslm/simulator"
 )
 
 func main() {
@@ -63,6 +68,7 @@ func main() {
 	}
 
 	addServices(registry)
+	addExports(registry)
 	addRest(mux, registry, addCounters(registry))
 
 	server := model.Service.NewServer()

@@ -18,6 +18,7 @@ type front struct {
 	mutex    sync.Mutex
 	mux      *http.ServeMux
 	registry *simulator.Registry
+
 	counters *counters
 	busy     int // calls that are answered with status before one is served
 	status   int
@@ -163,16 +164,11 @@ func (f *front) control(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	case "task":
-		f.tasks++
-		task := &simulator.Task{}
-		task.Self = types.ManagedObjectReference{Type: "Task", Value: fmt.Sprintf("task-held-%d", f.tasks)}
-		now := time.Now()
-		task.Info = types.TaskInfo{
-			Key: task.Self.Value, Task: task.Self, DescriptionId: query.Get("name"), Entity: &host.Self,
-			EntityName: host.Name, State: types.TaskInfoStateRunning, QueueTime: now, StartTime: &now,
-			Reason: &types.TaskReasonUser{UserName: query.Get("user")},
-		}
-		f.registry.Put(task)
+		answer(w, http.StatusOK, f.task(query))
+		return
+	case "placed":
+		answer(w, http.StatusOK, f.placed())
+		return
 	case "seen":
 		value, _ := json.Marshal(map[string]any{"calls": f.calls, "restarts": f.restarts})
 		answer(w, http.StatusOK, value)

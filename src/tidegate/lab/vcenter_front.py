@@ -2,7 +2,11 @@
 
 Started as ``python -m tidegate.lab.vcenter_front SPEC`` (JSON, or ``@FILE``; keys are those of
 :class:`tidegate.lab.vcenter_front_spec.Spec`); it says one ready line and ends with its stdin. ``GET /lab/counters``
-says what it has seen; so does a line ``{"cmd": "counts"}`` on stdin.
+says what it has seen; so does a line ``{"cmd": "counts"}`` on stdin. ``POST /lab/control`` asks for faults::
+
+    {"kill": "*"}               end all sessions, or those of the user named
+    {"stale": ["host-12"]}      gateways of these hosts ("*": all) take no token of a session that is older than now
+    {"latency_ms": 20}          every call takes so much longer
 """
 
 from __future__ import annotations
@@ -19,23 +23,40 @@ from typing import Any
 
 from tidegate.errors import LabError
 from tidegate.lab.vcenter_front_calls import Calls
-from tidegate.lab.vcenter_front_http import HEAD_MAX, Answer, Call, Upstream, read_call, write_answer
+from tidegate.lab.vcenter_front_hosts import Hosts
+from tidegate.lab.vcenter_front_http import (
+    HEAD_MAX,
+    Answer,
+    Call,
+    Upstream,
+    json_answer,
+    read_call,
+    write_answer,
+)
+from tidegate.lab.vcenter_front_rest import Rest
+from tidegate.lab.vcenter_front_simulator import Simulator
 from tidegate.lab.vcenter_front_spec import Counters, Spec
 from tidegate.lab.vcenter_front_vcsim import find_vcsim, start_vcsim
+from tidegate.lab.vcenter_front_work import Work
 
 __all__ = ["Front", "main"]
 
 _BACKLOG = 4096
+_SWEEP_S = 1.0
 
 
 class Front:
-    """The listener in front of one simulator."""
+    """The listener in front of one simulator, whose jobs in the background belong to ``group``."""
 
-    def __init__(self, spec: Spec, upstream: Upstream) -> None:
+    def __init__(self, spec: Spec, port: int, group: asyncio.TaskGroup) -> None:
         self.counters = Counters()
-        self.calls = Calls(spec, upstream, self.counters)
-        self._spec, self._upstream = spec, upstream
-        self._server: asyncio.Server | None = None
+        self._spec = spec
+        self._upstream = Upstream(port)
+        simulator = Simulator(self._upstream, spec.users.partition(",")[0], spec.password)
+        self._work = Work(spec)
+        self._hosts = Hosts(spec, self.counters, simulator, group.create_task)
+        self.calls = Calls(spec, self.counters, simulator, self._hosts, self._work)
+        self.rest = Rest(spec, self.counters, simulator)
 
     async def start(self) -> str:
         """Listen; return the address."""
@@ -44,40 +65,71 @@ class Front:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(self._spec.certificate, self._spec.key)
         host, _, port = self._spec.listen.rpartition(":")
-        self._server = await asyncio.start_server(
-            self._serve, host, int(port), ssl=tls, limit=HEAD_MAX, backlog=_BACKLOG
-        )
-        return f"{host}:{self._server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(self._serve, host, int(port), ssl=tls, limit=HEAD_MAX, backlog=_BACKLOG)
+        return f"{host}:{server.sockets[0].getsockname()[1]}"
+
+    async def sweep(self) -> None:
+        """End what was idle for too long, again and again."""
+        while True:
+            await asyncio.sleep(min(_SWEEP_S, self._spec.session_idle_s / 4, self._spec.lease_s / 4))
+            now = time.monotonic()
+            for session in self.calls.sessions.idle(now):
+                await self.calls.end(session)
+            with contextlib.suppress(OSError, ValueError):
+                await self._hosts.sweep(now)
 
     def told(self) -> dict[str, Any]:
         """Return the counters."""
         sessions = self.calls.sessions
-        return self.counters.told(sessions=len(sessions), peak_sessions=sessions.peak)
+        more = {"sessions": len(sessions), "peak_sessions": sessions.peak, "rest_sessions": len(self.rest)}
+        return self.counters.told(**more)
+
+    async def control(self, wish: dict[str, Any]) -> dict[str, Any]:
+        """Do what a test asks for."""
+        said: dict[str, Any] = {}
+        if who := wish.get("kill"):
+            user = None if who == "*" else who
+            gone = self.calls.sessions.of(user)
+            for session in gone:
+                await self.calls.end(session)
+            said["killed"] = len(gone) + await self.rest.kill(user)
+        for host in wish.get("stale", ()):
+            self._hosts.stale[host] = time.monotonic()
+        if "latency_ms" in wish:
+            self._work.latency_s = wish["latency_ms"] / 1000
+        return said
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.counters.connections += 1
+
+        def left() -> bool:
+            return reader.at_eof() or writer.is_closing()
+
         with contextlib.suppress(OSError, EOFError, asyncio.LimitOverrunError):
             try:
                 while (call := await read_call(reader, writer)) is not None:
-                    write_answer(writer, await self._answer(call), closes=call.closes, bare=call.method == "HEAD")
+                    bare, closes = call.method == "HEAD", call.closes
+                    write_answer(writer, await self._answer(call, left), closes=closes, bare=bare)
                     await writer.drain()
-                    if call.closes:
+                    if closes:
                         break
             except ValueError:
                 write_answer(writer, Answer(400), closes=True)
         with contextlib.suppress(OSError):
             writer.close()
 
-    async def _answer(self, call: Call) -> Answer:
+    async def _answer(self, call: Call, left: Any) -> Answer:
         if call.path == "/lab/counters":
-            return Answer(200, json.dumps(self.told()).encode(), [("Content-Type", "application/json")])
+            return json_answer(self.told())
+        if call.path == "/lab/control" and call.method == "POST":
+            return json_answer(await self.control(json.loads(call.body)))
         counters = self.counters
         counters.in_flight += 1
         counters.peak_in_flight = max(counters.peak_in_flight, counters.in_flight)
         try:
             if call.method == "POST" and call.body.lstrip()[:1] == b"<":
-                return await self.calls.answer(call, time.monotonic())
-            return await self._upstream.ask(call)
+                return await self.calls.answer(call, left)
+            return await self.rest.answer(call)
         except (OSError, ValueError):
             return Answer(502)
         finally:
@@ -91,18 +143,27 @@ def _say(message: dict[str, Any]) -> None:
 async def _run(spec: Spec) -> None:
     program = Path(spec.vcsim) if spec.vcsim else find_vcsim()
     process, port = await start_vcsim(program, spec.users, spec.password, spec.inventory)
-    front = Front(spec, Upstream(port))
     try:
-        address = await front.start()
-        words = asyncio.StreamReader()
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), sys.stdin)
-        _say({"kind": "ready", "address": address})
-        while line := await words.readline():
-            if json.loads(line)["cmd"] == "counts":
-                _say({"kind": "counts", **front.told()})
+        async with asyncio.TaskGroup() as group:
+            front = Front(spec, port, group)
+            address = await front.start()
+            group.create_task(front.sweep())
+            words = asyncio.StreamReader()
+            await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), sys.stdin)
+            _say({"kind": "ready", "address": address})
+            while line := await words.readline():
+                if json.loads(line)["cmd"] == "counts":
+                    _say({"kind": "counts", **front.told()})
+            raise _OverError
+    except* _OverError:
+        pass
     finally:
         process.kill()
         await process.wait()
+
+
+class _OverError(Exception):
+    """Its stdin has ended, and with it everything."""
 
 
 def main() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-__all__ = ["HEAD_MAX", "Answer", "Call", "Upstream", "read_call", "write_answer"]
+__all__ = ["HEAD_MAX", "Answer", "Call", "Upstream", "json_answer", "read_call", "write_answer", "xml_answer"]
 
 HEAD_MAX = 64 << 10
 """Longest head that is read, in bytes."""
@@ -47,6 +48,16 @@ class Answer:
         return next((value for one, value in self.headers if one.lower() == name), "")
 
 
+def xml_answer(body: bytes, status: int = 200) -> Answer:
+    """Return an answer of XML."""
+    return Answer(status, body, [("Content-Type", "text/xml; charset=utf-8")])
+
+
+def json_answer(body: object, status: int = 200) -> Answer:
+    """Return an answer of JSON."""
+    return Answer(status, json.dumps(body).encode(), [("Content-Type", "application/json")])
+
+
 async def read_call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Call | None:
     """Read one call; ``None`` when the client has closed. Raises :class:`ValueError` for what is no HTTP."""
     try:
@@ -76,7 +87,7 @@ def write_answer(writer: asyncio.StreamWriter, answer: Answer, *, closes: bool =
 
 
 class Upstream:
-    """The simulator on a loopback port; its connections are kept, and one that has died is made again once."""
+    """The simulator on a loopback port; its connections are kept, and those that have died are not used."""
 
     def __init__(self, port: int) -> None:
         self._port = port
@@ -87,13 +98,7 @@ class Upstream:
         lines = [f"{call.method} {call.target} HTTP/1.1", f"Content-Length: {len(call.body)}"]
         lines += [f"{name}: {value}" for name, value in call.headers.items() if name not in _HOP]
         data = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + call.body
-        while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof():
-                break
-            writer.close()
-        else:
-            reader, writer = await asyncio.open_connection("127.0.0.1", self._port, limit=HEAD_MAX)
+        reader, writer = await self._connection()
         whole = False
         try:
             writer.write(data)
@@ -111,6 +116,14 @@ class Upstream:
                 writer.close()
         kept = [(name, value) for name, value in headers.items() if name not in _HOP]
         return Answer(status, body, [(name, one) for name, value in kept for one in value.split("\n")])
+
+    async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        while self._idle:
+            reader, writer = self._idle.pop()
+            if not reader.at_eof():
+                return reader, writer
+            writer.close()
+        return await asyncio.open_connection("127.0.0.1", self._port, limit=HEAD_MAX)
 
     def close(self) -> None:
         """Close what is idle."""

@@ -1,18 +1,47 @@
-"""What the lab's vCenter reads of a SOAP body, by regular expressions over bounded bytes, and the faults it answers."""
+"""What the lab's vCenter reads of a SOAP body, by regular expressions over bounded bytes, and the bodies it writes."""
 
 from __future__ import annotations
 
 import re
 from xml.sax.saxutils import escape, unescape
 
-__all__ = ["Ref", "cookie_of", "envelope", "fault", "not_authenticated", "operation", "set_cookie", "text_of", "this"]
+__all__ = [
+    "FILE_MANAGEMENT",
+    "STALE",
+    "Ref",
+    "cookie_of",
+    "envelope",
+    "fault",
+    "header_cookie",
+    "not_authenticated",
+    "not_found",
+    "operation",
+    "request",
+    "returned",
+    "set_cookie",
+    "stale_gateway",
+    "text_of",
+    "texts_of",
+    "this",
+    "void",
+    "with_this",
+]
 
 _BODY = re.compile(rb"<(?:[\w.-]+:)?Body\b[^>]*>\s*<(?:[\w.-]+:)?([\w.-]+)")
 _THIS = re.compile(rb"<(?:[\w.-]+:)?_this\b([^>]*)>([^<]*)<")
 _TYPE = re.compile(rb"""\btype=["']([\w.:-]+)["']""")
+_RETURNED = re.compile(rb"""<returnval\b[^>]*\btype=["'](?:\w+:)?(\w+)["'][^>]*>([^<]+)</returnval>""")
 _COOKIE = re.compile(r"""vmware_soap_session="?([\w-]+)"?""")
+_HEADER_COOKIE = re.compile(rb"<(?:[\w.-]+:)?vcSessionCookie\b[^>]*>([^<]*)<")
 _LOOK = 256 << 10
 """How far into a body is looked: a SAML token in the header is long, nothing that we need stands behind more."""
+
+FILE_MANAGEMENT = "Datastore.FileManagement"
+STALE = (
+    "Received SOAP response fault from [<cs p:00007f8c2c0123a0, UNIX '/var/run/envoy-hgw/hgw-pipe'>>,"
+    " /hgw/{host}/sdk]: fileManagement\nThe session is not authenticated."
+)
+"""What a host's gateway says of a token that it does not take (KB 440879), and the privilege that it names."""
 
 Ref = tuple[str, str]
 """Type and id of a managed object."""
@@ -33,16 +62,43 @@ def this(body: bytes) -> Ref:
     return kind[1].decode() if kind else "", found[2].decode("utf-8", "replace").strip()
 
 
+def with_this(body: bytes, id_: str, kind: str = "") -> bytes:
+    """Return the body with another object called; ``kind`` changes its type too."""
+    found = _THIS.search(body, 0, _LOOK)
+    if not found:
+        return body
+    attributes = _TYPE.sub(b'type="%s"' % kind.encode(), found[1]) if kind else found[1]
+    start = found.start(1)
+    return b"%s%s>%s%s" % (body[:start], attributes, escape(id_).encode(), body[found.end(2) :])
+
+
+def texts_of(body: bytes, name: str) -> list[str]:
+    """Return the texts of the elements of that local name."""
+    found = re.finditer(rb"<(?:[\w.-]+:)?%s\b[^>]*>([^<]*)</" % name.encode(), body[:_LOOK])
+    return [unescape(one[1].decode("utf-8", "replace"), {"&quot;": '"', "&apos;": "'"}) for one in found]
+
+
 def text_of(body: bytes, name: str) -> str:
-    """Return the text of the first element of that local name, or nothing."""
-    found = re.search(rb"<(?:[\w.-]+:)?%s\b[^>]*>([^<]*)</" % name.encode(), body[:_LOOK])
-    return unescape(found[1].decode("utf-8", "replace"), {"&quot;": '"', "&apos;": "'"}) if found else ""
+    """Return the text of the first one, or nothing."""
+    return next(iter(texts_of(body, name)), "")
+
+
+def returned(body: bytes) -> Ref:
+    """Return the reference that an answer gives."""
+    found = _RETURNED.search(body, 0, _LOOK)
+    return (found[1].decode(), found[2].decode()) if found else ("", "")
 
 
 def cookie_of(header: str) -> str:
     """Return the session's cookie from a ``Cookie`` header: quoted, bare, or a whole ``Set-Cookie`` that came back."""
     found = _COOKIE.search(header)
     return found[1] if found else ""
+
+
+def header_cookie(body: bytes) -> tuple[int, int] | None:
+    """Return where the session stands in the SOAP header of ``/pbm/sdk`` and its like (vsphere.md §0, item 9)."""
+    found = _HEADER_COOKIE.search(body, 0, _LOOK)
+    return found.span(1) if found else None
 
 
 def set_cookie(value: str) -> tuple[str, str]:
@@ -61,6 +117,16 @@ def envelope(body: str) -> bytes:
     ).encode()
 
 
+def request(name: str, ref: Ref, inside: str = "") -> bytes:
+    """Return a call of the front's own; ``inside`` are its arguments, as XML."""
+    return envelope(f'<{name} xmlns="urn:vim25"><_this type="{ref[0]}">{escape(ref[1])}</_this>{inside}</{name}>')
+
+
+def void(name: str, inside: str = "") -> bytes:
+    """Return the answer to ``name`` that says nothing, or ``inside``."""
+    return envelope(f'<{name}Response xmlns="urn:vim25">{inside}</{name}Response>')
+
+
 def fault(kind: str, words: str, inside: str = "") -> bytes:
     """Return a fault of the type ``kind``; ``inside`` are its elements, as XML."""
     detail = f'<{kind}Fault xmlns="urn:vim25" xsi:type="{kind}">{inside}</{kind}Fault>'
@@ -70,8 +136,27 @@ def fault(kind: str, words: str, inside: str = "") -> bytes:
     )
 
 
-def not_authenticated(ref: Ref, privilege: str = "System.View") -> bytes:
+def not_authenticated(ref: Ref) -> bytes:
     """Return the fault that says that the session is none (vsphere.md §2.2, shape 1)."""
+    return _denied("The session is not authenticated.", ref, "System.View")
+
+
+def stale_gateway(host: str) -> bytes:
+    """Return the fault of a session that is fine while a hop behind it is not (shape 3, KB 440879)."""
+    return _denied(STALE.format(host=host), ("HostSystem", host), FILE_MANAGEMENT)
+
+
+def not_found(ref: Ref) -> bytes:
+    """Return the fault for an object that is not there, or is another session's."""
+    words = "The object has already been deleted or has not been completely created"
+    return fault("ManagedObjectNotFound", words, f"<obj {_reference(ref)}</obj>")
+
+
+def _denied(words: str, ref: Ref, privilege: str) -> bytes:
+    inside = f"<object {_reference(ref)}</object><privilegeId>{privilege}</privilegeId>"
+    return fault("NotAuthenticated", words, inside)
+
+
+def _reference(ref: Ref) -> str:
     kind, id_ = (escape(part, {'"': "&quot;"}) for part in ref)
-    inside = f'<object type="{kind}">{id_}</object><privilegeId>{privilege}</privilegeId>'
-    return fault("NotAuthenticated", "The session is not authenticated.", inside)
+    return f'type="{kind}">{id_}'

@@ -30,11 +30,21 @@ class Spec:
     session_idle_s
         One that is not used for so many seconds ends.
     requests_max
-        Calls that are looked at together; the next ones wait.
+        Calls that are looked at together; the next ones wait, and all become slower by how many wait.
     collectors_max
         History collectors of one session.
     rest_per_user_max, rest_creating_max
         REST sessions of one user, and of those that are being made at the same time.
+    workers, unit_ms
+        So many calls are worked on together, each for ``unit_ms`` milliseconds per unit of its cost; 0: no work.
+    costs
+        Units by operation, by ``USER/OPERATION`` or by ``USER/*``; everything else costs one.
+    host_workers, task_s, tasks_s
+        A host works on so many tasks and leases together; a task takes so many seconds, or those of its operation.
+    token_life_s
+        A task or lease that waited longer for its host fails (KB 440879): 300 s, or less where time runs faster.
+    lease_s
+        An NFC lease without progress for so many seconds is aborted.
     """
 
     listen: str = "127.0.0.1:0"
@@ -50,13 +60,23 @@ class Spec:
     collectors_max: int = 32
     rest_per_user_max: int = 550
     rest_creating_max: int = 160
+    workers: int = 16
+    unit_ms: float = 0.0
+    costs: dict[str, float] = field(default_factory=dict)
+    host_workers: int = 8
+    task_s: float = 0.1
+    tasks_s: dict[str, float] = field(default_factory=dict)
+    token_life_s: float = 300.0
+    lease_s: float = 300.0
 
 
 @dataclass(slots=True)
 class Counters:
     """What it has seen.
 
-    ``refused`` counts answers 503 by what there was no room for; ``not_authenticated`` by shape (vsphere.md §2.2).
+    ``in_flight`` are calls that are not answered, waiting ones too; ``refused`` counts answers 503 by what there was no
+    room for; ``not_authenticated`` counts by shape (vsphere.md §2.2), and tokens that expired in a host's queue are
+    counted by themselves.
     """
 
     logins: int = 0
