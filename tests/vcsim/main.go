@@ -22,11 +22,12 @@ import (
 	"syscall"
 
 	_ "github.com/vmware/govmomi/lookup/simulator"
-	_ "github.com/vmware/govmomi/pbm/simulator"
+	policies "github.com/vmware/govmomi/pbm/simulator"
 	"github.com/vmware/govmomi/simulator"
 	_ "github.com/vmware/govmomi/sts/simulator"
 	_ "github.com/vmware/govmomi/vapi/simulator"
 	"github.com/vmware/govmomi/vim25/types"
+	_ "github.com/vmware/govmomi/vsan/simulator"
 	_ "github.com/vmware/govmomi/vslm/simulator"
 )
 
@@ -67,7 +68,10 @@ func main() {
 		return slices.Contains(names, login.UserName) && login.Password == password
 	}
 
+	// pyVmomi's path and govmomi's; vCenter serves both.
+	model.Service.RegisterSDK(policies.New(), "/pbm/sdk")
 	addServices(registry)
+	addStates(registry)
 	addExports(registry)
 	addRest(mux, registry, addCounters(registry))
 

@@ -66,3 +66,14 @@ func (s *hostServices) RestartService(request *types.RestartService) soap.HasFau
 	}
 	return body
 }
+
+// addStates fills in what the simulator leaves empty and pyVmomi does not read then: a machine's whole runtime.
+func addStates(registry *simulator.Registry) {
+	for _, entity := range registry.All("VirtualMachine") {
+		vm := entity.(*simulator.VirtualMachine)
+		for _, runtime := range []*types.VirtualMachineRuntimeInfo{&vm.Runtime, &vm.Summary.Runtime} {
+			runtime.FaultToleranceState = types.VirtualMachineFaultToleranceStateNotConfigured
+			runtime.RecordReplayState = types.VirtualMachineRecordReplayStateInactive
+		}
+	}
+}

@@ -97,7 +97,9 @@ class Hosts:
     async def _task(self, call: Call, name: str, ref: Ref, session: Session, host: str) -> Answer:
         if self._queued >= _QUEUED_MAX:
             return Answer(503)
-        entity = f"{ref[0]}:{ref[1]}"
+        # A snapshot's task is its machine's.
+        machine = self._places.get(ref[1], "") if ref[0] == "VirtualMachineSnapshot" else ""
+        entity = f"VirtualMachine:{machine}" if machine else ":".join(ref)
         shown = f"{ref[0]}.{name.removesuffix('_Task')[:1].lower()}{name.removesuffix('_Task')[1:]}"
         made = await self._simulator.control("task", name=shown, user=session.user, entity=entity, state="queued")
         self._counters.tasks_queued += 1
