@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from fakes import Authority
+from gates import gate_process
 from tidegate.clients.vmomi import SoapStubAdapter, vim, vmodl
 from tidegate.lab.world import World
 
-__all__ = ["OTHER", "PASSWORD", "USER", "Door", "Front", "Script", "changed", "front"]
+__all__ = ["OTHER", "PASSWORD", "USER", "Door", "Front", "Script", "changed", "front", "gated"]
 
 USER, OTHER, PASSWORD = "operator", "backup", "correct horse"
 _VERSION = "vim.version.version11"
@@ -183,3 +184,34 @@ def front(place: Path, **spec: Any) -> Iterator[Front]:
         _, ready = world.start("vcenter", command, within_s=30)
         with Front(str(ready["address"]), authority) as one:
             yield one
+
+
+def gate_text(folder: Path, behind: Front, more: str = "") -> str:
+    """Return a file for a gate before it, with a certificate of its authority; ``more`` goes to ``vcenter``."""
+    certificate, key = behind.authority.issue("127.0.0.1")
+    return f"""\
+[gate]
+admin = "unix:{folder}/admin.sock"
+seed = 1
+
+[service.vc]
+listen = "127.0.0.1:0"
+protocol = "vcenter"
+mode = "enforce"
+tls = {{kind = "terminate", certificate = "{certificate}", key = "{key}"}}
+
+[service.vc.vcenter]
+broker = "on"
+{more}
+
+[service.vc.server.a]
+address = "{behind.address}"
+tls = {{ca = "{behind.authority.ca}"}}
+"""
+
+
+@contextlib.contextmanager
+def gated(folder: Path, behind: Front, more: str = "") -> Iterator[Door]:
+    """Run a gate before it; give its door."""
+    with gate_process(gate_text(folder, behind, more), folder) as gate, Door(gate.address, behind.authority) as door:
+        yield door
