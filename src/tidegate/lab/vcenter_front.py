@@ -25,11 +25,11 @@ from tidegate.errors import LabError
 from tidegate.lab.vcenter_front_calls import Calls
 from tidegate.lab.vcenter_front_hosts import Hosts
 from tidegate.lab.vcenter_front_http import (
-    HEAD_MAX,
     Answer,
     Call,
     Upstream,
     json_answer,
+    listen,
     read_call,
     write_answer,
 )
@@ -41,8 +41,8 @@ from tidegate.lab.vcenter_front_work import Work
 
 __all__ = ["Front", "main"]
 
-_BACKLOG = 4096
 _SWEEP_S = 1.0
+_END_S = 1.0
 
 
 class Front:
@@ -57,6 +57,7 @@ class Front:
         self._hosts = Hosts(spec, self.counters, simulator, group.create_task)
         self.calls = Calls(spec, self.counters, simulator, self._hosts, self._work)
         self.rest = Rest(spec, self.counters, simulator)
+        self._open: dict[asyncio.StreamWriter, asyncio.Task[None] | None] = {}
 
     async def start(self) -> str:
         """Listen; return the address."""
@@ -64,9 +65,16 @@ class Front:
         if self._spec.certificate:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(self._spec.certificate, self._spec.key)
-        host, _, port = self._spec.listen.rpartition(":")
-        server = await asyncio.start_server(self._serve, host, int(port), ssl=tls, limit=HEAD_MAX, backlog=_BACKLOG)
-        return f"{host}:{server.sockets[0].getsockname()[1]}"
+        return await listen(self._serve, self._spec.listen, tls)
+
+    async def close(self) -> None:
+        """Break off all connections."""
+        handlers = [task for task in self._open.values() if task is not None]
+        for writer in self._open:
+            writer.transport.abort()
+        self._upstream.close()
+        if handlers:
+            await asyncio.wait(handlers, timeout=_END_S)
 
     async def sweep(self) -> None:
         """End what was idle for too long, again and again."""
@@ -101,6 +109,7 @@ class Front:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.counters.connections += 1
+        self._open[writer] = asyncio.current_task()
 
         def left() -> bool:
             return reader.at_eof() or writer.is_closing()
@@ -115,6 +124,7 @@ class Front:
                         break
             except ValueError:
                 write_answer(writer, Answer(400), closes=True)
+        self._open.pop(writer)
         with contextlib.suppress(OSError):
             writer.close()
 
@@ -145,21 +155,27 @@ async def _run(spec: Spec) -> None:
     process, port = await start_vcsim(program, spec.users, spec.password, spec.inventory)
     try:
         async with asyncio.TaskGroup() as group:
-            front = Front(spec, port, group)
-            address = await front.start()
-            group.create_task(front.sweep())
-            words = asyncio.StreamReader()
-            await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), sys.stdin)
-            _say({"kind": "ready", "address": address})
-            while line := await words.readline():
-                if json.loads(line)["cmd"] == "counts":
-                    _say({"kind": "counts", **front.told()})
-            raise _OverError
+            await _play(Front(spec, port, group), group)
     except* _OverError:
         pass
     finally:
-        process.kill()
+        if process.returncode is None:
+            process.kill()
         await process.wait()
+
+
+async def _play(front: Front, group: asyncio.TaskGroup) -> None:
+    """Serve until stdin ends."""
+    address = await front.start()
+    group.create_task(front.sweep())
+    words = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), sys.stdin)
+    _say({"kind": "ready", "address": address})
+    while line := await words.readline():
+        if json.loads(line)["cmd"] == "counts":
+            _say({"kind": "counts", **front.told()})
+    await front.close()
+    raise _OverError
 
 
 class _OverError(Exception):

@@ -19,11 +19,11 @@ from tidegate.lab.vcenter_front_sessions import Session
 from tidegate.lab.vcenter_front_simulator import Simulator
 from tidegate.lab.vcenter_front_soap import (
     FILE_MANAGEMENT,
-    STALE,
     Ref,
     operation,
     returned,
     stale_gateway,
+    stale_words,
     text_of,
     void,
     with_this,
@@ -115,7 +115,7 @@ class Hosts:
                 if time.monotonic() - began > self._spec.token_life_s:
                     self._counters.expired_in_queue += 1
                     how = {"object": f"HostSystem:{host}", "privilege": FILE_MANAGEMENT}
-                    text = STALE.format(host=host)
+                    text = stale_words(host)
                     await self._end(task, fault="NotAuthenticated", text=text, **how)
                     return
                 await self._simulator.control("task", id=task, state="running")

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-__all__ = ["HEAD_MAX", "Answer", "Call", "Upstream", "json_answer", "read_call", "write_answer", "xml_answer"]
+__all__ = ["Answer", "Call", "Upstream", "json_answer", "listen", "read_call", "write_answer", "xml_answer"]
 
-HEAD_MAX = 64 << 10
+_HEAD_MAX = 64 << 10
 """Longest head that is read, in bytes."""
+_BACKLOG = 4096
 _BODY_MAX = 64 << 20
 _IDLE_MAX = 1024
 _HOP = frozenset(("connection", "keep-alive", "transfer-encoding", "content-length", "expect", "accept-encoding"))
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 Headers = list[tuple[str, str]]
 
 
@@ -56,6 +60,13 @@ def xml_answer(body: bytes, status: int = 200) -> Answer:
 def json_answer(body: object, status: int = 200) -> Answer:
     """Return an answer of JSON."""
     return Answer(status, json.dumps(body).encode(), [("Content-Type", "application/json")])
+
+
+async def listen(serve: Serve, address: str, tls: ssl.SSLContext | None) -> str:
+    """Serve connections at ``IP:PORT``; return the address, with the port that was free where it is 0."""
+    host, _, port = address.rpartition(":")
+    server = await asyncio.start_server(serve, host, int(port), ssl=tls, limit=_HEAD_MAX, backlog=_BACKLOG)
+    return f"{host}:{server.sockets[0].getsockname()[1]}"
 
 
 async def read_call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Call | None:
@@ -123,7 +134,7 @@ class Upstream:
             if not reader.at_eof():
                 return reader, writer
             writer.close()
-        return await asyncio.open_connection("127.0.0.1", self._port, limit=HEAD_MAX)
+        return await asyncio.open_connection("127.0.0.1", self._port, limit=_HEAD_MAX)
 
     def close(self) -> None:
         """Close what is idle."""

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 
 from tidegate.lab.vcenter_front_http import Answer, Call, json_answer
+from tidegate.lab.vcenter_front_rpc import said, translated
 from tidegate.lab.vcenter_front_simulator import Simulator
 from tidegate.lab.vcenter_front_spec import Counters, Spec
 
@@ -37,6 +38,8 @@ class Rest:
 
     async def answer(self, call: Call) -> Answer:
         """Answer one."""
+        if call.path == "/api" and call.method == "POST":
+            return await said(*translated(call.body, _basic), self.answer)
         id_ = call.headers.get(_HEADER, "")
         session = self._sessions.get(id_)
         if session is not None:
@@ -71,13 +74,17 @@ class Rest:
         finally:
             self._making -= 1
         if answer.status in (200, 201):
-            said = json.loads(answer.body)
-            self._sessions[said["value"] if isinstance(said, dict) else said] = _Session(user, time.monotonic())
+            told = json.loads(answer.body)
+            self._sessions[told["value"] if isinstance(told, dict) else told] = _Session(user, time.monotonic())
         return answer
 
     async def _end(self, id_: str) -> None:
         self._sessions.pop(id_, None)
         await self._simulator.ask(Call("DELETE", _PATHS[1], {"host": "vcsim", _HEADER: id_}))
+
+
+def _basic(user: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
 
 
 def _user(authorization: str) -> str:

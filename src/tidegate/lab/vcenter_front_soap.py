@@ -7,7 +7,6 @@ from xml.sax.saxutils import escape, unescape
 
 __all__ = [
     "FILE_MANAGEMENT",
-    "STALE",
     "Ref",
     "cookie_of",
     "envelope",
@@ -20,6 +19,7 @@ __all__ = [
     "returned",
     "set_cookie",
     "stale_gateway",
+    "stale_words",
     "text_of",
     "texts_of",
     "this",
@@ -37,11 +37,7 @@ _LOOK = 256 << 10
 """How far into a body is looked: a SAML token in the header is long, nothing that we need stands behind more."""
 
 FILE_MANAGEMENT = "Datastore.FileManagement"
-STALE = (
-    "Received SOAP response fault from [<cs p:00007f8c2c0123a0, UNIX '/var/run/envoy-hgw/hgw-pipe'>>,"
-    " /hgw/{host}/sdk]: fileManagement\nThe session is not authenticated."
-)
-"""What a host's gateway says of a token that it does not take (KB 440879), and the privilege that it names."""
+"""The privilege that a host's gateway names when it does not take a token (KB 440879)."""
 
 Ref = tuple[str, str]
 """Type and id of a managed object."""
@@ -143,7 +139,15 @@ def not_authenticated(ref: Ref) -> bytes:
 
 def stale_gateway(host: str) -> bytes:
     """Return the fault of a session that is fine while a hop behind it is not (shape 3, KB 440879)."""
-    return _denied(STALE.format(host=host), ("HostSystem", host), FILE_MANAGEMENT)
+    return _denied(stale_words(host), ("HostSystem", host), FILE_MANAGEMENT)
+
+
+def stale_words(host: str) -> str:
+    """Return what vCenter says then."""
+    return (
+        "Received SOAP response fault from [<cs p:00007f8c2c0123a0, UNIX '/var/run/envoy-hgw/hgw-pipe'>>,"
+        f" /hgw/{host}/sdk]: fileManagement\nThe session is not authenticated."
+    )
 
 
 def not_found(ref: Ref) -> bytes:
