@@ -293,5 +293,5 @@ def test_an_idle_client_ends_beside_a_busy_one(tmp_path: Path, how: str) -> None
         if how != "gate":
             play(vcenter)
         else:
-            with gated(tmp_path, vcenter, f'session_idle = "{IDLE_S:g}s"') as gate:
+            with gated(tmp_path, vcenter, f'session_idle = "{IDLE_S:g}s"\nkeepalive = "500ms"') as gate:
                 play(gate)

@@ -18,6 +18,7 @@ import resource
 import ssl
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ class Front:
         with contextlib.suppress(OSError):
             writer.close()
 
-    async def _answer(self, call: Call, left: Any) -> Answer:
+    async def _answer(self, call: Call, left: Callable[[], bool]) -> Answer:
         if call.path == "/lab/counters":
             return json_answer(self.told())
         if call.path == "/lab/control" and call.method == "POST":
@@ -139,6 +140,7 @@ class Front:
         try:
             if call.method == "POST" and call.body.lstrip()[:1] == b"<":
                 return await self.calls.answer(call, left)
+            await self._work.delay()
             return await self.rest.answer(call)
         except (OSError, ValueError):
             return Answer(502)

@@ -48,9 +48,13 @@ class Work:
 
     async def do(self, units: float) -> None:
         """Work on a call, within its room. A wait for updates is not worked on."""
-        if self.latency_s:
-            await asyncio.sleep(self.latency_s)
+        await self.delay()
         if self._spec.unit_ms:
             async with self._workers:
                 slower = 1 + self._waiting / self._spec.requests_max
                 await asyncio.sleep(units * self._spec.unit_ms / 1000 * slower)
+
+    async def delay(self) -> None:
+        """Take what a test wants every call to take more."""
+        if self.latency_s:
+            await asyncio.sleep(self.latency_s)
