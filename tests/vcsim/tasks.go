@@ -19,11 +19,10 @@ const outcomeWithin = 10 * time.Second
 
 // task makes a task that goes on until it is told to change (without an id), or changes one. The query:
 // name, user, host (a HostSystem's name or id) or entity (Type:id), state; and for a change id, state, and of (a task of
-// the simulator whose outcome it takes), or fault with text, object (Type:id) and privilege.
+// the simulator whose outcome it takes), or fault with text, object (Type:id) and privilege; the answer has its result.
 func (f *front) task(query url.Values) json.RawMessage {
 	if id := query.Get("id"); id != "" {
-		f.change(types.ManagedObjectReference{Type: "Task", Value: id}, query)
-		return json.RawMessage("{}")
+		return f.change(types.ManagedObjectReference{Type: "Task", Value: id}, query)
 	}
 	f.tasks++
 	task := &simulator.Task{}
@@ -49,10 +48,10 @@ func (f *front) task(query url.Values) json.RawMessage {
 	return value
 }
 
-func (f *front) change(ref types.ManagedObjectReference, query url.Values) {
+func (f *front) change(ref types.ManagedObjectReference, query url.Values) json.RawMessage {
 	task, ok := f.registry.Get(ref).(*simulator.Task)
 	if !ok {
-		return
+		return json.RawMessage("{}")
 	}
 	now := time.Now()
 	state := types.TaskInfoState(query.Get("state"))
@@ -71,6 +70,9 @@ func (f *front) change(ref types.ManagedObjectReference, query url.Values) {
 		changes = append(changes, f.outcome(of)...)
 	}
 	f.registry.AtomicUpdate(f.fresh(), task, changes)
+	made, _ := task.Info.Result.(types.ManagedObjectReference)
+	value, _ := json.Marshal(map[string]string{"result": made.Value})
+	return value
 }
 
 // outcome waits for a task of the simulator and says how it ended.

@@ -104,10 +104,10 @@ class Hosts:
         made = await self._simulator.control("task", name=shown, user=session.user, entity=entity, state="queued")
         self._counters.tasks_queued += 1
         self._queued += 1
-        self._spawn(self._worked(made["task"], call.body, name, host))
+        self._spawn(self._worked(made["task"], call.body, name, host, machine or ref[1]))
         return xml_answer(void(name, f'<returnval type="Task">{made["task"]}</returnval>'))
 
-    async def _worked(self, task: str, body: bytes, name: str, host: str) -> None:
+    async def _worked(self, task: str, body: bytes, name: str, host: str, machine: str) -> None:
         """Wait for a worker of the host, work on a task, and say how it ended."""
         began = time.monotonic()
         try:
@@ -122,7 +122,10 @@ class Hosts:
                 await asyncio.sleep(self._spec.tasks_s.get(name, self._spec.task_s))
                 done = await self._simulator.own(body)
                 if done.status == 200:
-                    await self._simulator.control("task", id=task, state="success", of=returned(done.body)[1])
+                    of = returned(done.body)[1]
+                    told = await self._simulator.control("task", id=task, state="success", of=of)
+                    if made := told.get("result"):  # a snapshot; a machine's own place is asked for
+                        self._places.setdefault(made, machine)
                 else:
                     kind = re.search(rb'xsi:type="(?:\w+:)?(\w+)"', done.body)
                     fault = kind[1].decode() if kind else "SystemError"
