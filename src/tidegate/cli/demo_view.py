@@ -16,7 +16,7 @@ from rich.text import Text
 from tidegate.lab.play import Moment
 from tidegate.lab.scenario import Scenario
 
-__all__ = ["View", "view_on"]
+__all__ = ["View", "bar", "view_on"]
 
 Watch = Callable[[Moment], None]
 
@@ -115,16 +115,16 @@ class _Panels:
         rows.add_column(no_wrap=True)
         rows.add_column(justify="right", no_wrap=True)
         done = "green" if now.connected == hosts else "cyan"
-        rows.add_row("connected", _bar(now.connected, hosts, done), f"{now.connected}/{hosts}")
+        rows.add_row("connected", bar(now.connected, hosts, done), f"{now.connected}/{hosts}")
         over = "red" if now.in_flight > knee + 1 else "green"
-        rows.add_row("in flight", _bar(now.in_flight, 3 * knee, over, mark=knee), f"{now.in_flight} (knee {knee})")
+        rows.add_row("in flight", bar(now.in_flight, 3 * knee, over, mark=knee), f"{now.in_flight} (knee {knee})")
         if gate:
             rows.add_row("limit", Text(_limit(now)), "")
-            rows.add_row("held", _bar(now.held, hosts, "yellow"), str(now.held))
+            rows.add_row("held", bar(now.held, hosts, "yellow"), str(now.held))
             away = ", ".join(f"{reason} {count}" for reason, count in now.turned_away.items())
             rows.add_row("turned away", Text(away or "none"), "")
         else:
-            rows.add_row("waiting to retry", _bar(now.waiting_retry, hosts, "yellow"), str(now.waiting_retry))
+            rows.add_row("waiting to retry", bar(now.waiting_retry, hosts, "yellow"), str(now.waiting_retry))
         rows.add_row("failed attempts", Text(str(now.failed_attempts)), "")
         rows.add_row("timed out", Text(str(now.timeouts), style="red" if now.timeouts else ""), "")
         rows.add_row("", Text(f"the least possible time is {now.floor_s:.1f} s", style="dim"), "")
@@ -138,7 +138,7 @@ def _limit(now: Moment) -> str:
     return str(now.limit) if now.batch is None else f"{now.limit}, batch {now.batch}"
 
 
-def _bar(value: int, whole: int, style: str, *, mark: int | None = None) -> Text:
+def bar(value: int, whole: int, style: str, *, mark: int | None = None) -> Text:
     """Return a bar of fixed width; what is more than ``whole`` ends in ``>``, and ``mark`` shows as ``|``."""
     filled = min(_BAR, round(value / whole * _BAR)) if whole else 0
     cells = ["█"] * filled + ["·"] * (_BAR - filled)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from tidegate.cli import demo, demo_fleet, demo_ports
+from tidegate.cli import demo, demo_fleet, demo_ports, demo_vcenter
 
 __all__ = ["demos"]
 
@@ -12,3 +12,4 @@ demos = App(name="demo")
 demos.default(demo.demo)
 demos.command(demo_fleet.fleet)
 demos.command(demo_ports.ports)
+demos.command(demo_vcenter.vcenter)

@@ -1,0 +1,208 @@
+"""Scripts that work through a vCenter, as estates have them: ``python -m tidegate.lab.vcenter_scripts SPEC``.
+
+Each logs in, makes a ContainerView, lists machines, begins tasks on some, reads twenty of them, waits for its tasks,
+and leaves. What real ones are known for is in their habits: one in three forgets its view and its session; one in ten
+logs in anew for every machine, as a module of Ansible does; one in ten lets a filter of its own tell it when its tasks
+are over, as pyVim's WaitForTask does, and most ask again and again. A login that fails is tried again twice; anything
+else that fails ends the script, and its session stays.
+
+The process says one ready line, begins with ``{"cmd": "go"}`` on stdin, says how things stand four times a second and
+what came of it at the end, and ends with its parent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import ssl
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from tidegate.lab.vasa_host import CallFailed
+from tidegate.lab.vcenter_caller import Caller, Calls, Ref, Target
+from tidegate.lab.vcenter_session import Session, Waits
+from tidegate.lab.world import die_with_parent
+
+__all__ = ["Habits", "Scripts", "ScriptsSpec", "main"]
+
+_SAMPLE_S = 0.25
+_LOGIN_TRIES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptsSpec:
+    """What a process of scripts is told; lengths of time in seconds of the clock."""
+
+    host: str
+    port: int
+    name: str
+    ca: str
+    user: str
+    password: str
+    scripts: int = 200
+    machines: int = 20
+    """How many each works through."""
+    task_every: int = 2
+    """One machine in so many gets a task."""
+    spread_s: float = 3.0
+    """All begin within so long."""
+    pause_s: float = 1.0
+    """Between two looks at tasks, and before a login is tried again."""
+    patience_s: float = 30.0
+    window_s: float = 25.0
+    """Who is not done by then is stopped."""
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How one script goes about it."""
+
+    login_per_machine: bool
+    forgets: bool
+    waits: Waits
+
+    @classmethod
+    def of(cls, number: int) -> Habits:
+        """Return the habits of a script; those who wait with a filter clean up."""
+        forgets = number % 3 == 0
+        waits: Waits = "filter" if number % 10 == 7 and not forgets else "poll"
+        return cls(login_per_machine=number % 10 == 5, forgets=forgets, waits=waits)
+
+
+class Scripts:
+    """All of them, in this process."""
+
+    def __init__(self, spec: ScriptsSpec) -> None:
+        self._spec = spec
+        self._target = Target(spec.host, spec.port, spec.name, ssl.create_default_context(cafile=spec.ca))
+        self.calls = Calls()
+        self.running = self.done = self.broken = 0
+
+    async def play(self) -> None:
+        """Run all, until they are done or the window is over; four times a second say how things stand."""
+        spec, chance = self._spec, random.Random(self._spec.seed)  # noqa: S311 (when scripts begin is no secret)
+        offsets = [chance.uniform(0, spec.spread_s) for _ in range(spec.scripts)]
+        async with asyncio.TaskGroup() as group:
+            saying = group.create_task(self._say())
+            tasks = [group.create_task(self._script(number, after)) for number, after in enumerate(offsets)]
+            await asyncio.wait(tasks, timeout=spec.window_s)
+            for task in (*tasks, saying):
+                task.cancel()
+
+    async def _say(self) -> None:
+        began = time.monotonic()
+        while True:
+            print(
+                json.dumps({"kind": "sample", "t": round(time.monotonic() - began, 2), **self.standing()}), flush=True
+            )
+            await asyncio.sleep(_SAMPLE_S)
+
+    def standing(self) -> dict[str, Any]:
+        """Return how things stand."""
+        calls = self.calls
+        counts = {"calls": calls.made, "failed_calls": calls.failed, "not_authenticated": calls.not_authenticated}
+        return {
+            "running": self.running,
+            "done": self.done,
+            "broken": self.broken,
+            "in_flight": calls.in_flight,
+            **counts,
+        }
+
+    def final(self) -> dict[str, Any]:
+        """Return what came of it, with the duration of every answered call in milliseconds."""
+        durations = [round(seconds * 1000, 1) for seconds in self.calls.durations_s]
+        unfinished = self._spec.scripts - self.done - self.broken
+        return {**self.standing(), "unfinished": unfinished, "why": dict(self.calls.why), "durations_ms": durations}
+
+    async def _script(self, number: int, after_s: float) -> None:
+        await asyncio.sleep(after_s)
+        self.running += 1
+        try:
+            if Habits.of(number).login_per_machine:
+                await self._one_by_one(number)
+            else:
+                await self._all_at_once(number)
+            self.done += 1
+        except CallFailed:
+            self.broken += 1
+        finally:
+            self.running -= 1
+
+    async def _all_at_once(self, number: int) -> None:
+        spec, habits, caller = self._spec, Habits.of(number), self._caller(number)
+        try:
+            session = await self._begin(caller)
+            machines = self._own(number, await session.machines())
+            tasks = [await session.change(machine, f"script {number}") for machine in machines[:: spec.task_every]]
+            for machine in machines:
+                await session.read(machine)
+            await session.wait(tasks, habits.waits, spec.pause_s)
+            await self._leave(session, habits)
+        finally:
+            caller.close()
+
+    async def _one_by_one(self, number: int) -> None:
+        """Do the same with a connection and a session for every machine."""
+        spec, habits = self._spec, Habits.of(number)
+        for turn in range(spec.machines):
+            caller = self._caller(number)
+            try:
+                session = await self._begin(caller)
+                machine = self._own(number, await session.machines())[turn]
+                await session.read(machine)
+                if turn % spec.task_every == 0:
+                    await session.wait([await session.change(machine, f"script {number}")], habits.waits, spec.pause_s)
+                await self._leave(session, habits)
+            finally:
+                caller.close()
+
+    def _caller(self, number: int) -> Caller:
+        return Caller(self._target, self.calls, patience_s=self._spec.patience_s, agent=f"script-{number}")
+
+    async def _begin(self, caller: Caller) -> Session:
+        spec = self._spec
+        for _ in range(_LOGIN_TRIES - 1):
+            try:
+                return await Session.begin(caller, self.calls, spec.user, spec.password)
+            except CallFailed:
+                await asyncio.sleep(spec.pause_s)
+        return await Session.begin(caller, self.calls, spec.user, spec.password)
+
+    def _own(self, number: int, machines: list[Ref]) -> list[Ref]:
+        """Return the machines that a script works through: so many from a place of its own on, round the list."""
+        if not machines:
+            self.calls.fail("no machines")
+            raise CallFailed("fault", "no machines")
+        first = number * self._spec.machines
+        return [machines[(first + turn) % len(machines)] for turn in range(self._spec.machines)]
+
+    async def _leave(self, session: Session, habits: Habits) -> None:
+        if not habits.forgets:
+            await session.destroy_view()
+            await session.end()
+
+
+def main(arguments: list[str]) -> int:
+    """Run the scripts of the specification in ``arguments[0]`` (JSON, or ``@FILE``) after ``go``, and end."""
+    text = arguments[0]
+    if text.startswith("@"):
+        with open(text[1:], encoding="utf-8") as file:  # noqa: PTH123 (a path of this world's own)
+            text = file.read()
+    scripts = Scripts(ScriptsSpec(**json.loads(text)))
+    print(json.dumps({"kind": "ready", **asdict(Habits.of(0))}), flush=True)
+    if not sys.stdin.readline():
+        return 1
+    threading.Thread(target=die_with_parent, daemon=True).start()
+    asyncio.run(scripts.play())
+    print(json.dumps({"kind": "final", **scripts.final()}), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
