@@ -56,10 +56,10 @@ def test_the_table() -> None:
 def test_time_of_the_vcenter_and_of_the_gate_is_divided_alike() -> None:
     scenario = VcenterScenario(speed=100, scripts=7)
     front = scenario.front(Path("/x"))
-    assert (front["token_life_s"], front["scale"], scenario.token_life_s) == (300, 100, 3)
+    assert (front["token_life_s"], front["session_idle_s"], scenario.token_life_s) == (3, 18, 3)
     inventory = front["inventory"]
     hosts = inventory["cluster"] * inventory["host"]
-    assert hosts * front["host_workers"] / front["task_s"] == pytest.approx(2)
+    assert hosts * front["host_workers"] / front["task_s"] == pytest.approx(200)
     spec = ScriptsSpec(**scenario.scripts_spec(Path("/x"), "127.0.0.1:443"))
     assert (spec.port, spec.scripts, spec.machines, spec.ca) == (443, 7, 20, "/x/ca.pem")
 

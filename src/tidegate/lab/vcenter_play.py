@@ -45,6 +45,7 @@ class VcenterMoment:
     logins: int = 0
     in_flight: int = 0
     tasks_queued: int = 0
+    """Tasks that have not ended: in the hosts' queue, or worked on."""
     expired: int = 0
     held: int = 0
 
@@ -170,7 +171,8 @@ class _Run:
                     now.sessions, now.logins, now.in_flight = (
                         message[key] for key in ("sessions", "logins", "in_flight")
                     )
-                    now.tasks_queued, now.expired = message["tasks_queued"], message["expired_in_queue"]
+                    now.expired = message["expired_in_queue"]
+                    now.tasks_queued = message["tasks_queued"] - message["tasks_done"] - now.expired
                     self._result.counts = message
                 case "scripts", "final":
                     self._result.scripts = message

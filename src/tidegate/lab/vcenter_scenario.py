@@ -42,7 +42,7 @@ class VcenterScenario:
     """How many each works through."""
     speed: float = 60.0
     seed: int = 1
-    window_s: float = 24.0
+    window_s: float = 22.0
     """Who is not done after so many seconds of the clock is stopped."""
 
     @property
@@ -66,11 +66,10 @@ class VcenterScenario:
             "inventory": {"cluster": CLUSTERS, "host": HOSTS, "standalone-host": 0, "vm": MACHINES, "ds": DATASTORES},
             "sessions_max": SESSIONS_MAX,
             "requests_max": REQUESTS_MAX,
-            "session_idle_s": SESSION_IDLE_S,
-            "token_life_s": TOKEN_LIFE_S,
+            "session_idle_s": SESSION_IDLE_S / self.speed,
+            "token_life_s": self.token_life_s,
             "host_workers": 1,
-            "task_s": hosts / TASKS_PER_S,
-            "scale": self.speed,
+            "task_s": hosts / TASKS_PER_S / self.speed,
         }
 
     def scripts_spec(self, folder: Path, target: str) -> dict[str, Any]:

@@ -46,14 +46,14 @@ class ScriptsSpec:
     scripts: int = 200
     machines: int = 20
     """How many each works through."""
-    task_every: int = 2
+    task_every: int = 3
     """One machine in so many gets a task."""
     spread_s: float = 3.0
     """All begin within so long."""
-    pause_s: float = 1.0
+    pause_s: float = 0.5
     """Between two looks at tasks, and before a login is tried again."""
     patience_s: float = 30.0
-    window_s: float = 25.0
+    window_s: float = 22.0
     """Who is not done by then is stopped."""
     seed: int = 1
 
@@ -84,23 +84,29 @@ class Scripts:
         self.running = self.done = self.broken = 0
 
     async def play(self) -> None:
-        """Run all, until they are done or the window is over; four times a second say how things stand."""
+        """Run all, until they are done or the window is over."""
         spec, chance = self._spec, random.Random(self._spec.seed)  # noqa: S311 (when scripts begin is no secret)
         offsets = [chance.uniform(0, spec.spread_s) for _ in range(spec.scripts)]
         async with asyncio.TaskGroup() as group:
-            saying = group.create_task(self._say())
             tasks = [group.create_task(self._script(number, after)) for number, after in enumerate(offsets)]
             await asyncio.wait(tasks, timeout=spec.window_s)
-            for task in (*tasks, saying):
+            for task in tasks:
                 task.cancel()
 
-    async def _say(self) -> None:
+    async def narrated(self) -> None:
+        """Do so, and say four times a second how things stand."""
         began = time.monotonic()
-        while True:
-            print(
-                json.dumps({"kind": "sample", "t": round(time.monotonic() - began, 2), **self.standing()}), flush=True
-            )
-            await asyncio.sleep(_SAMPLE_S)
+
+        async def say() -> None:
+            while True:
+                t = round(time.monotonic() - began, 2)
+                print(json.dumps({"kind": "sample", "t": t, **self.standing()}), flush=True)
+                await asyncio.sleep(_SAMPLE_S)
+
+        async with asyncio.TaskGroup() as group:
+            saying = group.create_task(say())
+            await self.play()
+            saying.cancel()
 
     def standing(self) -> dict[str, Any]:
         """Return how things stand."""
@@ -199,7 +205,7 @@ def main(arguments: list[str]) -> int:
     if not sys.stdin.readline():
         return 1
     threading.Thread(target=die_with_parent, daemon=True).start()
-    asyncio.run(scripts.play())
+    asyncio.run(scripts.narrated())
     print(json.dumps({"kind": "final", **scripts.final()}), flush=True)
     return 0
 

@@ -1,0 +1,80 @@
+"""The peers of `bench-sessions`: how each is configured (the files beside this one) and started.
+
+All of them end TLS, speak TLS to the vCenter over kept connections, and write no access log. `direct` is no peer at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from benches.peers import BIN, PROXY_CPU
+from benches.process import Process, free_port, need, start
+
+HERE = Path(__file__).parent
+PEERS = ("direct", "haproxy-best", "tidegate")
+PACKAGES = {"haproxy": "haproxy"}
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a peer runs, and what somebody who knows this vCenter can tell it; lengths of time in seconds of the clock."""
+
+    folder: Path
+    server: str
+    seed: int
+    requests: int
+    tasks_per_s: float
+    patience_s: float
+    hold_s: float
+
+    def fill(self, name: str, port: int) -> str:
+        """Write a configuration file from its template; return its path."""
+        few = max(1, self.requests // 8)
+        values = {
+            "folder": self.folder,
+            "port": port,
+            "server": self.server,
+            "seed": self.seed,
+            "requests": self.requests,
+            "few": few,
+            "most": max(1, self.requests - 2 * few),
+            "tasks": round(self.tasks_per_s),
+            "patience": f"{round(self.patience_s * 1000)}ms",
+            "hold": f"{round(self.hold_s * 1000)}ms",
+        }
+        path = self.folder / name
+        path.write_text(Template((HERE / name).read_text()).substitute(values))
+        return str(path)
+
+
+def launch(peer: str, site: Site) -> tuple[Process, int]:
+    """Start a peer (not `direct`) on the proxy's CPU and wait until it listens; return it and its port.
+
+    Raises
+    ------
+    BenchError
+        It does not.
+    """
+    port = free_port()
+    process = start(peer, _COMMANDS[peer](site, port), PROXY_CPU, site.folder)
+    try:
+        process.wait_for(port)
+    except BaseException:
+        process.stop()
+        raise
+    return process, port
+
+
+def _haproxy(site: Site, port: int) -> list[str]:
+    both = (site.folder / "gate.lab.pem").read_text() + (site.folder / "gate.lab.key").read_text()
+    (site.folder / "gate.lab.both").write_text(both)
+    return [need("haproxy", "apt-get install haproxy"), "-db", "-f", site.fill("haproxy.cfg", port)]
+
+
+def _tidegate(site: Site, port: int) -> list[str]:
+    return [str(BIN / "tidegate"), "gate", "run", site.fill("tidegate.toml", port)]
+
+
+_COMMANDS = {"haproxy-best": _haproxy, "tidegate": _tidegate}
