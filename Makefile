@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fuzz prove bench-gate bench-storm bench-library bench-scan bench-mux wheel lock clean
+.PHONY: help setup build demo test lint fuzz prove bench-gate bench-storm bench-library bench-scan bench-mux bench-sessions wheel lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -13,7 +13,7 @@ SECONDS_EACH ?= 300
 SCENARIOS ?= 100000
 
 help: ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.setup ## Create .venv with the locked Python packages
 
@@ -46,6 +46,10 @@ bench-gate: build ## Measure the gate beside haproxy, nginx and envoy (QUICK=1: 
 bench-mux: build ## Measure connections, ports and verdicts beside peers (QUICK=1: five minutes; root; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
 	@$(BIN)/python -m benches.mux $(if $(QUICK),--quick)
+
+bench-sessions: build ## Measure what a vCenter sees of scripts, beside HAProxy (QUICK=1: five minutes; needs Go; QUIET box needed)
+	@scripts/vcsim >/dev/null
+	@$(BIN)/python -m benches.sessions $(if $(QUICK),--quick)
 
 bench-library: build ## Measure what being admitted costs inside a server (QUICK=1: a short look; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt

@@ -23,7 +23,7 @@ from benches import mux_blame, mux_cliff, mux_fan, mux_l4, mux_race, peers
 from benches.load import pin_to_client_cpu
 from benches.mux_world import need_root
 from benches.peers.mux import PACKAGES, PEERS, SkippedError
-from benches.process import BenchError, install_missing
+from benches.process import BenchError, chosen_from, install_missing
 from benches.record import Record, Row, digest
 from benches.trust import refuse_debug_build, tell, tried, wait_for_quiet
 from tidegate.errors import LabError
@@ -107,18 +107,11 @@ def fixed(settings: Settings) -> dict[str, Any]:
     return {**value, "lab": digest(THEIRS)}
 
 
-def _chosen(words: str | None, all_of_them: tuple[str, ...], what: str) -> tuple[str, ...]:
-    chosen = tuple(words.split(",")) if words else all_of_them
-    if unknown := [word for word in chosen if word not in all_of_them]:
-        raise BenchError(f"there is no {what} {unknown[0]}: {', '.join(all_of_them)}")
-    return chosen
-
-
 def run(arguments: argparse.Namespace) -> None:
     """Measure every cell that the results file does not have yet."""
     settings = QUICK if arguments.quick else Settings()
-    chosen = _chosen(arguments.peers, PEERS, "peer")
-    tests = _chosen(arguments.tests, TESTS, "test")
+    chosen = chosen_from(arguments.peers, PEERS, "peer")
+    tests = chosen_from(arguments.tests, TESTS, "test")
     if "tidegate" in chosen:
         refuse_debug_build()
     need_root()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benches.table import ROOT, between, counted, medians, place, rewrite, shown
+from benches.table import ROOT, ahead_of, between, counted, medians, place, rewrite, shown
 
 RESULTS = ROOT / "benches" / "results" / "mux.json"
 BEGIN, END = "<!-- bench-mux: begin -->", "<!-- bench-mux: end -->"
@@ -66,18 +66,7 @@ def demands(middle: Figures) -> str:
 
 def ahead(middle: Figures) -> str:
     """Return one sentence that names every line in which a peer is ahead of tidegate."""
-    behind = []
-    for test, metric, label in LINES:
-        ours = middle.get((test, metric, "tidegate"))
-        found = {peer: middle.get((test, metric, peer)) for peer in PEERS[1:]}
-        better = [
-            f"{peer} {shown(value)}"
-            for peer, value in found.items()
-            if ours is not None and value is not None and value < ours
-        ]
-        if better:
-            behind.append(f"{label} ({', '.join(better)}; tidegate {shown(ours)})")
-    return f"Where a peer is ahead: {'; '.join(behind)}." if behind else "No peer is ahead in any line."
+    return ahead_of(LINES, PEERS[1:], middle)
 
 
 def table(record: dict[str, Any]) -> str:

@@ -138,6 +138,20 @@ def need(program: str, hint: str) -> str:
     return path
 
 
+def chosen_from(words: str | None, all_of_them: tuple[str, ...], what: str) -> tuple[str, ...]:
+    """Return what an option names, separated by commas; all of them where it is left out.
+
+    Raises
+    ------
+    BenchError
+        It names something else.
+    """
+    chosen = tuple(words.split(",")) if words else all_of_them
+    if unknown := [word for word in chosen if word not in all_of_them]:
+        raise BenchError(f"there is no {what} {unknown[0]}: {', '.join(all_of_them)}")
+    return chosen
+
+
 def install_missing(packages: dict[str, str]) -> None:
     """Install the Debian packages of programs (or files) that are missing, as root on Debian; elsewhere do nothing."""
     missing = sorted({package for name, package in packages.items() if not (shutil.which(name) or Path(name).exists())})

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,9 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benches" / "results" / "gate.json"
 BEGIN, END = "<!-- bench-gate: begin -->", "<!-- bench-gate: end -->"
 PEERS = ("tidegate", "haproxy", "nginx", "envoy", "direct")
-LINES = (
+Lines = Sequence[tuple[str, str, str]]
+"""Test, metric, and what it is called."""
+LINES: Lines = (
     ("http-keepalive", "cpu_us_per_request", "CPU per request, µs"),
     ("http-keepalive", "p50_ms", "latency p50, ms"),
     ("http-keepalive", "p99_ms", "latency p99, ms"),
@@ -69,19 +71,24 @@ def against(name: str, middle: dict[tuple[str, str, str], float]) -> str:
     return f"{ours / theirs:.2f} × {name}" + (" (behind)" if ours > theirs else "")
 
 
-def ahead(middle: dict[tuple[str, str, str], float]) -> str:
-    """Return one line that names every figure at which a peer is ahead of tidegate."""
+def ahead_of(lines: Lines, peers: Sequence[str], middle: dict[tuple[str, str, str], float]) -> str:
+    """Return one sentence that names every line in which one of these peers is ahead of tidegate; less is better."""
     behind = []
-    for test, metric, label in LINES:
+    for test, metric, label in lines:
         ours = middle.get((test, metric, "tidegate"))
         better = [
             f"{peer} {shown(middle[test, metric, peer])}"
-            for peer in ("haproxy", "nginx", "envoy")
+            for peer in peers
             if ours is not None and (test, metric, peer) in middle and middle[test, metric, peer] < ours
         ]
         if better:
             behind.append(f"{label} ({', '.join(better)}; tidegate {shown(ours)})")
     return f"Where a peer is ahead: {'; '.join(behind)}." if behind else "No peer is ahead in any line."
+
+
+def ahead(middle: dict[tuple[str, str, str], float]) -> str:
+    """Return one line that names every figure at which a peer is ahead of tidegate."""
+    return ahead_of(LINES, ("haproxy", "nginx", "envoy"), middle)
 
 
 def table(record: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """The peers of `bench-sessions`: how each is configured (the files beside this one) and started.
 
-All of them end TLS, speak TLS to the vCenter over kept connections, and write no access log. `direct` is no peer at all.
+All of them end TLS, speak TLS to the vCenter over kept connections, and write no access log. `direct` is nobody.
 """
 
 from __future__ import annotations
@@ -19,11 +19,15 @@ PACKAGES = {"haproxy": "haproxy"}
 
 @dataclass(frozen=True)
 class Site:
-    """Where a peer runs, and what somebody who knows this vCenter can tell it; lengths of time in seconds of the clock."""
+    """Where a peer runs, and what somebody who knows this vCenter can tell it.
+
+    Lengths of time are seconds of the clock; those of a real vCenter are divided by ``speed``.
+    """
 
     folder: Path
     server: str
     seed: int
+    speed: float
     requests: int
     tasks_per_s: float
     patience_s: float

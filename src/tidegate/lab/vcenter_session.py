@@ -51,11 +51,12 @@ class Session:
         return found
 
     async def machines(self) -> list[Ref]:
-        """Make a view of all machines, and list them through it."""
-        container = self._manager("rootFolder").xml("container")
-        inner = f"{container}<type>VirtualMachine</type><recursive>true</recursive>"
-        made = await self._caller.call("CreateContainerView", self._manager("viewManager"), inner)
-        self._view = _returned(made)
+        """List all machines through a view, which the first call makes."""
+        if self._view is None:
+            container = self._manager("rootFolder").xml("container")
+            inner = f"{container}<type>VirtualMachine</type><recursive>true</recursive>"
+            made = await self._caller.call("CreateContainerView", self._manager("viewManager"), inner)
+            self._view = _returned(made)
         answer = await self._retrieve("VirtualMachine", ("name",), _THROUGH_VIEW.format(view=self._view.xml()))
         return [Ref("VirtualMachine", id_) for id_ in re.findall(r'<obj type="VirtualMachine">([^<]+)</obj>', answer)]
 
