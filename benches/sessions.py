@@ -37,7 +37,7 @@ TESTS = ("scripts", "S6", "memory")
 THEIRS = (
     "benches/peers/sessions/haproxy.cfg",
     *(f"benches/sessions_{name}.py" for name in ("storm", "world")),
-    *(f"src/tidegate/lab/vcenter_{name}.py" for name in ("caller", "scenario", "scripts", "session")),
+    *(f"src/tidegate/lab/vcenter_{name}.py" for name in ("caller", "habits", "scenario", "scripts", "session")),
     "tests/vcsim",
 )
 """What the figures of the other peers depend on: with another commit of the gate they stay as they are."""
@@ -77,7 +77,7 @@ class Bench:
         return [Row(test, peer, metric, value, unit, run) for metric, value, unit in how[test](peer, run)]
 
     def _scripts(self, peer: str, run: int) -> Iterator[tuple[str, float | None, str]]:
-        scenario = VcenterScenario(self.settings.scripts, seed=run, window_s=self.settings.window_s)
+        scenario = VcenterScenario(self.settings.scripts, seed=run, pyvmomi=0, window_s=self.settings.window_s)
         with Stage(peer, scenario, scenario.window_s) as stage:
             spec = scenario.scripts_spec(stage.world.folder, stage.address)
             child, _ = stage.child("scripts", "vcenter_scripts", spec)

@@ -15,8 +15,9 @@ from typing import Any
 
 from tidegate.lab.vasa_host import CallFailed
 from tidegate.lab.vcenter_caller import Caller, Calls, Ref, Target
+from tidegate.lab.vcenter_habits import ScriptsSpec
 from tidegate.lab.vcenter_scenario import PASSWORD, USER
-from tidegate.lab.vcenter_scripts import Scripts, ScriptsSpec
+from tidegate.lab.vcenter_scripts import Scripts
 from tidegate.lab.vcenter_session import Session
 
 BACKUP, MONITORS = "backup@vsphere.local", "monitoring@vsphere.local"

@@ -12,9 +12,9 @@ import pytest
 from rich.console import Console
 
 from scripts_played import through, without
+from tidegate.lab.vcenter_habits import Habits, ScriptsSpec
 from tidegate.lab.vcenter_report import scripts_page, scripts_table
 from tidegate.lab.vcenter_scenario import VcenterScenario
-from tidegate.lab.vcenter_scripts import Habits, ScriptsSpec
 
 NUMBERS = {"with_gate": through().numbers(), "without_gate": without().numbers()}
 

@@ -78,6 +78,14 @@ class Calls:
         self.why[why] += 1
         self.not_authenticated += why == "NotAuthenticated"
 
+    def add(self, others: Calls) -> None:
+        """Add what became of other calls."""
+        self.made += others.made
+        self.failed += others.failed
+        self.not_authenticated += others.not_authenticated
+        self.durations_s += others.durations_s
+        self.why += others.why
+
     @contextmanager
     def one(self) -> Iterator[None]:
         """Count one call, and how long it takes."""

@@ -42,6 +42,8 @@ class VcenterScenario:
     """How many each works through."""
     speed: float = 60.0
     seed: int = 1
+    pyvmomi: int = 4
+    """So many of the scripts are written with pyVmomi."""
     window_s: float = 22.0
     """Who is not done after so many seconds of the clock is stopped."""
 
@@ -84,6 +86,7 @@ class VcenterScenario:
             "password": PASSWORD,
             "scripts": self.scripts,
             "machines": self.machines,
+            "pyvmomi": min(self.pyvmomi, self.scripts),
             "window_s": self.window_s,
             "seed": self.seed,
         }

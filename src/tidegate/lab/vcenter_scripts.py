@@ -19,59 +19,20 @@ import ssl
 import sys
 import threading
 import time
-from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from tidegate.lab.vasa_host import CallFailed
 from tidegate.lab.vcenter_caller import Caller, Calls, Ref, Target
-from tidegate.lab.vcenter_session import Session, Waits
+from tidegate.lab.vcenter_habits import Habits, ScriptsSpec
+from tidegate.lab.vcenter_pyvmomi import work_through
+from tidegate.lab.vcenter_session import Session
 from tidegate.lab.world import die_with_parent
 
-__all__ = ["Habits", "Scripts", "ScriptsSpec", "main"]
+__all__ = ["Scripts", "main"]
 
 _SAMPLE_S = 0.25
 _LOGIN_TRIES = 3
-
-
-@dataclass(frozen=True, slots=True)
-class ScriptsSpec:
-    """What a process of scripts is told; lengths of time in seconds of the clock."""
-
-    host: str
-    port: int
-    name: str
-    ca: str
-    user: str
-    password: str
-    scripts: int = 200
-    machines: int = 20
-    """How many each works through."""
-    task_every: int = 3
-    """One machine in so many gets a task."""
-    spread_s: float = 3.0
-    """All begin within so long."""
-    pause_s: float = 0.5
-    """Between two looks at tasks, and before a login is tried again."""
-    patience_s: float = 30.0
-    window_s: float = 22.0
-    """Who is not done by then is stopped."""
-    seed: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Habits:
-    """How one script goes about it."""
-
-    login_per_machine: bool
-    forgets: bool
-    waits: Waits
-
-    @classmethod
-    def of(cls, number: int) -> Habits:
-        """Return the habits of a script; those who wait with a filter clean up."""
-        forgets = number % 3 == 0
-        waits: Waits = "filter" if number % 10 == 7 and not forgets else "poll"
-        return cls(login_per_machine=number % 10 == 5, forgets=forgets, waits=waits)
 
 
 class Scripts:
@@ -82,10 +43,12 @@ class Scripts:
         self._target = Target(spec.host, spec.port, spec.name, ssl.create_default_context(cafile=spec.ca))
         self.calls = Calls()
         self.running = self.done = self.broken = 0
+        self._until = 0.0
 
     async def play(self) -> None:
         """Run all, until they are done or the window is over."""
         spec, chance = self._spec, random.Random(self._spec.seed)  # noqa: S311 (when scripts begin is no secret)
+        self._until = time.monotonic() + spec.window_s
         offsets = [chance.uniform(0, spec.spread_s) for _ in range(spec.scripts)]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(self._script(number, after)) for number, after in enumerate(offsets)]
@@ -130,15 +93,26 @@ class Scripts:
         await asyncio.sleep(after_s)
         self.running += 1
         try:
-            if Habits.of(number).login_per_machine:
+            if number >= self._spec.scripts - self._spec.pyvmomi:
+                await self._by_pyvmomi(number)
+            elif Habits.of(number).login_per_machine:
                 await self._one_by_one(number)
             else:
                 await self._all_at_once(number)
             self.done += 1
         except CallFailed:
             self.broken += 1
+        except TimeoutError:
+            pass  # it counts as unfinished
         finally:
             self.running -= 1
+
+    async def _by_pyvmomi(self, number: int) -> None:
+        calls = Calls()
+        try:
+            await asyncio.to_thread(work_through, self._spec, number, calls, self._until)
+        finally:
+            self.calls.add(calls)
 
     async def _all_at_once(self, number: int) -> None:
         spec, habits, caller = self._spec, Habits.of(number), self._caller(number)
@@ -198,10 +172,10 @@ def main(arguments: list[str]) -> int:
     """Run the scripts of the specification in ``arguments[0]`` (JSON, or ``@FILE``) after ``go``, and end."""
     text = arguments[0]
     if text.startswith("@"):
-        with open(text[1:], encoding="utf-8") as file:  # noqa: PTH123 (a path of this world's own)
-            text = file.read()
-    scripts = Scripts(ScriptsSpec(**json.loads(text)))
-    print(json.dumps({"kind": "ready", **asdict(Habits.of(0))}), flush=True)
+        text = Path(text[1:]).read_text(encoding="utf-8")
+    spec = ScriptsSpec(**json.loads(text))
+    scripts = Scripts(spec)
+    print(json.dumps({"kind": "ready", "scripts": spec.scripts}), flush=True)
     if not sys.stdin.readline():
         return 1
     threading.Thread(target=die_with_parent, daemon=True).start()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import Literal, Self
+from typing import Self
 from xml.sax.saxutils import escape
 
 from tidegate.lab.vasa_host import CallFailed
 from tidegate.lab.vcenter_caller import Caller, Calls, Ref
+from tidegate.lab.vcenter_habits import Waits
 
-__all__ = ["Session", "Waits"]
-
-Waits = Literal["poll", "filter"]
-"""How a script waits for its tasks: it reads them again and again, or lets a filter of its own tell it."""
+__all__ = ["Session"]
 
 _INSTANCE = Ref("ServiceInstance", "ServiceInstance")
 _READ = ("name", "runtime.powerState", "summary.config.annotation", "guest.toolsRunningStatus")
