@@ -23,7 +23,7 @@ def without() -> VcenterResult:
         "logins": 590,
         "peak_sessions": 200,
         "peak_in_flight": 90,
-        "not_authenticated": {"1": 0, "2": 0, "3": 321},
+        "not_authenticated": {"1": 0, "2": 0, "3": 0},
         "refused": {"sessions": 44},
         "expired_in_queue": 321,
     }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from browsers import complaints, shown
 from scripts_played import through, without
 from tidegate.lab.vcenter_habits import Habits, ScriptsSpec
 from tidegate.lab.vcenter_report import scripts_page, scripts_table
@@ -70,3 +71,11 @@ def test_habits_are_those_of_an_estate() -> None:
     assert sum(one.login_per_machine for one in habits) == 20
     assert sum(one.waits == "filter" for one in habits) == 14
     assert not any(one.forgets and one.waits == "filter" for one in habits)
+
+
+@pytest.mark.peer("chromium")
+def test_the_page_in_a_browser(tmp_path: Path) -> None:
+    seen = shown(page(), tmp_path)
+    assert seen.count("<canvas") == 5
+    assert "Without the gate 365 calls failed" in seen
+    assert complaints(page(), tmp_path) == []

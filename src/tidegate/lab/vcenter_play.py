@@ -70,7 +70,8 @@ class VcenterResult:
             "clones": counts["clones"],
             "peak_sessions": counts["peak_sessions"],
             "peak_in_flight": counts["peak_in_flight"],
-            "not_authenticated": sum(counts["not_authenticated"].values()),
+            # A task whose token expired ends with the same fault.
+            "not_authenticated": sum(counts["not_authenticated"].values()) + counts["expired_in_queue"],
             "refused": sum(counts["refused"].values()),
             "expired_in_queue": counts["expired_in_queue"],
             "calls": scripts["calls"],
