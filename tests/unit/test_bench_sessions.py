@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 from benches import sessions_table
-from benches.peers.sessions import PEERS, Site
+from benches.peers.sessions import PEERS, Site, tidegate_file
 from benches.process import BenchError, chosen_from
 from benches.record import ROOT
 from benches.sessions import QUICK, TESTS, THEIRS, Settings, cells, fixed
 from benches.sessions_storm import Storm
 
 from fakes import Authority
-from tidegate.config.load import load_config
+from tidegate.config.load import parse_config
 from tidegate.lab.ports_haproxy import haproxy_program
 
 
@@ -47,7 +47,7 @@ def test_what_is_chosen() -> None:
 
 
 def test_calls_that_haproxy_lets_through_never_add_up_to_more(tmp_path: Path) -> None:
-    text = Path(site(tmp_path).fill("haproxy.cfg", 8000)).read_text()
+    text = site(tmp_path).filled("haproxy.cfg", 8000)
     assert [int(line.split()[-1]) for line in text.splitlines() if line.startswith("  server ")] == [8, 8, 48]
     assert "be_sess_rate lt 120" in text
     assert "inspect-delay 1000ms" in text
@@ -58,14 +58,20 @@ def test_haproxy_takes_its_file(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     certificate, key = authority.issue("gate.lab")
     (tmp_path / "gate.lab.both").write_text(certificate.read_text() + key.read_text())
-    command = [str(haproxy_program()), "-c", "-f", site(tmp_path).fill("haproxy.cfg", 8000)]
+    (tmp_path / "haproxy.cfg").write_text(site(tmp_path).filled("haproxy.cfg", 8000))
+    command = [str(haproxy_program()), "-c", "-f", str(tmp_path / "haproxy.cfg")]
     checked = subprocess.run(command, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stderr
 
 
-def test_the_gate_takes_its_file(tmp_path: Path) -> None:
-    config = load_config(Path(site(tmp_path).fill("tidegate.toml", 8000)))
-    assert config.service["vcenter"].mode == "enforce"
+def test_the_gate_has_a_vcenter_s_time_and_its_own(tmp_path: Path) -> None:
+    Authority(tmp_path).issue("gate.lab")
+    service = parse_config(tidegate_file(site(tmp_path), 8000), tmp_path / "gate.toml").service["vcenter"]
+    assert service.vcenter is not None
+    assert service.mode == "enforce"
+    assert (str(service.vcenter.tasks.token_life), str(service.vcenter.session_idle)) == ("5s", "30s")
+    assert str(service.admission.client_timeout) == "30s"
+    assert service.vcenter.principal["backup"].bulk
 
 
 def test_the_storm_is_more_than_the_vcenter_can_do() -> None:

@@ -11,6 +11,10 @@ from string import Template
 
 from benches.peers import BIN, PROXY_CPU
 from benches.process import Process, free_port, need, start
+from tidegate.config.load import parse_config
+from tidegate.config.vcenter import Vcenter
+from tidegate.config.write import to_toml
+from tidegate.lab.vcenter_scenario import made_small
 
 HERE = Path(__file__).parent
 PEERS = ("direct", "haproxy-best", "tidegate")
@@ -33,8 +37,8 @@ class Site:
     patience_s: float
     hold_s: float
 
-    def fill(self, name: str, port: int) -> str:
-        """Write a configuration file from its template; return its path."""
+    def filled(self, name: str, port: int) -> str:
+        """Return the text of a configuration file from its template."""
         few = max(1, self.requests // 8)
         values = {
             "folder": self.folder,
@@ -48,8 +52,12 @@ class Site:
             "patience": f"{round(self.patience_s * 1000)}ms",
             "hold": f"{round(self.hold_s * 1000)}ms",
         }
+        return Template((HERE / name).read_text()).substitute(values)
+
+    def write(self, name: str, text: str) -> str:
+        """Write a file into the folder; return its path."""
         path = self.folder / name
-        path.write_text(Template((HERE / name).read_text()).substitute(values))
+        path.write_text(text)
         return str(path)
 
 
@@ -73,12 +81,21 @@ def launch(peer: str, site: Site) -> tuple[Process, int]:
 
 def _haproxy(site: Site, port: int) -> list[str]:
     both = (site.folder / "gate.lab.pem").read_text() + (site.folder / "gate.lab.key").read_text()
-    (site.folder / "gate.lab.both").write_text(both)
-    return [need("haproxy", "apt-get install haproxy"), "-db", "-f", site.fill("haproxy.cfg", port)]
+    site.write("gate.lab.both", both)
+    file = site.write("haproxy.cfg", site.filled("haproxy.cfg", port))
+    return [need("haproxy", "apt-get install haproxy"), "-db", "-f", file]
 
 
 def _tidegate(site: Site, port: int) -> list[str]:
-    return [str(BIN / "tidegate"), "gate", "run", site.fill("tidegate.toml", port)]
+    return [str(BIN / "tidegate"), "gate", "run", site.write("tidegate.toml", tidegate_file(site, port))]
+
+
+def tidegate_file(site: Site, port: int) -> str:
+    """Return the gate's file, with a vCenter's lengths of time divided by the speed of the lab."""
+    told = parse_config(site.filled("tidegate.toml", port), site.folder / "tidegate.toml")
+    service = told.service["vcenter"]
+    vcenter = made_small(service.vcenter or Vcenter(), site.speed)
+    return to_toml(told.model_copy(update={"service": {"vcenter": service.model_copy(update={"vcenter": vcenter})}}))
 
 
 _COMMANDS = {"haproxy-best": _haproxy, "tidegate": _tidegate}

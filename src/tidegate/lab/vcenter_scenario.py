@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.config.model import Admission, Config, GateTable, Server, ServerTls, Service, Terminate
+from tidegate.config.vcenter import Vcenter, VcenterTasks
+from tidegate.config.write import sped_up
 from tidegate.units import Duration
 
-__all__ = ["VcenterScenario"]
+__all__ = ["VcenterScenario", "made_small"]
 
 SESSIONS_MAX, REQUESTS_MAX = 200, 64
 """A tenth of vCenter's (vsphere.md §2.3)."""
@@ -31,6 +33,11 @@ CLUSTERS, HOSTS, MACHINES, DATASTORES = 4, 3, 25, 4
 """Of the inventory: so many clusters, each with so many hosts and machines; one session lists all of them."""
 USER, PASSWORD = "automation@vsphere.local", "correct horse"
 """One service account for all scripts, as estates have it."""
+
+
+def made_small(vcenter: Vcenter, speed: float) -> Vcenter:
+    """Return what a gate is told of a vCenter whose time is divided by ``speed``; latencies of storage are none of it."""
+    return sped_up(vcenter, speed).model_copy(update={"pace": vcenter.pace})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +98,24 @@ class VcenterScenario:
             "seed": self.seed,
         }
 
+    def vcenter(self) -> Vcenter:
+        """Return what the gate is told of the vCenter: its own defaults but for patience, divided by ``speed``.
+
+        A script waits for an answer as long as it takes; so calls may wait for their place.
+        """
+        patient = Duration.parse("30m")
+        return made_small(Vcenter(clone_wait=patient, tasks=VcenterTasks(wait_max=patient)), self.speed)
+
     def gate(self, folder: Path, server: str) -> Config:
         """Return the gate's configuration: what a vCenter's file says, and the lab's pace."""
         tls = Terminate(kind="terminate", certificate=folder / "gate.lab.pem", key=folder / "gate.lab.key")
         upstream = ServerTls(ca=folder / "ca.pem", name="gate.lab")
         service = Service(
             listen="127.0.0.1:0",
-            protocol="http",
+            protocol="vcenter",
             mode="enforce",
             tls=tls,
+            vcenter=self.vcenter(),
             server={"vcenter": Server(address=server, tls=upstream)},
             admission=Admission(client_timeout=Duration.from_seconds(self.window_s)),
         )
