@@ -36,12 +36,15 @@ class Stage:
         How long clients wait for an answer, in seconds of the clock.
     told
         What else the vCenter is told, by the keys of its specification.
+    requests
+        How many calls at a time it bears well, for a peer that has to be told.
     """
 
     peer: str
     scenario: VcenterScenario
     patience_s: float
     told: dict[str, Any] = field(default_factory=dict)
+    requests: int = REQUESTS_MAX
     world: World = field(default_factory=World)
     proxy: Process | None = None
     address: str = ""
@@ -75,7 +78,7 @@ class Stage:
                 self.address,
                 seed=scenario.seed,
                 speed=scenario.speed,
-                requests=REQUESTS_MAX,
+                requests=self.requests,
                 tasks_per_s=TASKS_PER_S * scenario.speed,
                 patience_s=self.patience_s,
                 hold_s=_HELD_S / scenario.speed,

@@ -168,7 +168,8 @@ def test_tasks_are_asked_about_until_they_have_ended(tmp_path: Path) -> None:
     async def ask(target: Target) -> None:
         caller = Caller(target, calls, patience_s=5)
         session = await Session.begin(caller, calls, "me", "a&b")
-        await session.wait([Ref("Task", "task-1"), Ref("Task", "task-2")], "poll", 0.001)
+        with pytest.raises(CallFailed, match="task"):
+            await session.wait([Ref("Task", "task-1"), Ref("Task", "task-2")], "poll", 0.001)
         with pytest.raises(CallFailed, match="no viewManager"):
             await session.machines()
         caller.close()

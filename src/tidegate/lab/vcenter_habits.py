@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
-__all__ = ["Habits", "ScriptsSpec", "Waits"]
+__all__ = ["Habits", "ScriptsSpec", "Waits", "own_machines"]
 
+Machine = TypeVar("Machine")
 Waits = Literal["poll", "filter"]
 """How a script waits for its tasks: it reads them again and again, or lets a filter of its own tell it."""
 
@@ -52,3 +54,11 @@ class Habits:
         forgets = number % 3 == 0
         waits: Waits = "filter" if number % 10 == 7 and not forgets else "poll"
         return cls(login_per_machine=number % 10 == 5, forgets=forgets, waits=waits)
+
+
+def own_machines(found: Sequence[Machine], number: int, count: int) -> list[Machine]:
+    """Return the machines that a script works through: so many from a place of its own on, round the list.
+
+    Next to each other in number, scripts begin seven machines apart: together they work on all alike.
+    """
+    return [found[(7 * number + turn) % len(found)] for turn in range(count)]

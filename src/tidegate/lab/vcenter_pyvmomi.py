@@ -11,7 +11,7 @@ from typing import Any, Literal
 from tidegate.clients.vmomi import SoapStubAdapter, vim, vmodl
 from tidegate.lab.vasa_host import CallFailed
 from tidegate.lab.vcenter_caller import Calls
-from tidegate.lab.vcenter_habits import Habits, ScriptsSpec
+from tidegate.lab.vcenter_habits import Habits, ScriptsSpec, own_machines
 
 __all__ = ["work_through"]
 
@@ -83,9 +83,7 @@ def _work(spec: ScriptsSpec, number: int, stub: Any, calls: Calls) -> None:
     content = vim.ServiceInstance("ServiceInstance", stub).RetrieveContent()
     content.sessionManager.Login(spec.user, spec.password, None)
     view = content.viewManager.CreateContainerView(content.rootFolder, [vim.VirtualMachine], True)
-    found = view.view
-    first = number * spec.machines
-    machines = [found[(first + turn) % len(found)] for turn in range(spec.machines)]
+    machines = own_machines(view.view, number, spec.machines)
     change = vim.vm.ConfigSpec(annotation=f"script {number}")
     tasks = [machine.ReconfigVM_Task(change) for machine in machines[:: spec.task_every]]
     for machine in machines:
@@ -95,6 +93,8 @@ def _work(spec: ScriptsSpec, number: int, stub: Any, calls: Calls) -> None:
             time.sleep(spec.pause_s)
         if state == "error":
             calls.fail("task")
+    if calls.failed:
+        raise CallFailed("fault", "task")
     if not Habits.of(number).forgets:
         view.DestroyView()
         content.sessionManager.Logout()

@@ -29,14 +29,14 @@ SESSIONS_MAX, REQUESTS_MAX = 200, 64
 TOKEN_LIFE_S, SESSION_IDLE_S = 300.0, 1800.0
 TASKS_PER_S = 2.0
 """What the hosts finish, together, in a second of a real estate."""
-CLUSTERS, HOSTS, MACHINES, DATASTORES = 4, 3, 25, 4
+CLUSTERS, HOSTS, MACHINES, DATASTORES = 4, 2, 25, 4
 """Of the inventory: so many clusters, each with so many hosts and machines; one session lists all of them."""
 USER, PASSWORD = "automation@vsphere.local", "correct horse"
 """One service account for all scripts, as estates have it."""
 
 
 def made_small(vcenter: Vcenter, speed: float) -> Vcenter:
-    """Return what a gate is told of a vCenter whose time is divided by ``speed``; latencies of storage are none of it."""
+    """Return what a gate is told of a vCenter whose time is divided by ``speed``; latencies of storage stay."""
     return sped_up(vcenter, speed).model_copy(update={"pace": vcenter.pace})
 
 

@@ -4,7 +4,7 @@ Each logs in, makes a ContainerView, lists machines, begins tasks on some, reads
 and leaves. What real ones are known for is in their habits: one in three forgets its view and its session; one in ten
 logs in anew for every machine, as a module of Ansible does; one in ten lets a filter of its own tell it when its tasks
 are over, as pyVim's WaitForTask does, and most ask again and again. A login that fails is tried again twice; anything
-else that fails ends the script, and its session stays.
+else that fails, a task too, ends the script, and its session stays.
 
 The process says one ready line, begins with ``{"cmd": "go"}`` on stdin, says how things stand four times a second and
 what came of it at the end, and ends with its parent.
@@ -24,7 +24,7 @@ from typing import Any
 
 from tidegate.lab.vasa_host import CallFailed
 from tidegate.lab.vcenter_caller import Caller, Calls, Ref, Target
-from tidegate.lab.vcenter_habits import Habits, ScriptsSpec
+from tidegate.lab.vcenter_habits import Habits, ScriptsSpec, own_machines
 from tidegate.lab.vcenter_pyvmomi import work_through
 from tidegate.lab.vcenter_session import Session
 from tidegate.lab.world import die_with_parent
@@ -155,12 +155,10 @@ class Scripts:
         return await Session.begin(caller, self.calls, spec.user, spec.password)
 
     def _own(self, number: int, machines: list[Ref]) -> list[Ref]:
-        """Return the machines that a script works through: so many from a place of its own on, round the list."""
         if not machines:
             self.calls.fail("no machines")
             raise CallFailed("fault", "no machines")
-        first = number * self._spec.machines
-        return [machines[(first + turn) % len(machines)] for turn in range(self._spec.machines)]
+        return own_machines(machines, number, self._spec.machines)
 
     async def _leave(self, session: Session, habits: Habits) -> None:
         if not habits.forgets:

@@ -19,6 +19,7 @@ _THROUGH_VIEW = (
     '<objectSet>{view}<skip>true</skip><selectSet xsi:type="TraversalSpec"><name>view</name><type>ContainerView</type>'
     "<path>view</path></selectSet></objectSet>"
 )
+_TASK = ("info.state", "info.error")
 _LONGEST_WAIT_S = 5
 """How long one WaitForUpdatesEx may take."""
 
@@ -32,6 +33,7 @@ class Session:
     def __init__(self, caller: Caller, calls: Calls, managers: dict[str, Ref]) -> None:
         self._caller, self._calls, self._managers = caller, calls, managers
         self._view: Ref | None = None
+        self._tasks_failed = 0
 
     @classmethod
     async def begin(cls, caller: Caller, calls: Calls, user: str, password: str) -> Self:
@@ -68,22 +70,25 @@ class Session:
         return _returned(await self._caller.call("ReconfigVM_Task", machine, spec))
 
     async def wait(self, tasks: list[Ref], how: Waits, pause_s: float) -> None:
-        """Wait until all these tasks have ended; each that ended badly is counted as a failed call."""
-        open_tasks = list(tasks)
-        if how == "filter" and open_tasks:
-            await self._wait_by_filter(open_tasks)
-            return
-        while open_tasks:
-            answer = await self._retrieve("Task", ("info.state", "info.error"), _objects(open_tasks))
-            ended = self._ended(answer)
-            open_tasks = [task for task in open_tasks if task.id not in ended]
-            if open_tasks:
+        """Wait until all these tasks have ended; each that ended badly is counted as a failed call, and is raised."""
+        if how == "filter" and tasks:
+            await self._wait_by_filter(tasks)
+        else:
+            await self._wait_by_asking(tasks, pause_s)
+        if self._tasks_failed:
+            raise CallFailed("fault", "task")
+
+    async def _wait_by_asking(self, tasks: list[Ref], pause_s: float) -> None:
+        ended = set[str]()
+        while left := [task for task in tasks if task.id not in ended]:
+            ended |= self._ended(await self._retrieve("Task", _TASK, _objects(left)), ended)
+            if len(ended) < len(tasks):
                 await asyncio.sleep(pause_s)
 
     async def _wait_by_filter(self, tasks: list[Ref]) -> None:
         """Wait as pyVim's WaitForTask does."""
         collector = self._manager("propertyCollector")
-        spec = f"<spec>{_properties('Task', ('info.state', 'info.error'))}{_objects(tasks)}</spec>"
+        spec = f"<spec>{_properties('Task', _TASK)}{_objects(tasks)}</spec>"
         made = await self._caller.call("CreateFilter", collector, f"{spec}<partialUpdates>false</partialUpdates>")
         ended, version = set[str](), ""
         while len(ended) < len(tasks):
@@ -94,14 +99,15 @@ class Session:
             version = found[1] if found else version
         await self._caller.call("DestroyPropertyFilter", _returned(made))
 
-    def _ended(self, answer: str, known: set[str] | None = None) -> set[str]:
+    def _ended(self, answer: str, known: set[str]) -> set[str]:
         ended = set()
         for piece in answer.split('<obj type="Task">')[1:]:
             id_, _, rest = piece.partition("</obj>")
             state = re.search(r">(success|error)</val>", rest)
-            if state and id_ not in (known or ()):
+            if state and id_ not in known:
                 ended.add(id_)
                 if state[1] == "error":
+                    self._tasks_failed += 1
                     self._calls.fail("task")
         return ended
 
