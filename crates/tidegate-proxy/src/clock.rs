@@ -25,6 +25,12 @@ pub(crate) fn unix_seconds(at: Nanos) -> f64 {
     (start.as_secs_f64() - BEFORE.as_secs_f64()) + at.0 as f64 / 1e9
 }
 
+/// The point in time that is so many seconds after 1970; one before the clock began is its beginning.
+pub(crate) fn at_unix(seconds: i64) -> Nanos {
+    let ahead = seconds as f64 - unix_seconds(Nanos(0));
+    Nanos((ahead.max(0.0) * 1e9) as u64)
+}
+
 /// A span as the standard library's type.
 pub(crate) fn duration(span: Span) -> Duration {
     Duration::from_nanos(span.0)

@@ -291,11 +291,7 @@ fn sessions(scrape: &mut Scrape, served: &Served) {
     for (name, help, value) in [
         ("tidegate_broker_downstream_sessions", "Sessions of clients at the gate", snapshot.downs.len() as u64),
         ("tidegate_broker_waiting_calls", "Calls that wait for a session", u64::from(snapshot.waiting)),
-        (
-            "tidegate_broker_long_polls",
-            "Long polls that wait at the vCenter",
-            broker.long_polls.load(Ordering::Relaxed),
-        ),
+        ("tidegate_broker_long_polls", "Long polls that wait at the vCenter", service.stats.long_polls.get()),
     ] {
         scrape.gauge(name, help, &labels, value as f64);
     }

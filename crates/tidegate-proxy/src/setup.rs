@@ -63,6 +63,11 @@ impl Setup {
         }
     }
 
+    /// Most long polls that wait at once.
+    pub(crate) fn long_polls_max(&self) -> u32 {
+        self.vcenter().map_or(u32::MAX, |vcenter| vcenter.plan().long_polls_max)
+    }
+
     /// How a vCenter's sessions are shared, if they are.
     pub(crate) fn broker(&self) -> Option<&BrokerPlan> {
         self.vcenter().filter(|_| self.plan.admission.mode == Mode::Enforce).and_then(Vcenter::broker)

@@ -118,6 +118,8 @@ pub(crate) struct ServiceStats {
     retries: [Count; Again::ALL.len()],
     /// Requests that might have been sent again, had not too many been already.
     pub(crate) retries_refused: Count,
+    /// Long polls that wait at a server.
+    pub(crate) long_polls: Count,
     /// Answers of a vCenter by which something was not authenticated, by shape.
     judged: [Count; 3],
     /// Of these, the ones of a gateway behind it, for the alert.

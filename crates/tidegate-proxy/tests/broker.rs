@@ -303,3 +303,47 @@ async fn who_holds_what_is_told_without_a_secret() {
     let cores = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a line").to_string();
     assert_eq!(cores.split_whitespace().nth(4), Some("0"), "passwords stay out of core dumps: {cores}");
 }
+
+#[tokio::test]
+async fn without_a_broker_sessions_pass_and_long_polls_still_give_their_slot_back() {
+    let vcenter = Vcenter::start().await;
+    let mut plan = vcenter_plan(vcenter.address, 1);
+    plan["services"][0]["protocol"]["broker"] = json!(null);
+    plan["services"][0]["protocol"]["long_polls_max"] = json!(1);
+    let gated = start(&plan);
+    let (mut first, mut second) = (Client::login(&gated, "ann").await, Client::login(&gated, "ann").await);
+    assert_eq!(vcenter.count("Login"), 2);
+    assert!(vcenter.state().sessions.contains_key(first.cookie.as_deref().expect("a cookie")), "the vCenter's own");
+    let inner = "<version></version><options><maxWaitSeconds>600</maxWaitSeconds></options>";
+    first.send("WaitForUpdatesEx", "PropertyCollector", "propertyCollector", inner).await;
+    gated.until("it waits there", |g| g.in_flight() == 0 && g.counter("parked") == 1).await;
+    assert_eq!(second.read().await.status, 200, "the one slot is free");
+    let another = second.call("WaitForUpdatesEx", "PropertyCollector", "propertyCollector", inner).await;
+    assert!(another.status == 503 && another.head.contains("Retry-After"), "{another:?}");
+    vcenter.updates.notify_one();
+    assert_eq!(first.answer().await.status, 200);
+    vcenter.forget();
+    assert_eq!(first.read().await.status, 500, "as the vCenter says it");
+    assert!(gated.gate.metrics_text().contains("not_authenticated_answers_total{service=\"s\",shape=\"session\"} 1"));
+    gated.assert_conserved();
+}
+
+#[tokio::test]
+async fn a_login_without_a_password_is_its_clients_alone() {
+    let vcenter = Vcenter::start().await;
+    let gated = start(&vcenter_plan(vcenter.address, 8));
+    let mut cookies = Vec::new();
+    for _ in 0..2 {
+        let mut client = Client::connect(&gated).await;
+        let answer = client.call("LoginByToken", "SessionManager", "SessionManager", "").await;
+        let (_, rest) = answer.head.split_once("Set-Cookie: vmware_soap_session=\"").expect("a session");
+        client.cookie = rest.split('"').next().map(str::to_string);
+        let filter = "<spec/><partialUpdates>false</partialUpdates>";
+        assert_eq!(client.call("CreateFilter", "PropertyCollector", "propertyCollector", filter).await.status, 200);
+        cookies.push(vcenter.last("CreateFilter").cookie);
+        assert_ne!(client.cookie, cookies.last().cloned());
+    }
+    assert_ne!(cookies[0], cookies[1]);
+    assert_eq!((vcenter.count("LoginByToken"), vcenter.count("CloneSession")), (2, 0));
+    gated.assert_conserved();
+}

@@ -18,7 +18,7 @@ use agent::Jobs;
 use secret::Keys;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use table::Tables;
 use tidegate_core::session::broker::{
@@ -61,20 +61,9 @@ pub(crate) struct Handle {
     pub(crate) agent: tokio::sync::Notify,
     /// Its agent runs.
     running: AtomicBool,
-    /// Long polls that wait at the vCenter.
-    pub(crate) long_polls: AtomicU64,
     /// Logins that the gate answered itself.
     pub(crate) answered_logins: AtomicU64,
     operations: AtomicU64,
-}
-
-/// A long poll that waits. Dropped, it waits no more.
-pub(crate) struct LongPoll(Arc<Handle>);
-
-impl Drop for LongPoll {
-    fn drop(&mut self) {
-        self.0.long_polls.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 fn settings(plan: &BrokerPlan, seed: u64) -> Settings {
@@ -111,7 +100,6 @@ impl Handle {
             asks: AtomicU64::new(0),
             agent: tokio::sync::Notify::new(),
             running: AtomicBool::new(false),
-            long_polls: AtomicU64::new(0),
             answered_logins: AtomicU64::new(0),
             operations: AtomicU64::new(0),
         })
@@ -149,12 +137,6 @@ impl Handle {
         drop(inner);
         self.agent.notify_one();
         Ask { handle: self, id, lent: false, duty: None, over: false }
-    }
-
-    /// One more long poll, unless there are as many as there may be.
-    pub(crate) fn long_poll(self: &Arc<Self>, max: u32) -> Option<LongPoll> {
-        let poll = LongPoll(self.clone());
-        (self.long_polls.fetch_add(1, Ordering::Relaxed) < u64::from(max)).then_some(poll)
     }
 
     /// A number for a call, to be found in the vCenter's log.

@@ -8,9 +8,11 @@ use crate::http1::body::Decoder;
 use crate::http1::request::Facts;
 use crate::http1::{Framing, Refusal};
 use crate::protocol::InBody;
+use crate::relay::exchange::hooks::{Hooks, LongPoll};
 use crate::setup::Setup;
 use std::rc::Rc;
 use tidegate_core::reason::Reason;
+use tidegate_core::time::Span;
 
 /// Longest body that is read whole before its call is admitted: what a held call may keep without a whole block.
 const SHORT: u64 = (BLOCK / 2) as u64;
@@ -38,15 +40,33 @@ pub(super) async fn look(
         match seen {
             None => return Err(bad(conn, Refusal::bad("a body that breaks its framing")).await),
             Some(InBody::Refused(why)) => return Err(bad(conn, Refusal::bad(why)).await),
-            Some(InBody::Told { role, cost_milli, operation, key, soap, rewrite }) => {
+            Some(InBody::Told { role, cost_milli, operation, key, soap, rewrite, long_poll }) => {
                 prepared.tell(role, (key, cost_milli), operation, soap);
                 prepared.rewrite = rewrite;
-                return Ok(prepared);
+                let Some(wait) = long_poll else { return Ok(prepared) };
+                return Box::pin(place(conn, setup, buf, prepared, wait)).await;
             }
             Some(InBody::NeedMore) => {}
         }
         more(conn, block).await?;
     }
+}
+
+/// A place for a long poll, which the server keeps for so long at the most.
+async fn place(
+    conn: &mut Conn,
+    setup: &Setup,
+    buf: &mut Option<Buf>,
+    mut prepared: Prepared,
+    wait: Span,
+) -> Result<Prepared, Next> {
+    if let Some(place) = LongPoll::begin(&conn.home.service, setup.long_polls_max()) {
+        prepared.hooks = Some(Box::new(Hooks::waiting(place, wait)));
+        return Ok(prepared);
+    }
+    conn.home.service.stats.refuse(Reason::QueueFull);
+    let why = (Reason::QueueFull, Span::secs(1));
+    Err(refuse::turn_away(conn, setup, &prepared.facts, buf, why, None).await.1)
 }
 
 /// Whether a body that is to be read whole before its call is admitted is not there yet. Longer ones, chunked ones, and

@@ -25,6 +25,8 @@ pub(super) struct Prepared {
     pub(super) operation: Label,
     /// What the call is stands in its body, of this Content-Type.
     pub(super) in_body: Option<Box<[u8]>>,
+    /// The client of a login, where many clients log in from one place: none takes the other's place in line.
+    alone: Option<ClientKey>,
     /// The plan gives this client a role of its own.
     known_role: Option<Role>,
     /// For a fault that the client can read.
@@ -45,6 +47,7 @@ impl Prepared {
             client: self.client.clone(),
             operation: self.operation,
             in_body: None,
+            alone: self.alone,
             known_role: self.known_role,
             soap: None,
             rewrite: None,
@@ -61,6 +64,9 @@ impl Prepared {
         soap: Option<Soap>,
     ) {
         self.arrival.role = role_of(role, self.known_role);
+        if let (Role::Open, Some(alone)) = (role, self.alone) {
+            self.arrival.client = alone;
+        }
         self.arrival.operation = key;
         self.arrival.cost_milli = cost_milli;
         self.operation = operation;
@@ -91,7 +97,7 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
     let (key, client) = client(conn, setup, &call, address, trusted);
     let known = setup.identity(conn.subject.as_ref().map(|s| &s.identity), address, |name| request.header(name));
     let known_role = known.and_then(|k| k.role);
-    let arrival = Arrival {
+    let mut arrival = Arrival {
         client: key,
         kind: request.header("user-agent").map_or_else(KindKey::default, kind),
         role: role_of(call.role, known_role),
@@ -104,6 +110,10 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
         honours_retry_after: known.is_some_and(|k| k.honours_retry_after),
         reserved: known.is_some_and(|k| k.reserved),
     };
+    let alone = setup.vcenter().map(|_| ClientKey(setup.hash(b'o', conn.peer.to_string().as_bytes())));
+    if let (Role::Open, Some(alone)) = (call.role, alone) {
+        arrival.client = alone;
+    }
     let mut lead = conn.home.buffers.scratch();
     let plain = call.rewrite.is_some() || call.in_body && setup.protocol.may_rewrite();
     let outgoing = Outgoing { trusted, keep_expect: !call.in_body, plain };
@@ -115,6 +125,7 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
         client,
         operation: call.operation,
         in_body: call.in_body.then(|| request.header("content-type").unwrap_or_default().into()),
+        alone,
         known_role,
         soap: None,
         rewrite: call.rewrite,

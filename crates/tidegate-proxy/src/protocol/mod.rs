@@ -55,6 +55,8 @@ pub(crate) enum InBody {
         key: OperationKey,
         soap: Option<Soap>,
         rewrite: Option<Rewrite>,
+        /// It is a long poll, which the server keeps for so long at the most.
+        long_poll: Option<Span>,
     },
     /// It must not be forwarded.
     Refused(&'static str),

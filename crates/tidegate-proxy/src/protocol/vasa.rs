@@ -90,6 +90,7 @@ impl Vasa {
                 key: OperationKey::listed(&[b"(not SOAP)"]),
                 soap: None,
                 rewrite: None,
+                long_poll: None,
             },
             Prefix::Operation(operation) => {
                 let name = operation.name.as_bytes();
@@ -105,6 +106,7 @@ impl Vasa {
                     key,
                     soap: Some(Soap { version: operation.version, namespace: operation.namespace, fault }),
                     rewrite: (self.lowers_concurrency() && known.role == Role::Open).then_some(Rewrite::Concurrency),
+                    long_poll: None,
                 }
             }
         }

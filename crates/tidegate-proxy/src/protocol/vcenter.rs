@@ -9,8 +9,12 @@ use crate::plan::{BrokerPlan, VcenterOperation, VcenterPlan};
 use crate::vasa::cookie::SetSession;
 use crate::vcenter::answer::{self, Judged};
 use crate::vcenter::rest::{self, Meaning};
-use crate::vcenter::{self, Spoken, cookie};
+use crate::vcenter::{self, Spoken, cookie, table};
 use tidegate_core::admission::OperationKey;
+use tidegate_core::time::Span;
+
+/// How long the server may keep a long poll that names no end.
+const POLL_MAX: Span = Span::secs(86_400);
 
 /// The plan, compiled.
 pub(crate) struct Vcenter {
@@ -71,11 +75,15 @@ impl Vcenter {
     }
 
     pub(crate) fn look(&self, body: &[u8], whole: bool) -> InBody {
-        let name = match vcenter::read(body, whole) {
+        let (name, long_poll) = match vcenter::read(body, whole) {
             Spoken::NeedMore => return InBody::NeedMore,
             Spoken::Refused(why) => return InBody::Refused(why),
-            Spoken::NotSoap => "(not SOAP)".to_string(),
-            Spoken::Operation(operation) => operation.name,
+            Spoken::NotSoap => ("(not SOAP)".to_string(), None),
+            Spoken::Operation(operation) => {
+                let wait = operation.max_wait_s.as_ref().map_or(POLL_MAX, |(_, wait)| Span::secs(*wait));
+                let polls = table::manner(&operation.namespace, &operation.name).long_poll;
+                (operation.name, polls.then_some(wait.min(POLL_MAX)))
+            }
         };
         let Known { plan, key, label } = self.known(&name);
         InBody::Told {
@@ -85,6 +93,7 @@ impl Vcenter {
             key,
             soap: None, // "later" is a plain 503: pyVmomi takes nothing else for it
             rewrite: None,
+            long_poll,
         }
     }
 

@@ -143,6 +143,7 @@ impl Call<'_> {
         };
         let Some(head) = head::with(&self.prepared.head, None, Some(body.len())) else { return Next::Close };
         let user = format!("({})", op.name);
+        self.prepared.arrival.token_expiry = op.expires.map(clock::at_unix);
         let request = Zeroizing::new([&head[..], &body].concat());
         match self.enter_own(&user, &request).await {
             Ok((said, opened)) => {

@@ -100,12 +100,12 @@ impl Call<'_> {
             let known = vcenter.known(&op.name);
             self.prepared.tell(known.plan.role, (known.key, known.plan.cost_milli), known.label, None);
         }
-        self.stand_alone();
         let main = head::line(&self.prepared.head).is_some_and(|(_, target)| target.starts_with("/sdk"));
         if let Some((_, token)) = &op.cookie {
             let token = token.clone();
             self.claim(Some(token.as_bytes()));
         }
+        self.yields();
         let manner = table::manner(&op.namespace, &op.name);
         let session = match (main, self.claims) {
             (true, _) => manner.session,
@@ -131,11 +131,17 @@ impl Call<'_> {
         }
     }
 
-    /// Two logins of one client are two clients: none takes the other's place.
-    fn stand_alone(&mut self) {
-        if self.prepared.arrival.role == Role::Open {
-            let peer = self.conn.peer.to_string();
-            self.prepared.arrival.client = ClientKey(self.setup.hash(b'o', peer.as_bytes()));
+    /// What a principal does that the plan calls bulk gives way to what others do.
+    fn yields(&mut self) {
+        let Some(vcenter) = self.setup.vcenter() else { return };
+        let user = self.broker.tables(|tables| {
+            let principal = tables.downs.get(&self.down?)?.principal;
+            tables.principals.get(&principal).map(|known| known.user.clone())
+        });
+        let place = user.map_or(0, |user| usize::from(vcenter.plan().principal(&user)));
+        let bulk = place.checked_sub(1).and_then(|at| vcenter.plan().principals.get(at)).is_some_and(|plan| plan.bulk);
+        if bulk && matches!(self.prepared.arrival.role, Role::Call | Role::Poll) {
+            self.prepared.arrival.role = Role::Bulk;
         }
     }
 

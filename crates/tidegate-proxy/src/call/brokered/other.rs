@@ -34,7 +34,7 @@ impl Call<'_> {
         let Some((method, target)) = head::line(&self.prepared.head) else { return Next::Close };
         let authorization = head::field(&self.prepared.head, "authorization").map(Zeroizing::new);
         let meaning = rest::read(&method, &target, authorization.as_deref().map(|value| value.as_bytes()));
-        self.stand_alone();
+        self.yields();
         if target == "/api" {
             return self.plain(None).await; // JSON-RPC of vCenter's own SDK: its sessions stand in bodies, and pass as they are
         }

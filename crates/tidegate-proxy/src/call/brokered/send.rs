@@ -3,12 +3,12 @@
 use super::head::{self, Carrier};
 use super::slot::Slot;
 use super::{Call, end};
-use crate::broker::table::{Owner, Up};
+use crate::broker::table::{Owner, Remains, Up};
 use crate::broker::upstream::{self, AskFailed, Said};
 use crate::broker::{Ask, Word};
 use crate::call::dispatch;
 use crate::connection::Next;
-use crate::relay::exchange::hooks::Hooks;
+use crate::relay::exchange::hooks::{Hooks, LongPoll};
 use crate::tasks::TaskHold;
 use crate::vcenter::answer::{self, Judged};
 use crate::vcenter::table::{Makes, Manner, Sess};
@@ -55,11 +55,11 @@ impl Call<'_> {
         if way.body.is_none() && (op.cookie.is_some() || !op.session_refs.is_empty()) {
             return self.say(413, "text/plain", b"more than 16 KiB of SOAP that names a session\n", "").await;
         }
-        let _poll = match way.manner.long_poll.then(|| self.broker.long_poll(self.long_polls_max())) {
-            Some(None) => return self.turn_away(Reason::QueueFull).await,
-            Some(Some(poll)) => Some(poll),
-            None => None,
-        };
+        let service = self.conn.home.service.clone();
+        let place = LongPoll::begin(&service, self.setup.long_polls_max()).filter(|_| way.manner.long_poll);
+        if way.manner.long_poll && place.is_none() {
+            return self.turn_away(Reason::QueueFull).await;
+        }
         let need = match session {
             Sess::Own | Sess::Sticky | Sess::Local(_) => Need::Own,
             _ if way.body.is_none() || op.max_objects => Need::Own, // pages belong to one reader
@@ -77,6 +77,13 @@ impl Call<'_> {
                 Some(Word::Refuse(why)) => return self.later(why).await,
                 _ => return Next::Close,
             };
+            if way.manner.destroys
+                && let Some(left) = op.this.as_ref().and_then(|this| self.left_elsewhere(down, up, &this.id))
+            {
+                self.broker.clean(left);
+                ask.done(Holds::Unchanged);
+                return self.reply(&write::void(&op.name), "").await;
+            }
             match self.attempt(&mut ask, (down, up, make), &way).await {
                 Tried::Over(next) => {
                     self.lease_told(&way);
@@ -90,8 +97,15 @@ impl Call<'_> {
         self.not_authenticated(&op).await
     }
 
-    fn long_polls_max(&self) -> u32 {
-        self.setup.vcenter().map_or(0, |vcenter| vcenter.plan().long_polls_max)
+    /// Takes a view from its client that is on another session than the call: it is destroyed there.
+    fn left_elsewhere(&self, down: DownId, up: UpId, name: &str) -> Option<Vec<Remains>> {
+        self.broker.tables(|tables| {
+            let view = tables.view(down, name).filter(|view| view.up != up)?.clone();
+            tables.destroyed(down, name);
+            let there = tables.ups.contains_key(&view.up);
+            let left = Remains { up: view.up, collectors: Vec::new(), views: vec![view.there] };
+            Some(if there { vec![left] } else { Vec::new() })
+        })
     }
 
     /// What the client holds on its clone now.

@@ -60,6 +60,7 @@ impl Exchange<'_> {
 
     /// The head of an answer is in the buffer.
     pub(super) fn on_head(&mut self, end: usize) -> Result<(), Refusal> {
+        let private = self.is_private();
         let Some(buf) = self.sbuf.as_mut() else { return Err(Refusal::bad("no head")) };
         let mut room: FieldRoom<'_> = [MaybeUninit::uninit(); _];
         let head = &buf.filled()[..end];
@@ -84,7 +85,7 @@ impl Exchange<'_> {
                 None => (None, false),
             };
             self.told = self.setup.protocol.told(facts.status, &buf.filled()[end..]);
-            if let (None, Some(judged)) = (&self.hooks, self.told.judged) {
+            if let (false, Some(judged)) = (private, self.told.judged) {
                 self.home.service.stats.judged(judged);
             }
             if facts.status == 200
@@ -109,10 +110,7 @@ impl Exchange<'_> {
             }
         }
         let close = self.close_client && !interim;
-        answer.write_to(
-            Manner { close, modern: self.request.modern || interim, unchunk, switch, private: self.hooks.is_some() },
-            &mut lead,
-        );
+        answer.write_to(Manner { close, modern: self.request.modern || interim, unchunk, switch, private }, &mut lead);
         buf.consume(end);
         if interim {
             self.interims += 1;

@@ -7,16 +7,41 @@ use crate::http1::body::Decoder;
 use crate::http1::request::FieldRoom;
 use crate::http1::response::Response;
 use crate::pool::ServerConn;
-use crate::service::Ticket;
+use crate::service::{Service, Ticket};
 use crate::vcenter::answer::{self, Judged};
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 use tidegate_core::time::{Nanos, Span};
 
 /// A long poll that was not answered within this waits for something to happen: its slot is given back.
 const PARK_AFTER: Span = Span::millis(500);
 
+/// A long poll that waits. Dropped, it waits no more.
+pub(crate) struct LongPoll(Arc<Service>);
+
+impl LongPoll {
+    /// One more, unless there are as many as there may be.
+    pub(crate) fn begin(service: &Arc<Service>, max: u32) -> Option<LongPoll> {
+        if service.stats.long_polls.get() >= u64::from(max) {
+            return None;
+        }
+        service.stats.long_polls.add(1);
+        Some(LongPoll(service.clone()))
+    }
+}
+
+impl Drop for LongPoll {
+    fn drop(&mut self) {
+        self.0.stats.long_polls.sub(1);
+    }
+}
+
 /// What is wanted, and what came of it.
 pub(crate) struct Hooks {
+    /// What is said of sessions in the answer's head is the gate's affair.
+    pub(crate) private: bool,
+    /// Its place among the long polls.
+    _place: Option<LongPoll>,
     /// The first bytes of a good answer are looked at, not only those of a fault.
     pub(crate) peek: bool,
     /// An answer that says that the session is dead is held back: the call will be sent again.
@@ -40,6 +65,8 @@ pub(crate) struct Hooks {
 impl Hooks {
     pub(crate) fn new(peek: bool, replay: bool, long_poll: Option<Span>) -> Hooks {
         Hooks {
+            private: true,
+            _place: None,
             peek,
             replay,
             long_poll,
@@ -50,6 +77,11 @@ impl Hooks {
             unauthorized_came: false,
             parked: false,
         }
+    }
+
+    /// Of a long poll whose session passes as it is.
+    pub(crate) fn waiting(place: LongPoll, wait: Span) -> Hooks {
+        Hooks { private: false, _place: Some(place), ..Hooks::new(false, false, Some(wait)) }
     }
 }
 
@@ -72,6 +104,9 @@ impl Exchange<'_> {
             return Look::Pass; // it is refused where it is read for good
         };
         let facts = answer.facts;
+        if !hooks.private {
+            return Look::Pass;
+        }
         if facts.status < 400 && !(facts.status == 200 && hooks.peek) {
             return Look::Pass;
         }
@@ -124,6 +159,11 @@ impl Exchange<'_> {
         }
         let over = self.begun + wait + self.setup.plan.admission.upstream_timeout;
         (now < over).then_some(over)
+    }
+
+    /// Whether its session is the gate's.
+    pub(super) fn is_private(&self) -> bool {
+        self.hooks.as_ref().is_some_and(|hooks| hooks.private)
     }
 
     /// Whether its slot was given back.
