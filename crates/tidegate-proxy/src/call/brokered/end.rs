@@ -1,9 +1,11 @@
 //! What an answer leaves behind: objects that a client has made, or destroyed.
 
+use super::local::texts;
 use super::send::Way;
 use crate::broker::Handle;
 use crate::vcenter::answer;
 use crate::vcenter::table::Makes;
+use crate::vcenter::write::{self, Answer};
 use tidegate_core::session::broker::{DownId, UpId};
 
 /// Notes what a good answer made or ended.
@@ -23,4 +25,24 @@ pub(super) fn note(broker: &Handle, (down, up): (DownId, UpId), way: &Way<'_>, a
             tables.made(down, &made.id, this);
         }
     });
+}
+
+/// Notes how a good answer changed the session of its client; what is said in its place, where it tells of the session.
+pub(super) fn changed(broker: &Handle, down: DownId, way: &Way<'_>, answer: &[u8]) -> Option<Answer> {
+    broker.tables(|tables| {
+        let session = &mut tables.downs.get_mut(&down)?.session;
+        match way.op.name.as_str() {
+            "SetLocale" => {
+                let locale = texts(way.body?, "locale").pop()?;
+                (session.locale, session.message_locale) = (locale.clone(), locale);
+                None
+            }
+            "ImpersonateUser" => {
+                let now = answer::user_session(answer)?;
+                (session.user_name, session.full_name) = (now.user_name, now.full_name);
+                Some(write::session(&way.op.name, session))
+            }
+            _ => None,
+        }
+    })
 }

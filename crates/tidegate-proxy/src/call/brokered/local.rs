@@ -60,7 +60,7 @@ impl Call<'_> {
 }
 
 /// The texts of the elements called `name`. The body was read before, so it is well formed.
-fn texts(body: &[u8], name: &str) -> Vec<String> {
+pub(super) fn texts(body: &[u8], name: &str) -> Vec<String> {
     debug_assert!(is_name(name));
     let mut reader = Reader::from_str(std::str::from_utf8(body).unwrap_or_default());
     let (mut found, mut within) = (Vec::new(), false);

@@ -178,7 +178,11 @@ impl Call<'_> {
         body.iter().for_each(|body| request.extend_from_slice(body));
         let lists = way.op.names_current_session || way.op.names_session_list;
         if way.body.is_some()
-            && (way.manner.makes != Makes::Nothing || lists || way.manner.destroys || way.manner.work.is_some())
+            && (way.manner.makes != Makes::Nothing
+                || lists
+                || way.manner.destroys
+                || way.manner.work.is_some()
+                || way.session == Sess::Sticky)
         {
             return self.whole(slot, &request, (down, up), (way, hold)).await;
         }
@@ -244,6 +248,9 @@ impl Call<'_> {
         }
         if said.status == 200 {
             end::note(self.broker, (down, up), way, &said.body);
+            if let Some(told) = end::changed(self.broker, down, way, &said.body) {
+                return Tried::Over(self.reply(&told, "").await);
+            }
             if way.op.names_current_session || way.op.names_session_list {
                 match self.told_sessions(down, &said.body) {
                     Some(body) => said.body = body,
