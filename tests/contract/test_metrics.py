@@ -11,7 +11,7 @@ from tidegate import Gate, load_config
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "reference" / "metrics.md"
-SHAPE = re.compile(r"tidegate_(?:gate|admission|client|server|relay|ports|broker)_[a-z_]+")
+SHAPE = re.compile(r"tidegate_(?:gate|admission|client|server|relay|ports|broker|tasks)_[a-z_]+")
 CLOSED = {
     "service", "server", "reason", "class", "state", "switch", "direction", "phase", "mode", "cause", "ending",
     "source", "destination", "use", "kind", "shape",
@@ -46,7 +46,7 @@ def shown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[str, str,
         f'[gate]\nadmin = "unix:{folder}/admin.sock"\n'
         '[service.web]\nlisten = "127.0.0.1:0"\nprotocol = "http"\n'
         '[service.web.server.a]\naddress = "127.0.0.1:9"\nlimit = "static:4"\n'
-        '[service.vc]\nlisten = "127.0.0.1:0"\nprotocol = "vcenter"\n'
+        '[service.vc]\nlisten = "127.0.0.1:0"\nprotocol = "vcenter"\nmode = "enforce"\n'
         '[service.vc.server.a]\naddress = "127.0.0.1:9"\nlimit = "static:4"\n'
     )
     with Gate(load_config(file)) as gate:

@@ -123,9 +123,7 @@ impl Call<'_> {
             }
             Sess::Unshared => self.login_own(&op, body).await,
             Sess::Anonymous if self.down.is_none() => self.nameless(op, body).await,
-            Sess::Shared if self.down.is_none() && (!self.claims || op.names_current_session) => {
-                self.nameless(op, body).await
-            }
+            Sess::Shared if self.down.is_none() && (!self.claims || is_public(&op)) => self.nameless(op, body).await,
             _ if self.down.is_none() => self.not_authenticated(&op).await,
             session => self.send(op, body, session, manner, main).await,
         }
@@ -199,4 +197,12 @@ impl Call<'_> {
         let facts = self.prepared.facts;
         refuse::turn_away(self.conn, self.setup, &facts, self.buf, (reason, COME_BACK), None).await.1
     }
+}
+
+/// Whether it asks only about what a vCenter tells everybody: what it is, and whether somebody is logged in.
+fn is_public(op: &Operation) -> bool {
+    let public = |object: &Ref| matches!(object.id.as_str(), "ServiceInstance" | "SessionManager");
+    let collects = |object: &Ref| object.id == "propertyCollector";
+    let asked = op.this.iter().filter(|this| !collects(this)).chain(&op.named);
+    op.names_current_session || asked.clone().next().is_some() && asked.clone().all(public)
 }
