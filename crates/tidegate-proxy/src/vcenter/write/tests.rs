@@ -54,6 +54,53 @@ fn faults_are_what_vcenter_says() {
     assert!(String::from_utf8(void("<x>").body).unwrap().contains("<UnnamedResponse"));
 }
 
+/// The files that tests/unit/test_vcenter_answers.py gives to pyVmomi.
+#[test]
+fn answers_are_those_that_pyvmomi_is_tested_with() {
+    let place = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/vcenter");
+    let object = || Ref::new("Folder", "group-d1");
+    let view = Ref::new("ContainerView", "session[52bb85b0-adbe-7f20-156d-6130b6dc066e]5286fa88-1");
+    let privilege = || "System.View".to_owned();
+    for (name, answer) in [
+        ("Login", session("Login", &sample())),
+        ("CloneSession", session("CloneSession", &sample())),
+        ("Logout", void("Logout")),
+        ("SessionIsActive", session_is_active(true)),
+        ("NotAuthenticated", fault(&Say::NotAuthenticated { object: object(), privilege: privilege() }, None)),
+        ("InvalidLogin", fault(&Say::InvalidLogin, None)),
+        ("ManagedObjectNotFound", fault(&Say::ManagedObjectNotFound(view), None)),
+        ("RequestCanceled", fault(&Say::RequestCanceled, None)),
+        ("NoPermission", fault(&Say::NoPermission { object: object(), privilege: privilege() }, None)),
+        ("InvalidState", fault(&Say::InvalidState, None)),
+        ("InvalidRequest", fault(&Say::InvalidRequest, Some("words of <its> own & more"))),
+        ("NotFound", fault(&Say::NotFound, None)),
+    ] {
+        let said = String::from_utf8(answer.body).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(place.join(format!("{name}.xml"))).unwrap_or_default(),
+            said + "\n",
+            "{name}"
+        );
+        assert_eq!((answer.status == 500, answer.content_type), (name.starts_with(['N', 'I', 'M', 'R']), CONTENT_TYPE));
+    }
+}
+
+fn sample() -> UserSession {
+    UserSession {
+        key: "52bb85b0-adbe-7f20-156d-6130b6dc066e".to_owned(),
+        user_name: "VSPHERE.LOCAL\\backup & <co>".to_owned(),
+        full_name: "backup".to_owned(),
+        login_time: date_time(1_795_630_290),
+        last_active_time: date_time(1_795_630_350),
+        locale: "en".to_owned(),
+        message_locale: "en".to_owned(),
+        extension_session: false,
+        ip_address: "10.0.0.7".to_owned(),
+        user_agent: "VI Perl".to_owned(),
+        call_count: 7,
+    }
+}
+
 proptest! {
     /// Whatever a password is made of, it arrives; and the memory that held it never moved.
     #[test]
