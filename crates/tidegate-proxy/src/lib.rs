@@ -4,6 +4,7 @@
 //! - `listener` → `connection` → `call` (prepare, dispatch, refuse) → `relay` (exchange, pump): the life of a call.
 //! - `listener` → `passthrough`: the life of a connection that is not read: `tcp`, or TLS that is not opened.
 //! - `service`: the machine behind one mutex; `pool`: connections to servers; `http1`: strict heads and bodies.
+//! - `soap`: the one walk over envelopes; [`vasa`] and [`vcenter`]: what is understood of those, and said in their place.
 //! - `ports`: the ledger of source ports, and sockets that connect from them.
 //! - `admin`, `status`, `metrics`, `explain`, `why`: what the gate tells about itself, from a thread of its own.
 

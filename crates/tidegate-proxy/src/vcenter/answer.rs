@@ -53,6 +53,17 @@ pub enum State {
     Error,
 }
 
+/// How a task is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskState {
+    /// Which one.
+    pub id: String,
+    /// How far it is.
+    pub state: State,
+    /// Id of the object that it is done to, such as the machine whose snapshot it removes; `None`: it is not said.
+    pub entity: Option<String>,
+}
+
 const NOT_AUTHENTICATED: &str = "NotAuthenticated";
 /// What vCenter writes when a host's answer was the fault.
 const FROM_A_HOST: &str = "Received SOAP response fault from [";
@@ -143,6 +154,6 @@ pub fn faulted(body: &[u8]) -> Option<Fault> {
 }
 
 /// The states of the tasks in the answer to [`super::write::retrieve_tasks`]. A task that cannot be read is not there.
-pub fn task_states(body: &[u8]) -> Vec<(String, State)> {
+pub fn task_states(body: &[u8]) -> Vec<TaskState> {
     Heard::hear(body).states
 }

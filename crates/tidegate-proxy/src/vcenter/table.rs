@@ -132,7 +132,7 @@ fn vim(name: &str) -> Manner {
         "ExportVm" | "ExportVApp" | "ExportSnapshot" | "ImportVApp" => Manner::LEASE,
         "HttpNfcLeaseComplete" | "HttpNfcLeaseAbort" => Manner::LETS_GO,
         _ if name.starts_with("HttpNfcLease") => Manner::OWN,
-        // Tickets of VDDK. The call itself waits for the host, behind tokens that age, so it counts as work while it runs.
+        // Tickets of VDDK. The call itself waits for the host, behind tokens that age: a lease while it runs, and none after.
         "NfcFileManagement" | "NfcGetVmFiles" | "NfcPutVmFiles" => NFC,
         _ if name.starts_with("NfcRandomAccessOpen") => NFC,
         // A ticket ends with the session that issued it, and so may the address of a transfer.
@@ -147,7 +147,7 @@ fn vim(name: &str) -> Manner {
     }
 }
 
-const NFC: Manner = Manner { work: Some(Work::Task), peek: true, ..Manner::OWN };
+const NFC: Manner = Manner { work: Some(Work::Lease), peek: true, ..Manner::OWN };
 
 const fn work(work: Work) -> Manner {
     Manner { work: Some(work), peek: true, ..Manner::new(Sess::Shared) }
@@ -249,7 +249,7 @@ mod tests {
             ("RemoveAllSnapshots_Task", Work::Unsnapshot),
             ("RevertToSnapshot_Task", Work::Task),
             ("ExportVm", Work::Lease),
-            ("NfcRandomAccessOpenReadonly", Work::Task),
+            ("NfcRandomAccessOpenReadonly", Work::Lease),
         ] {
             assert_eq!(of(name).work, Some(work), "{name}");
         }

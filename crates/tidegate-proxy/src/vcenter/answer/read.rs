@@ -3,7 +3,7 @@
 use super::super::leaves::{Leaves, Open, Opened, Watch};
 use super::super::request::Ref;
 use super::super::write::UserSession;
-use super::{Fault, NOT_AUTHENTICATED, State};
+use super::{Fault, NOT_AUTHENTICATED, State, TaskState};
 use crate::soap::walk::{self, Step};
 use std::ops::Range;
 
@@ -20,9 +20,11 @@ pub(super) struct Heard {
     pub(super) token: bool,
     /// A property was not read for NotAuthenticated; what that fault says to people.
     pub(super) missing: Option<String>,
-    pub(super) states: Vec<(String, State)>,
-    /// The task whose properties come.
+    pub(super) states: Vec<TaskState>,
+    /// The task whose properties come, as far as they came.
     task: Option<String>,
+    state: Option<State>,
+    entity: Option<String>,
     /// The property whose value comes.
     property: String,
     /// The fault of a property is NotAuthenticated.
@@ -76,16 +78,16 @@ impl Heard {
                 self.task = (leaf.kind == Some("Task")).then(|| text.trim().to_owned());
             }
             ("name", "propSet") => text.trim().clone_into(&mut self.property),
-            ("val", "propSet") if self.property == "info.state" && self.states.len() < TASKS_MAX => {
-                let state = match text.trim() {
-                    "queued" => State::Queued,
-                    "running" => State::Running,
-                    "success" => State::Success,
-                    "error" => State::Error,
-                    _ => return,
+            ("val", "propSet") if self.property == "info.state" => {
+                self.state = match text.trim() {
+                    "queued" => Some(State::Queued),
+                    "running" => Some(State::Running),
+                    "success" => Some(State::Success),
+                    "error" => Some(State::Error),
+                    _ => None,
                 };
-                self.states.extend(self.task.clone().map(|task| (task, state)));
             }
+            ("val", "propSet") if self.property == "info.entity" => self.entity = Some(text.trim().to_owned()),
             _ => {}
         }
     }
@@ -145,7 +147,14 @@ impl<'b> Watch<'b> for Heard {
     fn closed(&mut self, path: &[Open<'b>], _content: Range<usize>, _end: usize) -> Step<()> {
         match path.last().map(|last| last.name) {
             Some("missingSet") => self.in_missing = false,
-            Some("objects") => self.task = None,
+            Some("objects") => {
+                let (task, state, entity) = (self.task.take(), self.state.take(), self.entity.take());
+                if let (Some(id), Some(state)) = (task, state)
+                    && self.states.len() < TASKS_MAX
+                {
+                    self.states.push(TaskState { id, state, entity });
+                }
+            }
             Some("propSet") => self.property.clear(),
             _ => {}
         }

@@ -230,6 +230,22 @@ fn a_long_body_is_told_as_far_as_it_was_seen() {
 }
 
 #[test]
+fn references_are_found_however_they_are_written() {
+    for text in
+        ["session[a]b", " session[a]b\n", "<![CDATA[session[a]b]]>", "ses<!-- -->sion[a]b", "&#115;ession&#x5b;a]b"]
+    {
+        let body = format!(
+            "\u{feff}{}",
+            govmomi(&format!("<x:a xmlns:x='urn:x'><x:b x:type='V' type=\"V\">{text}</x:b></x:a>"))
+        );
+        let found = operation(&body);
+        let [reference] = found.session_refs.as_slice() else { panic!("{text}: {found:?}") };
+        assert_eq!((reference.kind.as_str(), reference.id.as_str()), ("V", "session[a]b"));
+        assert_eq!((&body[reference.at.clone()], found.namespace.as_str()), (text, "urn:x"));
+    }
+}
+
+#[test]
 fn edits_never_overlap() {
     let put = |at: Range<usize>, text| Edit::text(at, text);
     assert_eq!(edit(b"abcdef", &[put(4..5, "Y"), put(1..2, "X"), put(0..0, "<")]), b"&lt;aXcdYf");
