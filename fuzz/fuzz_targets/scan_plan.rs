@@ -3,7 +3,8 @@
 
 use tidegate_scan::Scanner;
 
-const TEXT: &[u8] = b"2025-08-08T12:17:14.610Z Er(163) VVold[2255518]: [Originator@6876 sub=Default] setContext for VP array-1 failed
+const TEXT: &[u8] =
+    b"2025-08-08T12:17:14.610Z Er(163) VVold[2255518]: [Originator@6876 sub=Default] setContext for VP array-1 failed
 info vpxd[4085937] [Originator@6876 sub=vmomi] method: fileManagement; fault: (vim.fault.NotAuthenticated) {
 --> }
 ";
