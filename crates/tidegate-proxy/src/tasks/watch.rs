@@ -5,7 +5,7 @@ use super::{Handle, Inner, Kind};
 use crate::broker::{self, agent};
 use crate::clock;
 use crate::home::Home;
-use crate::vcenter::answer::{self, Judged, State};
+use crate::vcenter::answer::{self, Judged, State, TaskState};
 use crate::vcenter::write;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -78,13 +78,13 @@ impl Witness for Kept {
 }
 
 /// How a task is, by its state.
-fn seen((id, state): (String, State)) -> Seen {
+fn seen(TaskState { id, state, entity }: TaskState) -> Seen {
     let fine = match state {
         State::Queued | State::Running => None,
         State::Success => Some(true),
         State::Error => Some(false),
     };
-    Seen { id, fine, entity: None }
+    Seen { id, fine, entity }
 }
 
 /// A task that does not exist any more.
