@@ -60,6 +60,8 @@ pub struct State {
     made: u64,
     /// Dead sessions are told as an inventory that is empty.
     pub empty_inventory: bool,
+    /// Tasks by name, with their state and what they work on.
+    pub tasks: BTreeMap<String, (&'static str, String)>,
 }
 
 /// The server.
@@ -101,6 +103,11 @@ impl Vcenter {
     pub fn last(&self, operation: &str) -> Asked {
         let state = self.state();
         state.asked.iter().rev().find(|asked| asked.operation == operation).expect("it was asked").clone()
+    }
+
+    /// All tasks are like this now.
+    pub fn tasks_are(&self, how: &'static str) {
+        self.state().tasks.values_mut().for_each(|task| task.0 = how);
     }
 
     /// Forgets all sessions.
@@ -201,7 +208,26 @@ impl Vcenter {
                 state.sessions.remove(&asked.cookie);
                 (200, None, done(name, ""))
             }
-            _ if name.starts_with("Create") && !name.ends_with("_Task") => {
+            "RetrievePropertiesEx" if body.contains("<type>Task</type>") => {
+                let objects = state.tasks.iter().filter(|(task, _)| body.contains(&format!(">{task}<")));
+                let objects: String = objects.map(|(task, (how, on))| told_task(task, how, on)).collect();
+                (200, None, done(name, &format!("<returnval>{objects}</returnval>")))
+            }
+            _ if name.ends_with("_Task") => {
+                let task = format!("task-{number}");
+                let on = if name == "RemoveSnapshot_Task" { "vm-1".to_string() } else { text_of(body, "_this") };
+                state.tasks.insert(task.clone(), ("running", on));
+                (200, None, done(name, &format!("<returnval type=\"Task\">{task}</returnval>")))
+            }
+            "ExportVm" => {
+                let lease = format!("session[{}]lease-{number}", session.key);
+                let answer = done(name, &format!("<returnval type=\"HttpNfcLease\">{lease}</returnval>"));
+                state.sessions.entry(asked.cookie.clone()).and_modify(|session| {
+                    session.objects.insert(lease);
+                });
+                (200, None, answer)
+            }
+            _ if name.starts_with("Create") => {
                 let object = format!("session[{}]5286fa88-0000-0000-0000-{number:012}", session.key);
                 let kind = name.strip_prefix("Create").unwrap_or(name);
                 let answer = done(name, &format!("<returnval type=\"{kind}\">{object}</returnval>"));
@@ -252,6 +278,20 @@ fn operation(body: &str) -> String {
 pub fn text(body: &str, name: &str) -> String {
     let rest = body.split_once(&format!("<{name}>")).map(|(_, rest)| rest).unwrap_or_default();
     rest.split('<').next().unwrap_or_default().to_string()
+}
+
+/// The text of the first element called `name`, whatever its attributes.
+pub fn text_of(body: &str, name: &str) -> String {
+    let rest = body.split_once(&format!("<{name}")).and_then(|(_, rest)| rest.split_once('>'));
+    rest.map(|(_, rest)| rest).unwrap_or_default().split('<').next().unwrap_or_default().to_string()
+}
+
+fn told_task(task: &str, how: &str, on: &str) -> String {
+    format!(
+        "<objects><obj type=\"Task\">{task}</obj><propSet><name>info.entity</name><val type=\"VirtualMachine\" \
+         xsi:type=\"ManagedObjectReference\">{on}</val></propSet><propSet><name>info.state</name>\
+         <val xsi:type=\"TaskInfoState\">{how}</val></propSet></objects>"
+    )
 }
 
 /// All names of objects of a session.
