@@ -40,17 +40,6 @@ pub struct Fault {
     pub privilege: Option<String>,
 }
 
-/// What is known of a task.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TaskState {
-    /// Its id.
-    pub id: String,
-    /// How far it is.
-    pub state: State,
-    /// Id of what it works on: the VM, also where it was begun on one of its snapshots.
-    pub entity: Option<String>,
-}
-
 /// How far a task is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
