@@ -20,7 +20,7 @@ from typing import Any
 
 from benches import peers, sessions_storm
 from benches.load import percentile, pin_to_client_cpu
-from benches.peers.sessions import PACKAGES, PEERS
+from benches.peers.sessions import BEST, PACKAGES, PEERS
 from benches.process import BenchError, chosen_from, install_missing
 from benches.record import Record, Row, digest
 from benches.sessions_storm import Storm
@@ -78,7 +78,7 @@ class Bench:
 
     def _scripts(self, peer: str, run: int) -> Iterator[tuple[str, float | None, str]]:
         scenario = VcenterScenario(self.settings.scripts, seed=run, pyvmomi=0, window_s=self.settings.window_s)
-        with Stage(peer, scenario, scenario.window_s) as stage:
+        with Stage(peer, scenario, BEST["scripts"], scenario.window_s) as stage:
             spec = scenario.scripts_spec(stage.world.folder, stage.address)
             child, _ = stage.child("scripts", "vcenter_scripts", spec)
             cpu_us = stage.cpu_us()
@@ -93,7 +93,7 @@ class Bench:
     def _storm(self, peer: str, run: int) -> Iterator[tuple[str, float | None, str]]:
         storm = self.settings.storm
         scenario = VcenterScenario(speed=storm.speed, seed=run)
-        with Stage(peer, scenario, storm.patience_s / storm.speed, storm.told()) as stage:
+        with Stage(peer, scenario, BEST["S6"], storm.patience_s / storm.speed, storm.told()) as stage:
             cpu_us = stage.cpu_us()
             ca = str(stage.world.folder / "ca.pem")
             seen = asyncio.run(sessions_storm.play(storm, stage.target(), ca, run))
@@ -107,7 +107,7 @@ class Bench:
     def _memory(self, peer: str, run: int) -> Iterator[tuple[str, float | None, str]]:
         count = self.settings.sessions
         room = {"sessions_max": 2 * count, "session_idle_s": 1800.0}
-        with Stage(peer, VcenterScenario(speed=1, seed=run), 30.0, room) as stage:
+        with Stage(peer, VcenterScenario(speed=1, seed=run), BEST["S6"], 30.0, room) as stage:
             if stage.proxy is None:
                 return
             asyncio.run(_log_in(stage, _WARM))

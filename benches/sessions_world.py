@@ -10,16 +10,14 @@ from types import TracebackType
 from typing import Any, Self
 
 from benches.peers import ORIGIN_CPU
-from benches.peers.sessions import Site, launch
+from benches.peers.sessions import Knobs, Site, launch
 from benches.process import BenchError, Process
 from tidegate.lab.vcenter_caller import Target
-from tidegate.lab.vcenter_scenario import REQUESTS_MAX, TASKS_PER_S, VcenterScenario
+from tidegate.lab.vcenter_scenario import VcenterScenario
 from tidegate.lab.world import Child, World, lab_binary
 
 _ANSWER_S = 10.0
 _START_S = 60.0
-_HELD_S = 60.0
-"""How long HAProxy holds a task that is over its rate, in seconds of the world."""
 
 
 @dataclass
@@ -32,19 +30,19 @@ class Stage:
         Who stands before the vCenter; `direct` is nobody.
     scenario
         What the vCenter is like.
+    knobs
+        What HAProxy is told.
     patience_s
         How long clients wait for an answer, in seconds of the clock.
     told
         What else the vCenter is told, by the keys of its specification.
-    requests
-        How many calls at a time it bears well, for a peer that has to be told.
     """
 
     peer: str
     scenario: VcenterScenario
+    knobs: Knobs
     patience_s: float
     told: dict[str, Any] = field(default_factory=dict)
-    requests: int = REQUESTS_MAX
     world: World = field(default_factory=World)
     proxy: Process | None = None
     address: str = ""
@@ -78,10 +76,8 @@ class Stage:
                 self.address,
                 seed=scenario.seed,
                 speed=scenario.speed,
-                requests=self.requests,
-                tasks_per_s=TASKS_PER_S * scenario.speed,
                 patience_s=self.patience_s,
-                hold_s=_HELD_S / scenario.speed,
+                knobs=self.knobs,
             )
             self.proxy, port = launch(self.peer, site)
             self.address = f"127.0.0.1:{port}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from benches import sessions_table
-from benches.peers.sessions import PEERS, Site, tidegate_file
+from benches.peers.sessions import BEST, PEERS, Site, tidegate_file
 from benches.process import BenchError, chosen_from
 from benches.record import ROOT
 from benches.sessions import QUICK, TESTS, THEIRS, Settings, cells, fixed
@@ -21,7 +21,7 @@ from tidegate.lab.ports_haproxy import haproxy_program
 
 
 def site(folder: Path) -> Site:
-    return Site(folder, "127.0.0.1:9", seed=1, speed=60, requests=64, tasks_per_s=120, patience_s=30, hold_s=1)
+    return Site(folder, "127.0.0.1:9", seed=1, speed=60, patience_s=30, knobs=BEST["scripts"])
 
 
 def test_every_cell_is_played_once_before_any_is_played_again() -> None:
@@ -46,11 +46,11 @@ def test_what_is_chosen() -> None:
         chosen_from("nginx", PEERS, "peer")
 
 
-def test_calls_that_haproxy_lets_through_never_add_up_to_more(tmp_path: Path) -> None:
+def test_haproxy_is_told_its_limits(tmp_path: Path) -> None:
     text = site(tmp_path).filled("haproxy.cfg", 8000)
-    assert [int(line.split()[-1]) for line in text.splitlines() if line.startswith("  server ")] == [8, 8, 48]
-    assert "be_sess_rate lt 120" in text
-    assert "inspect-delay 1000ms" in text
+    assert "\n  maxconn 20\n" in text
+    assert "  server vcenter 127.0.0.1:9 maxconn 64 ssl" in text
+    assert "timeout queue 30000ms" in text
 
 
 @pytest.mark.skipif(haproxy_program() is None, reason="haproxy not installed")
@@ -78,10 +78,11 @@ def test_the_storm_is_more_than_the_vcenter_can_do() -> None:
     storm = Storm()
     told = storm.told()
     assert told["workers"] * 1000 / told["unit_ms"] == pytest.approx(storm.units_per_s * storm.speed)
-    lists = storm.jobs_per_s * storm.lists
-    assert lists == 30
-    assert lists * storm.cost > storm.units_per_s
-    assert lists * storm.cost * storm.storm_s < storm.units_per_s * (storm.storm_s + storm.patience_s)
+    assert storm.backups_per_s == 30
+    assert storm.cost == 8
+    asked = storm.backups_per_s * (storm.cost + 4)  # beside the list: content, login, view, logout
+    assert asked > storm.units_per_s
+    assert asked * storm.storm_s < storm.units_per_s * (storm.storm_s + storm.patience_s)
 
 
 def rows(test: str, metric: str, **by_peer: float | None) -> list[dict[str, Any]]:

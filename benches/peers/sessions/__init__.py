@@ -22,8 +22,20 @@ PACKAGES = {"haproxy": "haproxy"}
 
 
 @dataclass(frozen=True)
+class Knobs:
+    """What HAProxy is told for a test: how many calls at the vCenter, and how many connections of clients."""
+
+    requests: int
+    connections: int
+
+
+BEST = {"scripts": Knobs(64, 20), "S6": Knobs(16, 1000)}
+"""By test: the best of those that were tried. More connections let tokens expire, fewer make scripts lose patience."""
+
+
+@dataclass(frozen=True)
 class Site:
-    """Where a peer runs, and what somebody who knows this vCenter can tell it.
+    """Where a peer runs, and what it is told.
 
     Lengths of time are seconds of the clock; those of a real vCenter are divided by ``speed``.
     """
@@ -32,25 +44,19 @@ class Site:
     server: str
     seed: int
     speed: float
-    requests: int
-    tasks_per_s: float
     patience_s: float
-    hold_s: float
+    knobs: Knobs
 
     def filled(self, name: str, port: int) -> str:
         """Return the text of a configuration file from its template."""
-        few = max(1, self.requests // 8)
         values = {
             "folder": self.folder,
             "port": port,
             "server": self.server,
             "seed": self.seed,
-            "requests": self.requests,
-            "few": few,
-            "most": max(1, self.requests - 2 * few),
-            "tasks": round(self.tasks_per_s),
+            "requests": self.knobs.requests,
+            "connections": self.knobs.connections,
             "patience": f"{round(self.patience_s * 1000)}ms",
-            "hold": f"{round(self.hold_s * 1000)}ms",
         }
         return Template((HERE / name).read_text()).substitute(values)
 

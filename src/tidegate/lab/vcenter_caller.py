@@ -154,6 +154,8 @@ class Caller:
 
     async def _exchange(self, operation: str, this: Ref, inner: str) -> tuple[int, str]:
         target = self._target
+        if self._streams is not None and self._streams[0].at_eof():
+            self.close()  # the other end closed it while nobody asked, as it may
         if self._streams is None:
             self._streams = await asyncio.open_connection(
                 target.host, target.port, ssl=target.trust, server_hostname=target.name, limit=_ANSWER_MAX
