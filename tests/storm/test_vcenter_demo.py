@@ -9,13 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.config.model import Service
 from tidegate.lab.vcenter_play import VcenterMoment, play_scripts
 from tidegate.lab.vcenter_scenario import VcenterScenario
 
 pytestmark = [pytest.mark.storm, pytest.mark.timeout(120), pytest.mark.peer("vcsim")]
-
-READY = "vcenter" in Service.model_fields
 
 
 def test_straight_at_the_vcenter_every_script_has_a_session() -> None:
@@ -31,7 +28,6 @@ def test_straight_at_the_vcenter_every_script_has_a_session() -> None:
     assert [sample.t for sample in result.samples] == sorted(sample.t for sample in result.samples)
 
 
-@pytest.mark.skipif(not READY, reason="the gate does not know vCenter yet")
 def test_the_demo_keeps_its_promise(tmp_path: Path) -> None:
     report = tmp_path / "report.html"
     command = [sys.executable, "-m", "tidegate", "demo", "vcenter", "--output", "json", "--report", str(report)]

@@ -30,8 +30,8 @@ class ScriptsSpec:
     """One machine in so many gets a task."""
     spread_s: float = 3.0
     """All begin within so long."""
-    pause_s: float = 0.5
-    """Between two looks at tasks, and before a login is tried again."""
+    pause_s: float = 1.0
+    """Between two looks at tasks at the most, and before a login is tried again."""
     patience_s: float = 30.0
     window_s: float = 22.0
     """Who is not done by then is stopped."""

@@ -29,8 +29,10 @@ SESSIONS_MAX, REQUESTS_MAX = 200, 64
 TOKEN_LIFE_S, SESSION_IDLE_S = 300.0, 1800.0
 TASKS_PER_S = 2.0
 """What the hosts finish, together, in a second of a real estate."""
-CLUSTERS, HOSTS, MACHINES, DATASTORES = 4, 2, 25, 4
-"""Of the inventory: so many clusters, each with so many hosts and machines; one session lists all of them."""
+CLUSTERS, HOSTS, MACHINES, DATASTORES = 8, 1, 13, 4
+"""Of the inventory: so many clusters, each with so many hosts and machines; vcsim has nothing that balances hosts."""
+HELD_PER_CLIENT_MAX = 400
+"""All scripts come from one address, as those of a jump host do; before they log in that is who they are."""
 USER, PASSWORD = "automation@vsphere.local", "correct horse"
 """One service account for all scripts, as estates have it."""
 
@@ -51,7 +53,7 @@ class VcenterScenario:
     seed: int = 1
     pyvmomi: int = 4
     """So many of the scripts are written with pyVmomi."""
-    window_s: float = 22.0
+    window_s: float = 23.0
     """Who is not done after so many seconds of the clock is stopped."""
 
     @property
@@ -117,7 +119,10 @@ class VcenterScenario:
             tls=tls,
             vcenter=self.vcenter(),
             server={"vcenter": Server(address=server, tls=upstream)},
-            admission=Admission(client_timeout=Duration.from_seconds(self.window_s)),
+            admission=Admission(
+                client_timeout=Duration.from_seconds(self.window_s),
+                held_per_client_max=HELD_PER_CLIENT_MAX,
+            ),
         )
         table = GateTable(admin=f"unix:{folder}/admin.sock", seed=self.seed)
         return Config(gate=table, service={"vcenter": service})

@@ -20,6 +20,7 @@ _THROUGH_VIEW = (
     "<path>view</path></selectSet></objectSet>"
 )
 _TASK = ("info.state", "info.error")
+_FIRST_PAUSE_S = 0.125
 _LONGEST_WAIT_S = 5
 """How long one WaitForUpdatesEx may take."""
 
@@ -70,7 +71,10 @@ class Session:
         return _returned(await self._caller.call("ReconfigVM_Task", machine, spec))
 
     async def wait(self, tasks: list[Ref], how: Waits, pause_s: float) -> None:
-        """Wait until all these tasks have ended; each that ended badly is counted as a failed call, and is raised."""
+        """Wait until all these tasks have ended; each that ended badly is counted as a failed call, and is raised.
+
+        Who asks again and again does so less often each time, at last every ``pause_s`` seconds.
+        """
         if how == "filter" and tasks:
             await self._wait_by_filter(tasks)
         else:
@@ -79,11 +83,12 @@ class Session:
             raise CallFailed("fault", "task")
 
     async def _wait_by_asking(self, tasks: list[Ref], pause_s: float) -> None:
-        ended = set[str]()
+        ended, pause = set[str](), min(_FIRST_PAUSE_S, pause_s)
         while left := [task for task in tasks if task.id not in ended]:
             ended |= self._ended(await self._retrieve("Task", _TASK, _objects(left)), ended)
             if len(ended) < len(tasks):
-                await asyncio.sleep(pause_s)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, pause_s)
 
     async def _wait_by_filter(self, tasks: list[Ref]) -> None:
         """Wait as pyVim's WaitForTask does."""
