@@ -4,8 +4,14 @@
 
 mod support;
 use serde_json::json;
-use support::start;
 use support::vcenter::{Client, Vcenter, vcenter_plan};
+use support::{Gated, start};
+
+/// Waits until nothing is under way; every call has met exactly one fate then.
+async fn settled(gated: &Gated) {
+    gated.until("all are done", |g| g.service()["open_requests"] == 0 && g.in_flight() == 0).await;
+    gated.assert_conserved();
+}
 
 #[tokio::test]
 async fn clients_of_one_principal_share_one_login_and_none_sees_its_cookie() {
@@ -30,8 +36,7 @@ async fn clients_of_one_principal_share_one_login_and_none_sees_its_cookie() {
     }
     let cookie = first.cookie.clone().expect("a cookie");
     assert!(cookie.len() == 40 && cookie.bytes().all(|b| b.is_ascii_hexdigit()), "{cookie}");
-    gated.until("all are done", |g| g.in_flight() == 0).await;
-    gated.assert_conserved();
+    settled(&gated).await;
 }
 
 #[tokio::test]
@@ -53,7 +58,7 @@ async fn many_logins_at_once_are_one_at_the_vcenter() {
         assert_eq!(client.answer().await.status, 200);
     }
     assert_eq!(vcenter.count("Login"), 1);
-    gated.assert_conserved();
+    settled(&gated).await;
 }
 
 #[tokio::test]
@@ -70,7 +75,7 @@ async fn a_wrong_password_is_asked_about_and_ends_what_was_believed() {
     assert_eq!(vcenter.count("Login"), 3, "after InvalidLogin the right one is asked about too");
     Client::login(&gated, "ben").await;
     assert_eq!(vcenter.count("Login"), 4, "another principal");
-    gated.assert_conserved();
+    settled(&gated).await;
 }
 
 #[tokio::test]
@@ -129,8 +134,7 @@ async fn views_are_found_by_their_owner_alone_and_move_with_it() {
     assert!(!asked.body.contains(&view), "the view was made again there: {asked:?}");
     assert_eq!(first.read_view(&view).await.status, 200, "and goes by the name that the client knows");
     assert_eq!(second.read_view(&view).await.status, 500);
-    gated.until("all are done", |g| g.in_flight() == 0).await;
-    gated.assert_conserved();
+    settled(&gated).await;
 }
 
 #[tokio::test]
@@ -188,8 +192,7 @@ async fn a_read_is_sent_again_on_a_new_session_and_nothing_else_is() {
         assert!(answer.status == 500 && answer.body.contains("NotAuthenticated"), "{answer:?}");
         assert_eq!(vcenter.count("PowerOnVM_Task"), 1, "what may have run is never sent twice");
         assert_eq!(client.read().await.status, 200);
-        gated.until("all are done", |g| g.in_flight() == 0).await;
-        gated.assert_conserved();
+        settled(&gated).await;
     }
 }
 
@@ -206,7 +209,7 @@ async fn a_long_poll_gives_its_slot_back_while_it_waits() {
     vcenter.updates.notify_one();
     assert_eq!(waiting.answer().await.status, 200);
     gated.until("it is told", |g| g.service()["open_requests"] == 0).await;
-    gated.assert_conserved();
+    settled(&gated).await;
 }
 
 #[tokio::test]
@@ -281,7 +284,7 @@ async fn what_parsers_could_read_in_two_ways_is_refused() {
     let answer = client.answer().await;
     assert!((400..500).contains(&answer.status), "a Login of 50 MB: {answer:?}");
     assert!(vcenter.state().asked.is_empty());
-    gated.assert_conserved();
+    settled(&gated).await;
 }
 
 #[tokio::test]
@@ -325,7 +328,7 @@ async fn without_a_broker_sessions_pass_and_long_polls_still_give_their_slot_bac
     vcenter.forget();
     assert_eq!(first.read().await.status, 500, "as the vCenter says it");
     assert!(gated.gate.metrics_text().contains("not_authenticated_answers_total{service=\"s\",shape=\"session\"} 1"));
-    gated.assert_conserved();
+    settled(&gated).await;
 }
 
 #[tokio::test]
@@ -345,5 +348,21 @@ async fn a_login_without_a_password_is_its_clients_alone() {
     }
     assert_ne!(cookies[0], cookies[1]);
     assert_eq!((vcenter.count("LoginByToken"), vcenter.count("CloneSession")), (2, 0));
-    gated.assert_conserved();
+    settled(&gated).await;
+}
+
+#[tokio::test]
+async fn a_gate_that_ends_logs_out() {
+    let vcenter = Vcenter::start().await;
+    let gated = start(&vcenter_plan(vcenter.address, 8));
+    let mut client = Client::login(&gated, "ann").await;
+    let filter = "<spec/><partialUpdates>false</partialUpdates>";
+    assert_eq!(client.call("CreateFilter", "PropertyCollector", "propertyCollector", filter).await.status, 200);
+    Client::login(&gated, "ben").await;
+    assert_eq!(vcenter.state().sessions.len(), 3);
+    let gate = gated.gate.clone();
+    let drained = tokio::task::spawn_blocking(move || gate.drain(std::time::Duration::from_secs(20))).await;
+    assert!(drained.expect("a report").drained);
+    assert_eq!(vcenter.state().sessions.len(), 0, "nothing is left there");
+    assert_eq!(vcenter.count("Logout"), 3);
 }

@@ -74,6 +74,11 @@ impl Handle {
         self.agent.notify_one();
     }
 
+    /// What is to be done yet in the background.
+    pub(crate) fn jobs(&self) -> u64 {
+        self.inner().jobs.queue.len() as u64
+    }
+
     fn next_job(&self) -> Option<Job> {
         self.inner().jobs.queue.pop_front()
     }
@@ -89,10 +94,14 @@ pub(crate) fn ensure(home: &Rc<Home>, handle: &Arc<Handle>) {
 async fn run(home: Rc<Home>, handle: Arc<Handle>) {
     loop {
         let wait = handle.wake();
-        if let Some(job) = handle.next_job() {
-            home.service.stats.open_requests.add(1);
+        home.service.stats.open_requests.add(1);
+        let job = handle.next_job();
+        let did = job.is_some();
+        if let Some(job) = job {
             work(&home, &handle, job).await;
-            home.service.stats.open_requests.sub(1);
+        }
+        home.service.stats.open_requests.sub(1);
+        if did {
             continue;
         }
         match wait {

@@ -276,7 +276,9 @@ impl Shared {
     }
 
     pub(crate) fn open_requests(&self) -> u64 {
-        self.served().iter().map(|s| s.service.stats.open_requests.get()).sum()
+        let served = self.served();
+        let jobs = |service: &Service| service.broker().map_or(0, |broker| broker.jobs());
+        served.iter().map(|s| s.service.stats.open_requests.get() + jobs(&s.service)).sum()
     }
 }
 
