@@ -51,8 +51,8 @@ async fn many_logins_at_once_are_one_at_the_vcenter() {
         client.send("Login", "SessionManager", "SessionManager", inner).await;
         clients.push(client);
     }
-    gated.until("one asks, the others wait", |g| g.service()["open_requests"] == 20).await;
-    assert_eq!(vcenter.count("Login"), 1);
+    let asks = |g: &Gated| g.service()["open_requests"] == 20 && vcenter.count("Login") == 1;
+    gated.until("one asks, the others wait", asks).await;
     drop(closed);
     for client in &mut clients {
         assert_eq!(client.answer().await.status, 200);
@@ -365,4 +365,34 @@ async fn a_gate_that_ends_logs_out() {
     assert!(drained.expect("a report").drained);
     assert_eq!(vcenter.state().sessions.len(), 0, "nothing is left there");
     assert_eq!(vcenter.count("Logout"), 3);
+}
+
+#[tokio::test]
+async fn two_hundred_scripts_are_one_session_there() {
+    let vcenter = Vcenter::start().await;
+    let mut plan = vcenter_plan(vcenter.address, 8);
+    for cap in ["sessions_max", "sessions_per_principal_max"] {
+        plan["services"][0]["protocol"]["broker"][cap] = json!(500);
+    }
+    let gated = start(&plan);
+    let mut scripts = tokio::task::JoinSet::new();
+    for number in 0..200 {
+        let address = gated.address;
+        scripts.spawn(async move {
+            let mut client = Client::at(address).await;
+            assert_eq!(client.log_in(["ann", "ben"][number % 2], "secret").await.status, 200);
+            let view = client.view().await;
+            for _ in 0..3 {
+                assert_eq!(client.read_view(&view).await.status, 200);
+            }
+            assert_eq!(client.call("DestroyView", "ContainerView", &view, "").await.status, 200);
+            assert_eq!(client.call("Logout", "SessionManager", "SessionManager", "").await.status, 200);
+        });
+    }
+    while let Some(script) = scripts.join_next().await {
+        script.expect("it ran to its end");
+    }
+    assert_eq!((vcenter.count("Login"), vcenter.count("CloneSession")), (2, 0));
+    assert_eq!(vcenter.state().sessions.len(), 2);
+    settled(&gated).await;
 }

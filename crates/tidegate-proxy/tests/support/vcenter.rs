@@ -348,7 +348,11 @@ pub struct Answer {
 
 impl Client {
     pub async fn connect(gated: &Gated) -> Client {
-        Client { peer: Peer::connect(gated.address).await, cookie: None }
+        Client::at(gated.address).await
+    }
+
+    pub async fn at(address: SocketAddr) -> Client {
+        Client { peer: Peer::connect(address).await, cookie: None }
     }
 
     /// Connects and logs in.
