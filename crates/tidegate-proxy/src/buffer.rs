@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use zeroize::Zeroize;
 
 /// Size of a block, and so the longest head: RFC 9112 §3 asks for ≥ 8000; 16 KiB is what HAProxy and nginx use in sum.
 pub(crate) const BLOCK: usize = 16 * 1024;
@@ -44,7 +45,7 @@ impl Buffers {
         }
         let data = self.free.borrow_mut().pop().unwrap_or_else(|| vec![0; BLOCK].into_boxed_slice());
         self.used.set(self.used.get() + BLOCK);
-        Some(Buf { data, start: 0, end: 0, home: self.clone() })
+        Some(Buf { data, start: 0, end: 0, secret: false, home: self.clone() })
     }
 
     /// Counts `bytes` that are kept outside of a block for a long wait, until the charge is dropped.
@@ -83,20 +84,33 @@ impl Drop for Charge {
 /// One lent block: bytes `start..end` of it are filled and not consumed yet. Goes back by itself.
 pub(crate) struct Buf {
     data: Box<[u8]>,
-    start: usize,
+    /// Blocks are short; every byte of this is paid by each call that is held.
+    start: u32,
     end: usize,
+    /// It may hold a password: it is overwritten with zeros before it goes back.
+    secret: bool,
     home: Rc<Buffers>,
 }
 
 impl Buf {
+    fn start(&self) -> usize {
+        self.start as usize
+    }
+
+    /// Whether it may hold a password: then it is overwritten with zeros before it goes back.
+    pub(crate) fn keep_secret(&mut self, secret: bool) {
+        self.secret = secret;
+    }
+
     /// What is filled and not consumed.
     pub(crate) fn filled(&self) -> &[u8] {
-        &self.data[self.start..self.end]
+        &self.data[self.start()..self.end]
     }
 
     /// As [`Buf::filled`], to be changed in place.
     pub(crate) fn filled_mut(&mut self) -> &mut [u8] {
-        &mut self.data[self.start..self.end]
+        let start = self.start();
+        &mut self.data[start..self.end]
     }
 
     /// Room at the end.
@@ -111,8 +125,9 @@ impl Buf {
 
     /// The first `n` bytes are done with.
     pub(crate) fn consume(&mut self, n: usize) {
-        self.start = (self.start + n).min(self.end);
-        if self.start == self.end {
+        let start = (self.start() + n).min(self.end);
+        self.start = start as u32;
+        if start == self.end {
             self.start = 0;
             self.end = 0;
         }
@@ -120,33 +135,33 @@ impl Buf {
 
     /// No room is left, even after [`Buf::compact`].
     pub(crate) fn is_full(&self) -> bool {
-        self.end - self.start == self.data.len()
+        self.end - self.start() == self.data.len()
     }
 
     /// Nothing is filled.
     pub(crate) fn is_empty(&self) -> bool {
-        self.start == self.end
+        self.start() == self.end
     }
 
     /// Moves what is filled to the front, so that the room is all the rest.
     pub(crate) fn compact(&mut self) {
         if self.start > 0 {
-            self.data.copy_within(self.start..self.end, 0);
-            self.end -= self.start;
+            self.data.copy_within(self.start()..self.end, 0);
+            self.end -= self.start();
             self.start = 0;
         }
     }
 
     /// For a long wait: keeps exactly what is filled and gives the block back.
     pub(crate) fn shrink(&mut self) {
-        if self.data.len() != BLOCK || self.end - self.start > BLOCK / 2 {
+        if self.data.len() != BLOCK || self.end - self.start() > BLOCK / 2 {
             return;
         }
         let small: Box<[u8]> = self.filled().into();
         let home = self.home.clone();
         home.used.set(home.used.get() + small.len());
         let end = small.len();
-        *self = Buf { data: small, start: 0, end, home };
+        *self = Buf { data: small, start: 0, end, secret: self.secret, home };
     }
 
     /// After [`Buf::shrink`]: a whole block again, or `false` when the budget is used up.
@@ -158,6 +173,7 @@ impl Buf {
         let filled = self.filled();
         block.data[..filled.len()].copy_from_slice(filled);
         block.end = filled.len();
+        block.secret = self.secret;
         *self = block;
         true
     }
@@ -165,7 +181,10 @@ impl Buf {
 
 impl Drop for Buf {
     fn drop(&mut self) {
-        let data = std::mem::take(&mut self.data);
+        let mut data = std::mem::take(&mut self.data);
+        if self.secret {
+            data.zeroize();
+        }
         self.home.used.set(self.home.used.get().saturating_sub(data.len()));
         let mut free = self.home.free.borrow_mut();
         if data.len() == BLOCK && free.len() < KEPT {
@@ -194,6 +213,23 @@ mod tests {
         assert_eq!(a.filled(), b"hello");
         drop(a);
         assert_eq!(buffers.used(), 0);
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_overwritten_wherever_it_was() {
+        let buffers = Buffers::new(3 * BLOCK);
+        let mut buf = buffers.lend().unwrap();
+        buf.keep_secret(true);
+        buf.room()[..16].copy_from_slice(b"xxxxxxxxpassword");
+        buf.add(16);
+        buf.consume(8);
+        buf.compact();
+        buf.shrink();
+        assert!(buf.grow());
+        buf.consume(8);
+        drop(buf);
+        let mut again: Vec<Buf> = (0..2).filter_map(|_| buffers.lend()).collect();
+        assert!(again.iter_mut().all(|buf| buf.room().iter().all(|byte| *byte == 0)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Looks at the first bytes of a body, where a protocol says there what the call is. They stay where they are.
 
-use super::prepare::Prepared;
+use super::prepare::{Prepared, stand_alone};
 use super::refuse;
 use crate::buffer::{BLOCK, Buf, Buffers};
 use crate::connection::{Conn, Next};
@@ -42,6 +42,7 @@ pub(super) async fn look(
             Some(InBody::Refused(why)) => return Err(bad(conn, Refusal::bad(why)).await),
             Some(InBody::Told { role, cost_milli, operation, key, soap, rewrite, long_poll }) => {
                 prepared.tell(role, (key, cost_milli), operation, soap);
+                stand_alone(conn, setup, &mut prepared.arrival);
                 prepared.rewrite = rewrite;
                 let Some(wait) = long_poll else { return Ok(prepared) };
                 return Box::pin(place(conn, setup, buf, prepared, wait)).await;

@@ -25,8 +25,6 @@ pub(super) struct Prepared {
     pub(super) operation: Label,
     /// What the call is stands in its body, of this Content-Type.
     pub(super) in_body: Option<Box<[u8]>>,
-    /// The client of a login, where many clients log in from one place: none takes the other's place in line.
-    alone: Option<ClientKey>,
     /// The plan gives this client a role of its own.
     known_role: Option<Role>,
     /// For a fault that the client can read.
@@ -47,7 +45,6 @@ impl Prepared {
             client: self.client.clone(),
             operation: self.operation,
             in_body: None,
-            alone: self.alone,
             known_role: self.known_role,
             soap: None,
             rewrite: None,
@@ -64,9 +61,6 @@ impl Prepared {
         soap: Option<Soap>,
     ) {
         self.arrival.role = role_of(role, self.known_role);
-        if let (Role::Open, Some(alone)) = (role, self.alone) {
-            self.arrival.client = alone;
-        }
         self.arrival.operation = key;
         self.arrival.cost_milli = cost_milli;
         self.operation = operation;
@@ -110,10 +104,7 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
         honours_retry_after: known.is_some_and(|k| k.honours_retry_after),
         reserved: known.is_some_and(|k| k.reserved),
     };
-    let alone = setup.vcenter().map(|_| ClientKey(setup.hash(b'o', conn.peer.to_string().as_bytes())));
-    if let (Role::Open, Some(alone)) = (call.role, alone) {
-        arrival.client = alone;
-    }
+    stand_alone(conn, setup, &mut arrival);
     let mut lead = conn.home.buffers.scratch();
     let plain = call.rewrite.is_some() || call.in_body && setup.protocol.may_rewrite();
     let outgoing = Outgoing { trusted, keep_expect: !call.in_body, plain };
@@ -125,12 +116,18 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
         client,
         operation: call.operation,
         in_body: call.in_body.then(|| request.header("content-type").unwrap_or_default().into()),
-        alone,
         known_role,
         soap: None,
         rewrite: call.rewrite,
         hooks: None,
     })
+}
+
+/// Many clients log in to a vCenter from one place: each is a client of its own, and none takes the other's place in line.
+pub(super) fn stand_alone(conn: &Conn, setup: &Setup, arrival: &mut Arrival) {
+    if arrival.role == Role::Open && setup.vcenter().is_some() {
+        arrival.client = ClientKey(setup.hash(b'o', conn.peer.to_string().as_bytes()));
+    }
 }
 
 /// Clients of one product wait equally long, whatever its version: the first token of User-Agent.

@@ -21,7 +21,7 @@ mod send;
 mod slot;
 mod work;
 
-use super::prepare::Prepared;
+use super::prepare::{Prepared, stand_alone};
 use super::refuse;
 use super::waiting;
 use crate::broker::secret::token_digest;
@@ -40,6 +40,7 @@ use tidegate_core::admission::{ClientKey, Role};
 use tidegate_core::reason::Reason;
 use tidegate_core::session::broker::{Cap, DownId, Refusal};
 use tidegate_core::time::Span;
+use zeroize::Zeroize;
 
 /// When a client that met a bound of the broker's is told to come back.
 const COME_BACK: Span = Span::secs(5);
@@ -72,6 +73,7 @@ pub(super) async fn call(
     let token = head::session(&call.prepared.head);
     call.claim(token.as_deref());
     let next = if call.prepared.in_body.take().is_some() { call.soap().await } else { call.other().await };
+    call.prepared.head.zeroize(); // of a login by REST the password stands in it
     home.service.stats.open_requests.sub(1);
     next
 }
@@ -99,6 +101,7 @@ impl Call<'_> {
         if let Some(vcenter) = self.setup.vcenter() {
             let known = vcenter.known(&op.name);
             self.prepared.tell(known.plan.role, (known.key, known.plan.cost_milli), known.label, None);
+            stand_alone(self.conn, self.setup, &mut self.prepared.arrival);
         }
         let main = head::line(&self.prepared.head).is_some_and(|(_, target)| target.starts_with("/sdk"));
         if let Some((_, token)) = &op.cookie {

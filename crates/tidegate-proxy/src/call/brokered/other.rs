@@ -33,6 +33,9 @@ impl Call<'_> {
     pub(super) async fn other(&mut self) -> Next {
         let Some((method, target)) = head::line(&self.prepared.head) else { return Next::Close };
         let authorization = head::field(&self.prepared.head, "authorization").map(Zeroizing::new);
+        if authorization.is_some() {
+            self.buf.iter_mut().for_each(|block| block.keep_secret(true));
+        }
         let meaning = rest::read(&method, &target, authorization.as_deref().map(|value| value.as_bytes()));
         self.yields();
         if target == "/api" {
@@ -167,12 +170,12 @@ impl Call<'_> {
         }
         let Framing::Length(length) = facts.framing else { return Ok(Zeroizing::new(Vec::new())) };
         let length = usize::try_from(length).unwrap_or(usize::MAX);
+        self.buf.iter_mut().for_each(|block| block.keep_secret(true));
         self.conn.deadline(self.setup.io.body_rate_timeout).await;
         loop {
             let Some(block) = self.buf.as_mut() else { return Err(Next::Close) };
             if let Some(here) = block.filled_mut().get_mut(..length) {
                 let body = Zeroizing::new(here.to_vec());
-                zeroize::Zeroize::zeroize(here);
                 block.consume(length);
                 self.prepared.facts.framing = Framing::None;
                 return Ok(body);

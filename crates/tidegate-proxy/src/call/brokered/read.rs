@@ -9,7 +9,7 @@ use crate::http1::request::Facts;
 use crate::http1::{Framing, Refusal};
 use crate::setup::Setup;
 use crate::vcenter::{self, Operation, Spoken};
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// A request that was read.
 pub(super) struct Soap {
@@ -31,6 +31,7 @@ pub(super) async fn soap(
         return Err(Next::Close);
     }
     conn.deadline(setup.io.body_rate_timeout).await;
+    buf.iter_mut().for_each(|block| block.keep_secret(true)); // until it is known what it is
     loop {
         let Some(block) = buf.as_mut() else { return Err(Next::Close) };
         let mut decoder = Decoder::new(facts.framing);
@@ -51,11 +52,9 @@ pub(super) async fn soap(
                 return Err(bad(conn, Refusal::bad("a body that is not SOAP")).await);
             }
         };
+        block.keep_secret(op.login.is_some());
         if !whole {
             return Ok(Soap { op, body: None });
-        }
-        if op.login.is_some() {
-            block.filled_mut()[..decoded.used].zeroize();
         }
         block.consume(decoded.used);
         facts.framing = Framing::None;
