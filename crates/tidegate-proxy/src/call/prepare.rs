@@ -123,9 +123,11 @@ pub(super) fn prepare(conn: &Conn, setup: &Setup, head: &[u8]) -> Result<Prepare
     })
 }
 
-/// Many clients log in to a vCenter from one place: each is a client of its own, and none takes the other's place in line.
+/// Many clients log in to a vCenter from one place: before they have a session, each connection is a client of its own, and
+/// none takes the other's place in line.
 pub(super) fn stand_alone(conn: &Conn, setup: &Setup, arrival: &mut Arrival) {
-    if arrival.role == Role::Open && setup.vcenter().is_some() {
+    let nobody = conn.subject.is_none() && arrival.session.is_none();
+    if (nobody || arrival.role == Role::Open) && setup.vcenter().is_some() {
         arrival.client = ClientKey(setup.hash(b'o', conn.peer.to_string().as_bytes()));
     }
 }

@@ -44,11 +44,16 @@ impl Vcenter {
 
     /// What the plan says of the operation called `name`.
     pub(crate) fn known(&self, name: &str) -> Known {
-        let label = Label::new(&[name.as_bytes()]);
-        match self.plan.operations.get(name) {
-            Some(known) => Known { plan: *known, key: OperationKey::listed(&[name.as_bytes()]), label },
-            None => Known { plan: self.plan.default, key: OperationKey::unlisted(&[name.as_bytes()]), label },
-        }
+        self.known_as(name, b"")
+    }
+
+    /// The same of calls that `kind` tells apart from others of this name: what they cost is learned by itself.
+    pub(crate) fn known_as(&self, name: &str, kind: &'static [u8]) -> Known {
+        let (plan, label) = (self.plan.operation(name), Label::new(&[name.as_bytes()]));
+        let parts: [&[u8]; 2] = [name.as_bytes(), kind];
+        let listed = self.plan.operations.contains_key(name);
+        let key = if listed { OperationKey::listed(&parts) } else { OperationKey::unlisted(&parts) };
+        Known { plan, key, label }
     }
 
     pub(crate) fn classify<'b>(&self, request: &Request<'_, 'b>) -> Call<'b> {

@@ -98,17 +98,12 @@ impl Call<'_> {
             Ok(soap) => soap,
             Err(next) => return next,
         };
-        if let Some(vcenter) = self.setup.vcenter() {
-            let known = vcenter.known(&op.name);
-            self.prepared.tell(known.plan.role, (known.key, known.plan.cost_milli), known.label, None);
-            stand_alone(self.conn, self.setup, &mut self.prepared.arrival);
-        }
         let main = head::line(&self.prepared.head).is_some_and(|(_, target)| target.starts_with("/sdk"));
         if let Some((_, token)) = &op.cookie {
             let token = token.clone();
             self.claim(Some(token.as_bytes()));
         }
-        self.yields();
+        self.classify(&op);
         let manner = table::manner(&op.namespace, &op.name);
         let session = match (main, self.claims) {
             (true, _) => manner.session,
@@ -132,18 +127,41 @@ impl Call<'_> {
         }
     }
 
-    /// What a principal does that the plan calls bulk gives way to what others do.
-    fn yields(&mut self) {
-        let Some(vcenter) = self.setup.vcenter() else { return };
+    /// What a SOAP call is for, and what it may cost. One that goes through a view reads hundreds of objects where others
+    /// of its name read one, and bulk principals are not like others: what they cost is learned apart.
+    fn classify(&mut self, op: &Operation) {
+        let bulk = self.is_bulk();
+        let kind: &'static [u8] = match (op.session_refs.is_empty(), bulk) {
+            (true, false) => b"",
+            (false, false) => b" (view)",
+            (true, true) => b" (bulk)",
+            (false, true) => b" (bulk, view)",
+        };
+        if let Some(vcenter) = self.setup.vcenter() {
+            let known = vcenter.known_as(&op.name, kind);
+            self.prepared.tell(known.plan.role, (known.key, known.plan.cost_milli), known.label, None);
+        }
+        self.yields(bulk);
+    }
+
+    /// What bulk principals do gives way to what others do; who is not logged in is a client by connection.
+    fn yields(&mut self, bulk: bool) {
+        let arrival = &mut self.prepared.arrival;
+        if bulk && matches!(arrival.role, Role::Call | Role::Poll) {
+            arrival.role = Role::Bulk;
+        }
+        stand_alone(self.conn, self.setup, arrival);
+    }
+
+    /// Whether the plan calls its principal bulk.
+    fn is_bulk(&self) -> bool {
+        let Some(vcenter) = self.setup.vcenter() else { return false };
         let user = self.broker.tables(|tables| {
             let principal = tables.downs.get(&self.down?)?.principal;
             tables.principals.get(&principal).map(|known| known.user.clone())
         });
         let place = user.map_or(0, |user| usize::from(vcenter.plan().principal(&user)));
-        let bulk = place.checked_sub(1).and_then(|at| vcenter.plan().principals.get(at)).is_some_and(|plan| plan.bulk);
-        if bulk && matches!(self.prepared.arrival.role, Role::Call | Role::Poll) {
-            self.prepared.arrival.role = Role::Bulk;
-        }
+        place.checked_sub(1).and_then(|at| vcenter.plan().principals.get(at)).is_some_and(|plan| plan.bulk)
     }
 
     fn is_on_shared(&self) -> bool {

@@ -37,7 +37,7 @@ impl Call<'_> {
             self.buf.iter_mut().for_each(|block| block.keep_secret(true));
         }
         let meaning = rest::read(&method, &target, authorization.as_deref().map(|value| value.as_bytes()));
-        self.yields();
+        self.yields(self.is_bulk());
         if target == "/api" {
             return self.plain(None).await; // JSON-RPC of vCenter's own SDK: its sessions stand in bodies, and pass as they are
         }
