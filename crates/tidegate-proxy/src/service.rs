@@ -123,7 +123,7 @@ impl Service {
             (None, Some(_)) => self.broker.store(broker::Handle::new(setup).map(Arc::new)),
             (Some(known), None) => {
                 self.broker.store(None);
-                known.event(BrokerEvent::Drain);
+                known.retire();
             }
             (None, None) => {}
         }

@@ -396,3 +396,24 @@ async fn two_hundred_scripts_are_one_session_there() {
     assert_eq!(vcenter.state().sessions.len(), 2);
     settled(&gated).await;
 }
+
+#[tokio::test]
+async fn a_plan_without_a_broker_ends_its_sessions_and_one_with_it_begins_anew() {
+    let vcenter = Vcenter::start().await;
+    let mut plan = vcenter_plan(vcenter.address, 8);
+    plan["services"][0]["listen"] = json!("127.0.0.1:0");
+    let gated = start(&plan);
+    let mut client = Client::login(&gated, "ann").await;
+    assert_eq!(client.read().await.status, 200);
+    let mut off = plan.clone();
+    off["services"][0]["protocol"]["broker"] = json!(null);
+    gated.gate.apply(off.to_string().as_bytes()).expect("a plan");
+    gated.until("its session has ended there", |_| vcenter.state().sessions.is_empty()).await;
+    assert_eq!(client.read().await.status, 500, "the vCenter does not know it");
+    gated.gate.apply(plan.to_string().as_bytes()).expect("a plan");
+    assert_eq!(client.read().await.status, 500, "nor does a new broker");
+    client.cookie = None;
+    assert_eq!(client.log_in("ann", "secret").await.status, 200);
+    assert_eq!(client.read().await.status, 200);
+    settled(&gated).await;
+}

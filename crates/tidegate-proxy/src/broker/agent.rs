@@ -47,6 +47,10 @@ pub(super) struct Jobs {
 }
 
 impl Jobs {
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
     fn push(&mut self, job: Job) {
         if self.queue.len() < JOBS_MAX { self.queue.push_back(job) } else { self.dropped += 1 }
     }
@@ -92,7 +96,7 @@ pub(crate) fn ensure(home: &Rc<Home>, handle: &Arc<Handle>) {
 }
 
 async fn run(home: Rc<Home>, handle: Arc<Handle>) {
-    loop {
+    while !handle.is_over() {
         let wait = handle.wake();
         home.service.stats.open_requests.add(1);
         let job = handle.next_job();

@@ -61,6 +61,8 @@ pub(crate) struct Handle {
     pub(crate) agent: tokio::sync::Notify,
     /// Its agent runs.
     running: AtomicBool,
+    /// The plan wants no broker any more.
+    retired: AtomicBool,
     /// Logins that the gate answered itself.
     pub(crate) answered_logins: AtomicU64,
     operations: AtomicU64,
@@ -100,6 +102,7 @@ impl Handle {
             asks: AtomicU64::new(0),
             agent: tokio::sync::Notify::new(),
             running: AtomicBool::new(false),
+            retired: AtomicBool::new(false),
             answered_logins: AtomicU64::new(0),
             operations: AtomicU64::new(0),
         })
@@ -113,6 +116,18 @@ impl Handle {
     pub(crate) fn apply(&self, plan: &BrokerPlan, seed: u64) {
         self.inner().broker.apply(settings(plan, seed));
         self.event(Event::Wake);
+    }
+
+    /// The plan wants no broker any more: its sessions are ended, and then it is over.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+        self.event(Event::Drain);
+    }
+
+    /// Whether it is over.
+    fn is_over(&self) -> bool {
+        let inner = self.inner();
+        self.retired.load(Ordering::Relaxed) && inner.tables.ups.is_empty() && inner.jobs.is_empty()
     }
 
     /// Looks at the tables, or changes them.
