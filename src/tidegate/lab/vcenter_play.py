@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.config.write import to_toml
-from tidegate.errors import GateUnreachable, LabError
-from tidegate.gate.admin import AdminClient
+from tidegate.errors import LabError
 from tidegate.lab.vcenter_scenario import VcenterScenario
 from tidegate.lab.world import Child, Message, World, lab_binary
 
@@ -48,6 +47,7 @@ class VcenterMoment:
     """Tasks that have not ended: in the hosts' queue, or worked on."""
     expired: int = 0
     held: int = 0
+    """Calls that scripts wait for and that are not at the vCenter: they wait at the gate."""
 
 
 @dataclass(slots=True)
@@ -118,12 +118,10 @@ class _Run:
         front = world.write("vcenter.json", json.dumps(scenario.front(folder)))
         self._vcenter, ready = self._python("vcenter", "tidegate.lab.vcenter_front", f"@{front}")
         target = str(ready["address"])
-        self._admin: AdminClient | None = None
         if gate:
             file = world.write("gate.toml", to_toml(scenario.gate(folder, target)))
             command = ("tidegate", "gate", "run", file, "--output", "jsonl", "--until-eof")
             target = str(self._python("gate", *command)[1]["services"]["vcenter"])
-            self._admin = AdminClient(folder / "admin.sock")
         scripts = world.write("scripts.json", json.dumps(scenario.scripts_spec(folder, target)))
         self._scripts, _ = self._python("scripts", "tidegate.lab.vcenter_scripts", f"@{scripts}")
 
@@ -149,13 +147,8 @@ class _Run:
         return self._result
 
     def _look(self) -> None:
-        """Ask how things stand at the vCenter and the gate, and tell who watches."""
+        """Ask how things stand at the vCenter, and tell who watches."""
         self._vcenter.say({"cmd": "counts"})
-        if self._admin:
-            try:
-                self._now.held = self._admin.status()["services"][0]["held_total"]
-            except GateUnreachable as error:
-                raise LabError(f"the gate does not answer any more: {error.message}") from None
         self._watch(self._now)
 
     def _hear(self, within_s: float) -> None:
@@ -167,6 +160,7 @@ class _Run:
                         message[key] for key in ("t", "running", "done", "broken")
                     )
                     now.calls, now.failed_calls = message["calls"], message["failed_calls"]
+                    now.held = max(0, message["in_flight"] - now.in_flight) if self._result.gate else 0
                     self._result.samples.append(replace(now))
                 case "vcenter", "counts":
                     now.sessions, now.logins, now.in_flight = (
