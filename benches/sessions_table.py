@@ -16,6 +16,7 @@ LINES = (
     ("scripts", "upstream_logins", "200 scripts: logins at the vCenter"),
     ("scripts", "peak_sessions", "200 scripts: sessions there, at most"),
     ("scripts", "failed_calls", "200 scripts: failed calls"),
+    ("scripts", "scripts_not_done", "200 scripts: scripts that did not do all of their work"),
     ("scripts", "expired_tokens", "200 scripts: tokens that expired in the queue"),
     ("scripts", "p99_ms", "200 scripts: p99, ms"),
     ("scripts", "cpu_us_per_call", "200 scripts: CPU of the proxy per call, µs"),
