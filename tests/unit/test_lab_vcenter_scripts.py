@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from fakes import Authority
+from tidegate.errors import LabError
 from tidegate.lab import vcenter_scripts
 from tidegate.lab.vasa_host import CallFailed
 from tidegate.lab.vcenter_caller import Calls
 from tidegate.lab.vcenter_habits import ScriptsSpec
+from tidegate.lab.vcenter_play import vcsim_program
 from tidegate.lab.vcenter_pyvmomi import work_through
 from tidegate.lab.vcenter_scripts import Scripts
 
@@ -56,3 +58,20 @@ def test_pyvmomi_in_time_and_too_late(nobody: ScriptsSpec) -> None:
     with pytest.raises(TimeoutError):
         work_through(nobody, 0, calls, 0.0)
     assert calls.made == 1
+
+
+def test_without_the_simulator_it_is_said_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr("tidegate.lab.vcenter_play.__file__", str(tmp_path / "a" / "b" / "c" / "play.py"))
+    monkeypatch.setattr("tidegate.lab.vcenter_front_vcsim.__file__", str(tmp_path / "a" / "b" / "c" / "vcsim.py"))
+    with pytest.raises(LabError, match="vcsim is missing") as missing:
+        vcsim_program()
+    assert "scripts/vcsim" in missing.value.hint
+    (tmp_path / "vcsim").write_text("#!/bin/true\n")
+    (tmp_path / "vcsim").chmod(0o755)
+    assert vcsim_program() == tmp_path / "vcsim"
+    script = tmp_path / "scripts" / "vcsim"
+    script.parent.mkdir()
+    script.write_text("#!/bin/sh\necho built\n")
+    script.chmod(0o755)
+    assert vcsim_program() == Path("built")

@@ -7,6 +7,7 @@ scripts saw. All times are seconds of the clock.
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -16,10 +17,11 @@ from typing import Any
 
 from tidegate.config.write import to_toml
 from tidegate.errors import LabError
+from tidegate.lab.vcenter_front_vcsim import find_vcsim
 from tidegate.lab.vcenter_scenario import VcenterScenario
 from tidegate.lab.world import Child, Message, World, lab_binary
 
-__all__ = ["VcenterMoment", "VcenterResult", "play_scripts"]
+__all__ = ["VcenterMoment", "VcenterResult", "play_scripts", "vcsim_program"]
 
 _LOOK_S = 0.25
 _GRACE_S = 5.0
@@ -107,6 +109,22 @@ def play_scripts(
         return _Run(world, scenario, gate, watch).result()
 
 
+def vcsim_program() -> Path:
+    """Return the simulator: in a checkout as ``scripts/vcsim`` has built it or builds it now, else where it is found.
+
+    Raises
+    ------
+    LabError
+        When it is nowhere, and cannot be built.
+    """
+    script = Path(__file__).resolve().parents[3] / "scripts" / "vcsim"
+    if script.is_file():
+        built = subprocess.run([script], capture_output=True, text=True, check=False)
+        if built.returncode == 0:
+            return Path(built.stdout.strip())
+    return find_vcsim()
+
+
 class _Run:
     def __init__(
         self, world: World, scenario: VcenterScenario, gate: bool, watch: Callable[[VcenterMoment], None]
@@ -115,7 +133,7 @@ class _Run:
         self._result, self._now = VcenterResult(gate=gate), VcenterMoment()
         folder = world.folder
         world.run([lab_binary(), "certificates", folder, "--hosts", "1"])
-        front = world.write("vcenter.json", json.dumps(scenario.front(folder)))
+        front = world.write("vcenter.json", json.dumps({**scenario.front(folder), "vcsim": str(vcsim_program())}))
         self._vcenter, ready = self._python("vcenter", "tidegate.lab.vcenter_front", f"@{front}")
         target = str(ready["address"])
         if gate:
