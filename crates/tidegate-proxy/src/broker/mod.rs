@@ -286,12 +286,14 @@ impl Ask<'_> {
         // What was said and not heard counts all the same.
         let unheard = inner.mail.remove(&self.id).and_then(|mail| mail.told);
         unheard.iter().for_each(|told| self.note(told));
-        if let Some(up) = self.duty.take() {
-            inner.event(Event::Failed { up });
-        }
+        // Who had to establish something and did not come to it gives up: nobody is refused for that, another one tries.
+        let began = self.duty.take().is_some() || self.lent;
         if !std::mem::replace(&mut self.over, true) {
             let ask = self.id;
-            inner.event(if self.lent { Event::Done { ask, holds } } else { Event::Left { ask } });
+            inner.event(if began { Event::Done { ask, holds } } else { Event::Left { ask } });
+        }
+        if let Some(Word::Open { down, .. }) = unheard {
+            inner.event(Event::Logout { down });
         }
         drop(inner);
         self.handle.agent.notify_one();

@@ -47,6 +47,8 @@ pub(crate) enum AskFailed {
     TooLong,
     /// The server took longer than the machine allows.
     Late,
+    /// The client left before anything was sent.
+    Left,
 }
 
 /// A request of the gate's own. It may hold a password or a cookie, and is overwritten when dropped.
@@ -115,6 +117,7 @@ pub(crate) fn finish(ticket: Ticket, said: Result<&Said, AskFailed>) {
         Ok(said) if matches!(said.status, 429 | 503) => ticket.done(Outcome::Overload, end(Step::Done), said.status),
         Ok(said) => ticket.done(Outcome::Answered { opened: None, closed: false }, end(Step::Done), said.status),
         Err(AskFailed::Late) => ticket.abandon(end(Step::Wait), 504),
+        Err(AskFailed::Left) => ticket.done(Outcome::Incomplete, End { who: Who::Client, step: Step::Connect }, 0),
         Err(_) => ticket.done(Outcome::Broken, end(Step::Wait), 502),
     }
 }

@@ -93,7 +93,10 @@ impl Call<'_> {
         self.close(slot, said.as_ref().map_err(|failed| *failed));
         let said = match said {
             Ok(said) => said,
-            Err(failed) => return Err(Entered::Over(self.no_answer(failed).await)),
+            Err(failed) => {
+                ask.made(|up| Event::Failed { up });
+                return Err(Entered::Over(self.no_answer(failed).await));
+            }
         };
         let denied = answer::faulted(&said.body).is_some_and(|fault| fault.name == "InvalidLogin");
         match (said.token.clone(), answer::user_session(&said.body)) {

@@ -10,7 +10,7 @@ use super::send::Tried;
 use super::slot::Slot;
 use crate::broker::Word;
 use crate::broker::table::Up;
-use crate::broker::upstream::{self, AskFailed};
+use crate::broker::upstream;
 use crate::call::dispatch;
 use crate::connection::Next;
 use crate::http1::Framing;
@@ -218,10 +218,12 @@ impl Call<'_> {
                 Err(next) => return next,
             };
             if let Some(make) = make
-                && self.establish(&mut ask, &mut slot, down, up, make).await.is_err()
+                && let Err(failed) = self.establish(&mut ask, &mut slot, down, up, make).await
             {
-                self.close(slot, Err(AskFailed::Broken));
-                return self.later(Refusal::Upstream).await;
+                match self.not_made(slot, failed).await {
+                    Tried::Over(next) => return next,
+                    Tried::Dead => continue, // with the next word of the broker
+                }
             }
             match self.carried(slot, (down, up), carrier, replay).await {
                 Tried::Over(next) => {
@@ -242,7 +244,7 @@ impl Call<'_> {
         };
         let head = token.and_then(|token| head::with(&self.prepared.head, Some((carrier, token.as_str())), None));
         let Some(request) = head else {
-            self.close(slot, Err(AskFailed::Broken));
+            self.unused(slot);
             return Tried::Over(self.unauthenticated().await);
         };
         let line = match self.line(&mut slot).await {

@@ -130,9 +130,9 @@ impl Call<'_> {
                 Err(next) => return Tried::Over(next),
             };
             if let Err(failed) = self.establish(ask, &mut slot, down, up, make).await {
-                return self.not_made(slot, failed, way).await;
+                return self.not_made(slot, failed).await;
             }
-            self.close(slot, Ok(&nothing()));
+            self.unused(slot);
         }
         let hold = match self.task_slot((down, up), kept, way).await {
             Ok(hold) => hold,
@@ -145,20 +145,20 @@ impl Call<'_> {
         if let Some(make) = make
             && let Err(failed) = self.establish(ask, &mut slot, down, up, make).await
         {
-            return self.not_made(slot, failed, way).await;
+            return self.not_made(slot, failed).await;
         }
         let Some((cookie, kind)) = self.broker.tables(|t| t.ups.get(&up).map(|up| (up.cookie.clone(), up.kind))) else {
-            self.close(slot, Err(AskFailed::Broken));
+            self.unused(slot);
             return Tried::Dead; // it ended while the call waited for its slot
         };
         let edits = match self.edits(&mut slot, (down, up, kind), &cookie, way).await {
             Ok(edits) => edits,
             Err(Foreign::NotFound(object)) => {
-                self.close(slot, Ok(&nothing()));
+                self.unused(slot);
                 return Tried::Over(self.fault(&Say::ManagedObjectNotFound(object)).await);
             }
             Err(Foreign::Dead) => {
-                self.close(slot, Ok(&nothing()));
+                self.unused(slot);
                 self.broker.dead(up);
                 return Tried::Dead;
             }
@@ -172,7 +172,7 @@ impl Call<'_> {
         let session = carrier.then_some((Carrier::Cookie, cookie.as_str()));
         let length = body.as_ref().map(|body| body.len());
         let Some(mut request) = head::with(&self.prepared.head, session, length) else {
-            self.close(slot, Err(AskFailed::Broken));
+            self.unused(slot);
             return Tried::Over(Next::Close);
         };
         body.iter().for_each(|body| request.extend_from_slice(body));
@@ -376,8 +376,23 @@ impl Call<'_> {
         }
     }
 
-    /// Makes the session that the call was lent.
+    /// Makes the session that the call was lent, and tells the broker how that went.
     pub(super) async fn establish(
+        &mut self,
+        ask: &mut Ask<'_>,
+        slot: &mut Slot,
+        down: DownId,
+        up: UpId,
+        make: Make,
+    ) -> Result<(), NotMade> {
+        let made = self.make(ask, slot, down, up, make).await;
+        if let Err(NotMade::Failed(_) | NotMade::Said(_)) = made {
+            ask.made(|up| Event::Failed { up });
+        }
+        made // what it is made of may be gone: then the call gives up, and asks again
+    }
+
+    async fn make(
         &mut self,
         ask: &mut Ask<'_>,
         slot: &mut Slot,
@@ -417,7 +432,9 @@ impl Call<'_> {
         let session = answer::user_session(&said.body).filter(|_| said.status == 200);
         let (Some(cookie), Some(session)) = (said.token.clone(), session) else {
             let denied = answer::faulted(&said.body).is_some_and(|fault| fault.name == "InvalidLogin");
-            ask.made(|up| if denied { Event::Denied { up } } else { Event::Failed { up } });
+            if denied {
+                ask.made(|up| Event::Denied { up });
+            }
             return Err(if denied { NotMade::Dead } else { NotMade::Said(said) });
         };
         let server = slot.server.clone();
@@ -430,11 +447,12 @@ impl Call<'_> {
         Ok(())
     }
 
-    async fn not_made(&mut self, slot: Slot, failed: NotMade, way: &Way<'_>) -> Tried {
+    /// The call was not sent, for its session does not stand.
+    pub(super) async fn not_made(&mut self, slot: Slot, failed: NotMade) -> Tried {
         match failed {
             NotMade::Dead => {
-                self.close(slot, Ok(&nothing()));
-                Tried::Over(self.not_authenticated(way.op).await)
+                self.unused(slot);
+                Tried::Dead
             }
             NotMade::Failed(failed) => {
                 self.close(slot, Err(failed));
@@ -468,11 +486,6 @@ enum Foreign {
 
 fn escaped(text: &str) -> std::borrow::Cow<'static, str> {
     quick_xml::escape::escape(text).into_owned().into()
-}
-
-/// For a slot on which all that was asked was answered.
-fn nothing() -> Said {
-    Said { status: 200, token: None, kind: String::new(), body: Vec::new() }
 }
 
 /// The request of a client, once more.

@@ -5,9 +5,12 @@ use super::super::dispatch;
 use super::Call;
 use crate::broker::upstream::{self, AskFailed, Said};
 use crate::connection::Next;
+use crate::plan::PoolScope;
 use crate::pool::{Server, ServerConn};
 use crate::service::Ticket;
 use std::sync::Arc;
+use tidegate_core::admission::Outcome;
+use tidegate_core::reason::{End, Step, Who};
 
 /// A call that was admitted.
 pub(super) struct Slot {
@@ -35,7 +38,8 @@ impl Call<'_> {
         }
         match dispatch::reach(self.conn, self.setup, &slot.server, &slot.ticket, false).await {
             Connected::Yes(line) => Ok(line),
-            Connected::Failed(_) | Connected::ClientLeft => Err(AskFailed::Broken),
+            Connected::Failed(_) => Err(AskFailed::Broken),
+            Connected::ClientLeft => Err(AskFailed::Left),
         }
     }
 
@@ -58,18 +62,29 @@ impl Call<'_> {
 
     /// The call is over, and its last answer was this. The connection goes back.
     pub(super) fn close(&mut self, slot: Slot, said: Result<&Said, AskFailed>) {
-        if let Some(line) = slot.line {
-            match self.setup.plan.pool_scope {
-                crate::plan::PoolScope::Service => line.give_back(self.conn.home.timers.now()),
-                _ => line.close(),
-            }
-        }
+        self.give_back(slot.line);
         upstream::finish(slot.ticket, said);
+    }
+
+    /// The call is over and was not sent: what was asked on its slot says nothing of what such calls cost, and the server is
+    /// not to blame.
+    pub(super) fn unused(&mut self, slot: Slot) {
+        self.give_back(slot.line);
+        slot.ticket.done(Outcome::Incomplete, End { who: Who::Gate, step: Step::Request }, 0);
+    }
+
+    fn give_back(&self, line: Option<ServerConn>) {
+        let Some(line) = line else { return };
+        match self.setup.plan.pool_scope {
+            PoolScope::Service => line.give_back(self.conn.home.timers.now()),
+            _ => line.close(),
+        }
     }
 
     /// There is no answer.
     pub(super) async fn no_answer(&mut self, failed: AskFailed) -> Next {
         let (status, words) = match failed {
+            AskFailed::Left => return Next::Close,
             AskFailed::Late => (504, "the server did not answer in time\n"),
             AskFailed::TooLong => (502, "the server's answer is too long to be looked into\n"),
             _ => (502, "the server gave no answer that can be passed on\n"),
