@@ -265,6 +265,14 @@ def test_nothing_is_shared_where_tls_passes_through() -> None:
     assert problem.message == "the gate reads no calls when TLS passes through"
 
 
+def test_sessions_are_shared_at_one_vcenter() -> None:
+    two = SMALL + SERVER.replace("server.a", "server.b")
+    problem = only(two)
+    assert problem.where == "service.vc.vcenter.broker"
+    assert "a session lives at one vCenter" in problem.message
+    check_plan(parse_config(two + '\n[service.vc.vcenter]\nbroker = "off"\n', FILE))
+
+
 def test_the_table_is_for_its_protocol() -> None:
     problem = only(FULL.replace('protocol = "vcenter"', 'protocol = "http"', 1))
     assert problem.where == "service.vc.vcenter"

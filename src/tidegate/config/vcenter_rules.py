@@ -21,6 +21,9 @@ def broken_vcenter(at: Path, service: Service) -> Iterator[Broken]:
     vcenter, at = service.vcenter or Vcenter(), (*at, "vcenter")
     if isinstance(service.tls, Passthrough):
         yield from _behind_passthrough(at, vcenter)
+    elif vcenter.broker == "on" and len(service.server) > 1:
+        hint = 'write a service for each vCenter, or broker = "off"'
+        yield Broken((*at, "broker"), "a session lives at one vCenter, and this service has several servers", hint)
     yield from _times(at, vcenter)
     tasks = vcenter.tasks
     if tasks.start > tasks.most:

@@ -87,6 +87,7 @@ fn check_service(at: &str, service: &ServicePlan) -> Checked {
         ensure(seen.insert(&server.name), format!("{at}.name"), "is used twice")?;
         check_server(&at, server)?;
     }
+    let broker = matches!(&service.protocol, ProtocolPlan::Vcenter(plan) if plan.broker.is_some());
     if let TlsPlan::Passthrough { names, .. } = &service.tls {
         ensure(names.iter().all(|n| !n.is_empty()), format!("{at}.tls.names"), "has an empty name")?;
         let plain = service.servers.iter().all(|s| s.tls.is_none());
@@ -95,9 +96,10 @@ fn check_service(at: &str, service: &ServicePlan) -> Checked {
             format!("{at}.servers"),
             "must have tls = null behind passthrough: the client's TLS goes through",
         )?;
-        let broker = matches!(&service.protocol, ProtocolPlan::Vcenter(plan) if plan.broker.is_some());
         ensure(!broker, format!("{at}.protocol.broker"), "must be null behind passthrough: no call can be read")?;
     }
+    let one = service.servers.len() == 1;
+    ensure(one || !broker, format!("{at}.servers"), "must be one where a broker is: a session lives at one vCenter")?;
     tidegate_core::admission::Machine::new(service.admission.clone(), None, tidegate_core::time::Nanos(0))
         .map(drop)
         .map_err(|error| GateError::plan(format!("{at}.admission"), error))

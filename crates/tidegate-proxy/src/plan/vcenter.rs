@@ -214,6 +214,21 @@ mod tests {
     }
 
     #[test]
+    fn sessions_are_shared_at_one_server() {
+        let mut plan: Value = serde_json::from_str(PLAN).unwrap();
+        for list in ["/services/0/servers", "/services/0/admission/servers"] {
+            let list = plan.pointer_mut(list).and_then(Value::as_array_mut).unwrap();
+            let mut other = list[0].clone();
+            other["name"] = json!("other");
+            list.push(other);
+        }
+        let error = parse(plan.to_string().as_bytes()).unwrap_err().to_string();
+        assert!(error.contains("services[0].servers must be one where a broker is"), "{error}");
+        plan["services"][0]["protocol"]["broker"] = Value::Null;
+        parse(plan.to_string().as_bytes()).unwrap();
+    }
+
+    #[test]
     fn an_operation_is_listed_a_task_or_another() {
         let plan = parse(PLAN.as_bytes()).unwrap();
         let cost = |name: &str| vcenter(&plan).operation(name).cost_milli;
