@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
+use serde_json::json;
 use support::vcenter::{Client, Vcenter, vcenter_plan};
 use support::{Gated, start};
 
@@ -55,5 +56,77 @@ async fn a_clone_of_a_dead_session_is_made_of_a_new_one() {
     let made = client.call("CreateFilter", "PropertyCollector", "propertyCollector", FILTER).await;
     assert_eq!(made.status, 200, "nothing was executed, and the password is known: {made:?}");
     assert_eq!(vcenter.count("CreateFilter"), 1);
+    settled(&gated).await;
+}
+
+/// Logs in by REST; the token.
+async fn enter(client: &mut Client, authorization: &str) -> String {
+    let head = format!(
+        "POST /api/session HTTP/1.1\r\nHost: vc\r\nAuthorization: {authorization}\r\nContent-Length: 0\r\n\r\n"
+    );
+    client.peer.send(head).await;
+    let answer = client.answer().await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+    answer.body.trim_matches('"').to_string()
+}
+
+const ANN: &str = "Basic YW5uOnNlY3JldA==";
+
+#[tokio::test]
+async fn many_first_reads_by_rest_make_one_session_there() {
+    let vcenter = Vcenter::start().await;
+    let gated = start(&vcenter_plan(vcenter.address, 8));
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        let mut client = Client::connect(&gated).await;
+        let token = enter(&mut client, ANN).await;
+        clients.push((client, token));
+    }
+    let closed = vcenter.gate.clone().write_owned().await;
+    for (client, token) in &mut clients {
+        let head = format!("GET /api/vcenter/vm HTTP/1.1\r\nHost: vc\r\nvmware-api-session-id: {token}\r\n\r\n");
+        client.peer.send(head).await;
+    }
+    gated.until("all have a slot", |g| g.in_flight() == 4).await;
+    gated.until("one logs in", |_| vcenter.lines("POST /api/session") > 0).await;
+    drop(closed);
+    for (client, _) in &mut clients {
+        assert_eq!(client.answer().await.status, 200);
+    }
+    assert_eq!(vcenter.lines("POST /api/session"), 1);
+    settled(&gated).await;
+}
+
+#[tokio::test]
+async fn a_dead_session_of_rest_is_made_again_for_reads_by_rest_and_by_json() {
+    let vcenter = Vcenter::start().await;
+    let gated = start(&vcenter_plan(vcenter.address, 8));
+    let mut client = Client::connect(&gated).await;
+    let token = enter(&mut client, ANN).await;
+    for (n, path) in
+        [(1, "/api/vcenter/vm"), (2, "/sdk/vim25/8.0.1.0/VirtualMachine/vm-1/name"), (3, "/api/vcenter/vm")]
+    {
+        let answer = client.get(path, &token).await;
+        assert_eq!((answer.status, vcenter.lines("POST /api/session")), (200, n), "{path} {answer:?}");
+        vcenter.state().apis.clear();
+    }
+    assert_eq!(vcenter.count("Login"), 1, "the session of SOAP was never in doubt");
+    settled(&gated).await;
+}
+
+#[tokio::test]
+async fn a_session_of_rest_alone_is_kept_alive_by_rest() {
+    let vcenter = Vcenter::start().await;
+    let mut plan = vcenter_plan(vcenter.address, 8);
+    plan["services"][0]["protocol"]["broker"]["keepalive_ns"] = json!(20_000_000);
+    let gated = start(&plan);
+    let mut client = Client::connect(&gated).await;
+    let token = enter(&mut client, "SIGN token=\"x\"").await;
+    gated.until("it is kept alive", |_| vcenter.lines("GET /api/session") + vcenter.count("CurrentTime") > 1).await;
+    assert_eq!(client.get("/api/vcenter/vm", &token).await.status, 200);
+    assert_eq!(vcenter.count("CurrentTime"), 0, "SOAP does not know it");
+    vcenter.state().apis.clear();
+    assert_eq!(client.get("/api/vcenter/vm", &token).await.status, 401);
+    gated.until("it is over", |g| g.gate.sessions_json().contains("\"principals\":[]")).await;
     settled(&gated).await;
 }

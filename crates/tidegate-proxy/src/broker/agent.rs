@@ -124,12 +124,20 @@ async fn work(home: &Rc<Home>, handle: &Handle, job: Job) {
     let (ask, name, known) = match &job {
         Job::End(up) => {
             if let Some(api) = &up.api {
-                let end = |host: &str| upstream::delete_session(host, api);
+                let end = |host: &str| upstream::api_session("DELETE", host, api);
                 let _ended_or_idle_soon = send(home, "DELETE /api/session", &end).await;
             }
             (write::logout(), "Logout", Some(up.cookie.clone()))
         }
-        Job::KeepAlive(up) => (write::current_time(), "CurrentTime", cookie(up)),
+        Job::KeepAlive(up) => {
+            if let Some(api) = handle.tables(|tables| tables.ups.get(up).and_then(|up| up.by_header().cloned())) {
+                // What it is worth shows where its client uses it.
+                let ask = |host: &str| upstream::api_session("GET", host, &api);
+                let _alive = send(home, "GET /api/session", &ask).await;
+                return;
+            }
+            (write::current_time(), "CurrentTime", cookie(up))
+        }
         Job::DestroyCollector(up, id) => {
             (write::destroy_property_collector(id), "DestroyPropertyCollector", cookie(up))
         }

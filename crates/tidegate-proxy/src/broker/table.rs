@@ -35,6 +35,25 @@ pub(crate) struct Up {
     pub(crate) server: Arc<Server>,
     /// Collectors on it that nobody has now.
     pub(crate) collectors: Vec<String>,
+    /// Whose turn it is to log in by REST: one does, for all.
+    pub(crate) turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Up {
+    pub(crate) fn new(
+        kind: Kind,
+        principal: PrincipalKey,
+        cookie: Zeroizing<String>,
+        session: UserSession,
+        server: Arc<Server>,
+    ) -> Up {
+        Up { kind, principal, cookie, api: None, session, server, collectors: Vec::new(), turn: Arc::default() }
+    }
+
+    /// Its token for REST, if it was opened by REST or VI/JSON alone: of such a one SOAP need not know.
+    pub(crate) fn by_header(&self) -> Option<&Zeroizing<String>> {
+        self.api.as_ref().filter(|_| self.kind == Kind::Own && self.session.key.is_empty())
+    }
 }
 
 /// A view of a client.

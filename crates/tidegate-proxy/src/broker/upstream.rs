@@ -102,10 +102,10 @@ pub(crate) fn create_session(host: &str, basic: &str) -> Zeroizing<Vec<u8>> {
     bytes
 }
 
-/// `DELETE /api/session`.
-pub(crate) fn delete_session(host: &str, token: &str) -> Zeroizing<Vec<u8>> {
+/// Asks about the session of REST with this token (`GET`), or ends it (`DELETE`).
+pub(crate) fn api_session(method: &str, host: &str, token: &str) -> Zeroizing<Vec<u8>> {
     let head = format!(
-        "DELETE /api/session HTTP/1.1\r\nHost: {host}\r\nUser-Agent: tidegate\r\nvmware-api-session-id: {token}\r\n\r\n"
+        "{method} /api/session HTTP/1.1\r\nHost: {host}\r\nUser-Agent: tidegate\r\nvmware-api-session-id: {token}\r\n\r\n"
     );
     Zeroizing::new(head.into_bytes())
 }

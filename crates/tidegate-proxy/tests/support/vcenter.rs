@@ -56,6 +56,8 @@ pub struct Asked {
 pub struct State {
     pub sessions: BTreeMap<String, Session>,
     tickets: BTreeMap<String, Session>,
+    /// Sessions of REST.
+    pub apis: BTreeSet<String>,
     pub asked: Vec<Asked>,
     made: u64,
     /// Dead sessions are told as an inventory that is empty.
@@ -99,6 +101,11 @@ impl Vcenter {
         self.state().asked.iter().filter(|asked| asked.operation == operation).count()
     }
 
+    /// How often a request whose line begins so came.
+    pub fn lines(&self, start: &str) -> usize {
+        self.state().asked.iter().filter(|asked| asked.line.starts_with(start)).count()
+    }
+
     /// The last request for this operation.
     pub fn last(&self, operation: &str) -> Asked {
         let state = self.state();
@@ -127,7 +134,7 @@ impl Vcenter {
                 body: body.clone(),
             };
             self.state().asked.push(asked.clone());
-            if asked.operation == "Login" {
+            if asked.operation == "Login" || asked.line.starts_with("POST /api/session") {
                 drop(self.gate.read().await);
             }
             if asked.operation.starts_with("WaitForUpdates") {
@@ -149,7 +156,17 @@ impl Vcenter {
         let state = &mut *guard;
         if asked.line.starts_with("POST /api/session") {
             state.made += 1;
-            return (201, None, format!("\"api-{}\"", state.made));
+            let token = format!("api-{}", state.made);
+            state.apis.insert(token.clone());
+            return (201, None, format!("\"{token}\""));
+        }
+        if let Some((_, rest)) = asked.head.split_once("vmware-api-session-id: ") {
+            let alive = state.apis.contains(rest.lines().next().unwrap_or_default());
+            return match (alive, asked.line.contains("/sdk/vim25/")) {
+                (true, _) => (200, None, "plain".into()),
+                (false, true) => (500, None, r#"{"_typeName":"NotAuthenticated","privilegeId":"System.View"}"#.into()),
+                (false, false) => (401, None, "{}".into()),
+            };
         }
         if asked.operation.is_empty() {
             return (200, None, "plain".into());
@@ -402,6 +419,12 @@ impl Client {
     /// A read that any session can do.
     pub async fn read(&mut self) -> Answer {
         self.call("RetrievePropertiesEx", "PropertyCollector", "propertyCollector", SPEC).await
+    }
+
+    /// A read by REST or VI/JSON, with the token of a client.
+    pub async fn get(&mut self, path: &str, token: &str) -> Answer {
+        self.peer.send(format!("GET {path} HTTP/1.1\r\nHost: vc\r\nvmware-api-session-id: {token}\r\n\r\n")).await;
+        self.answer().await
     }
 
     /// Makes a view; its name.

@@ -101,8 +101,7 @@ impl Call<'_> {
         let denied = answer::faulted(&said.body).is_some_and(|fault| fault.name == "InvalidLogin");
         match (said.token.clone(), answer::user_session(&said.body)) {
             (Some(cookie), Some(session)) if said.status == 200 => {
-                let kept =
-                    Up { kind: Kind::Shared, principal, cookie, api: None, session, server, collectors: Vec::new() };
+                let kept = Up::new(Kind::Shared, principal, cookie, session, server);
                 let password = Some((login.password.clone(), login.locale.clone()));
                 self.broker.tables(|tables| tables.stands(up, kept, &login.user, password));
                 ask.made(|up| Event::Verified { up });
@@ -181,7 +180,7 @@ impl Call<'_> {
             ask.made(|up| Event::Denied { up });
             return Ok((said, None));
         };
-        let kept = Up { kind: Kind::Own, principal, cookie, api: None, session, server, collectors: Vec::new() };
+        let kept = Up::new(Kind::Own, principal, cookie, session, server);
         self.broker.tables(|tables| tables.stands(up, kept, user, None));
         ask.made(|up| Event::Verified { up });
         match self.hear(&mut ask, 0).await {

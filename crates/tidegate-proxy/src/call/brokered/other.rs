@@ -6,7 +6,7 @@
 use super::Call;
 use super::head::{self, Carrier};
 use super::login::{Entered, Opened};
-use super::send::Tried;
+use super::send::{NotMade, Tried};
 use super::slot::Slot;
 use crate::broker::Word;
 use crate::broker::table::Up;
@@ -139,8 +139,8 @@ impl Call<'_> {
         };
         let session = answer::user_session(&said.body).unwrap_or_default();
         ask.made(|up| {
-            let (cookie, api) = (token.clone(), Some(token));
-            let kept = Up { kind: Kind::Own, principal, cookie, api, session, server, collectors: Vec::new() };
+            let known = Up::new(Kind::Own, principal, token.clone(), session, server);
+            let kept = Up { api: Some(token), ..known };
             broker.tables(|tables| tables.stands(up, kept, user, None));
             Event::Verified { up }
         });
@@ -239,13 +239,20 @@ impl Call<'_> {
     async fn carried(&mut self, mut slot: Slot, lent: (DownId, UpId), carrier: Carrier, replay: bool) -> Tried {
         let (_, up) = lent;
         let token = match carrier {
-            Carrier::Cookie => self.broker.tables(|t| t.ups.get(&up).map(|up| up.cookie.clone())),
+            Carrier::Cookie => self.broker.tables(|t| Some(t.ups.get(&up)?.cookie.clone())).ok_or(NotMade::Dead),
             Carrier::Header => self.api_token(&mut slot, up).await,
         };
-        let head = token.and_then(|token| head::with(&self.prepared.head, Some((carrier, token.as_str())), None));
-        let Some(request) = head else {
+        let token = match token {
+            Ok(token) => token,
+            Err(NotMade::Said(said)) if said.status == 401 => {
+                self.close(slot, Ok(&said));
+                return Tried::Over(self.unauthenticated().await);
+            }
+            Err(failed) => return self.not_made(slot, failed).await,
+        };
+        let Some(request) = head::with(&self.prepared.head, Some((carrier, token.as_str())), None) else {
             self.unused(slot);
-            return Tried::Over(self.unauthenticated().await);
+            return Tried::Over(Next::Close);
         };
         let line = match self.line(&mut slot).await {
             Ok(line) => line,
@@ -260,28 +267,45 @@ impl Call<'_> {
         let (next, hooks) = dispatch::exchange(self.conn, self.setup, self.buf, prepared, slot.ticket, line).await;
         let Some(hooks) = hooks else { return Tried::Over(next) };
         if hooks.unauthorized_came {
-            self.broker.tables(|t| t.ups.get_mut(&up).into_iter().for_each(|up| up.api = None));
+            self.api_died(up, &token);
         }
         if hooks.held { Tried::Dead } else { Tried::Over(next) }
     }
 
+    /// The session of REST with this token is dead. Another one can be made, but not of one that is a client's own.
+    fn api_died(&self, id: UpId, token: &str) {
+        let own = self.broker.tables(|tables| {
+            let up = tables.ups.get_mut(&id)?;
+            up.api.take_if(|api| api.as_str() == token)?;
+            Some(up.kind == Kind::Own)
+        });
+        if own == Some(true) {
+            self.broker.dead(id);
+        }
+    }
+
     /// The session of REST that belongs to this one; made if there is none yet and the password is still known.
-    async fn api_token(&mut self, slot: &mut Slot, up: UpId) -> Option<Zeroizing<String>> {
+    async fn api_token(&mut self, slot: &mut Slot, up: UpId) -> Result<Zeroizing<String>, NotMade> {
+        let turn = self.broker.tables(|t| Some(t.ups.get(&up)?.turn.clone())).ok_or(NotMade::Dead)?;
+        let _mine = turn.lock().await;
         let known = self.broker.tables(|tables| {
             let up = tables.ups.get(&up)?;
             if let Some(api) = &up.api {
                 return Some((Some(api.clone()), Zeroizing::new(String::new())));
             }
             let principal = tables.principals.get(&up.principal)?;
-            Some((None, upstream::basic(&principal.user, principal.password.as_ref()?)))
+            let user = Some(&*principal.user).filter(|user| !user.contains(':'))?; // it would be taken for another
+            Some((None, upstream::basic(user, principal.password.as_ref()?)))
         });
-        let (api, basic) = known?;
-        if api.is_some() {
-            return api;
+        let (api, basic) = known.ok_or(NotMade::Dead)?;
+        if let Some(api) = api {
+            return Ok(api);
         }
-        let said = self.ask(slot, &upstream::create_session(slot.server.host(), &basic), true).await.ok()?;
-        let made = rest::token(Api::New, &said.body).filter(|_| said.status < 300).map(Zeroizing::new)?;
+        let request = upstream::create_session(slot.server.host(), &basic);
+        let said = self.ask(slot, &request, true).await.map_err(NotMade::Failed)?;
+        let made = rest::token(Api::New, &said.body).filter(|_| said.status < 300).map(Zeroizing::new);
+        let Some(made) = made else { return Err(NotMade::Said(said)) };
         self.broker.tables(|t| t.ups.get_mut(&up).into_iter().for_each(|up| up.api = Some(made.clone())));
-        Some(made)
+        Ok(made)
     }
 }

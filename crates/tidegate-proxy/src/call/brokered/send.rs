@@ -440,8 +440,7 @@ impl Call<'_> {
         let server = slot.server.clone();
         self.broker.tables(|tables| {
             let user = tables.principals.get(&principal).map(|known| known.user.clone()).unwrap_or_default();
-            let made = Up { kind, principal, cookie, api: None, session, server, collectors: Vec::new() };
-            tables.stands(up, made, &user, None);
+            tables.stands(up, Up::new(kind, principal, cookie, session, server), &user, None);
         });
         ask.made(|up| Event::Verified { up });
         Ok(())

@@ -54,7 +54,7 @@ pub(crate) struct Hooks {
     pub(crate) paged: bool,
     /// The answer was held back.
     pub(crate) held: bool,
-    /// A 401 says that the session is dead.
+    /// A session of REST or VI/JSON is told from the answer to be dead.
     pub(crate) unauthorized: bool,
     /// It came.
     pub(crate) unauthorized_came: bool,
@@ -123,9 +123,8 @@ impl Exchange<'_> {
                 let first = &body[..decoded.data];
                 hooks.judged = answer::judge(facts.status, first);
                 hooks.paged = facts.status == 200 && answer::paged(first);
-                hooks.unauthorized_came = hooks.unauthorized && facts.status == 401;
-                let dead =
-                    matches!(hooks.judged, Judged::OwnSessionDead | Judged::EmptyInventory) || hooks.unauthorized_came;
+                hooks.unauthorized_came = hooks.unauthorized && hooks.judged == Judged::OwnSessionDead;
+                let dead = matches!(hooks.judged, Judged::OwnSessionDead | Judged::EmptyInventory);
                 hooks.held = hooks.replay && dead;
                 let whole = decoder.is_done() && decoded.used == raw && self.up_over && !self.up_broken;
                 match (hooks.held, whole, facts.keep_alive) {
