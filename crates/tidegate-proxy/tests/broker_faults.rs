@@ -130,3 +130,18 @@ async fn a_session_of_rest_alone_is_kept_alive_by_rest() {
     gated.until("it is over", |g| g.gate.sessions_json().contains("\"principals\":[]")).await;
     settled(&gated).await;
 }
+
+#[tokio::test]
+async fn a_view_that_cannot_be_made_again_is_made_where_it_can_stay() {
+    let vcenter = Vcenter::start().await;
+    let gated = start(&vcenter_plan(vcenter.address, 8));
+    let mut client = Client::login(&gated, "ann").await;
+    let inner = "<obj type=\"VirtualMachine\">vm-1</obj>".repeat(200);
+    let made = client.call("CreateListView", "ViewManager", "ViewManager", &inner).await;
+    let view = support::vcenter::refs(&made.body).first().cloned().expect("a view");
+    assert_eq!(vcenter.state().sessions.len(), 2, "on a clone");
+    let made = client.call("CreateFilter", "PropertyCollector", "propertyCollector", FILTER).await;
+    assert_eq!(made.status, 200, "{made:?}");
+    assert_eq!(client.read_view(&view).await.status, 200, "it is still there");
+    settled(&gated).await;
+}

@@ -53,6 +53,21 @@ async fn a_task_holds_its_slot_until_the_vcenter_says_that_it_is_over() {
 }
 
 #[tokio::test]
+async fn work_that_is_asked_for_at_length_is_watched_too() {
+    let vcenter = Vcenter::start().await;
+    let gated = gate(&vcenter, json!({"start": 1, "most": 1}));
+    let mut client = Client::login(&gated, "ann").await;
+    let spec = format!("<spec>{}</spec>", "<note>x</note>".repeat(2000));
+    let answer = client.call("ReconfigVM_Task", "VirtualMachine", "vm-1", &spec).await;
+    assert!(answer.status == 200 && answer.body.contains("task-"), "{answer:?}");
+    assert_eq!(metric(&gated, "tidegate_tasks_running"), 1.0);
+    vcenter.tasks_are("success");
+    gated.until("it is over", |g| metric(g, "tidegate_tasks_running") == 0.0).await;
+    gated.until("nothing is in flight", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
+    gated.assert_conserved();
+}
+
+#[tokio::test]
 async fn who_waits_too_long_is_told_to_come_back_and_nothing_was_sent() {
     let vcenter = Vcenter::start().await;
     let gated = gate(&vcenter, json!({"start": 1, "most": 1, "wait_max_ns": 1_000_000}));

@@ -12,8 +12,8 @@ use tidegate_core::session::broker::{DownId, Kind, PrincipalKey, UpId};
 use tidegate_core::time::Nanos;
 use zeroize::Zeroizing;
 
-/// Most views of one client that can be made again; one more and the client keeps what it has where it has it.
-pub(crate) const VIEWS_MAX: usize = 64;
+/// Most views of one client that can be made again; more are made on a clone, and stay there.
+const VIEWS_MAX: usize = 64;
 /// Most bytes of the requests that made them.
 const VIEW_BYTES_MAX: usize = 4 << 10;
 /// Most other objects of one client that are told apart.
@@ -237,12 +237,17 @@ impl Tables {
         self.downs.get(&down)?.views.get(name)
     }
 
+    /// Whether one more view of a client, made by a request of so many bytes, can be made again elsewhere.
+    pub(crate) fn follows_view(&self, id: DownId, length: usize) -> bool {
+        length <= VIEW_BYTES_MAX && self.downs.get(&id).is_some_and(|down| down.views.len() < VIEWS_MAX)
+    }
+
     /// A client has made a view with this request; false when it has too many already to follow.
     pub(crate) fn made_view(&mut self, id: DownId, up: UpId, made: &Ref, body: &[u8]) -> bool {
-        let Some(down) = self.downs.get_mut(&id) else { return false };
-        if down.views.len() >= VIEWS_MAX || body.len() > VIEW_BYTES_MAX {
+        if !self.follows_view(id, body.len()) {
             return false;
         }
+        let Some(down) = self.downs.get_mut(&id) else { return false };
         self.owners.insert(made.id.clone(), id);
         down.views.insert(made.id.clone(), View { body: body.into(), up, there: made.clone() });
         true

@@ -41,6 +41,13 @@ pub(super) struct Way<'o> {
     pub(super) main: bool,
 }
 
+impl Way<'_> {
+    /// Whether it makes a view that could not be made again elsewhere. `follows`: whether one by so long a request could.
+    fn makes_unmovable_view(&self, follows: impl FnOnce(usize) -> bool) -> bool {
+        self.manner.makes == Makes::View && !follows(self.body.map_or(0, <[u8]>::len))
+    }
+}
+
 impl Call<'_> {
     pub(super) async fn send(
         &mut self,
@@ -56,13 +63,15 @@ impl Call<'_> {
             return self.say(413, "text/plain", b"more than 16 KiB of SOAP that names a session\n", "").await;
         }
         let service = self.conn.home.service.clone();
-        let place = LongPoll::begin(&service, self.setup.long_polls_max()).filter(|_| way.manner.long_poll);
-        if way.manner.long_poll && place.is_none() {
-            return self.turn_away(Reason::QueueFull).await;
-        }
+        let most = self.setup.long_polls_max();
+        let _place = match way.manner.long_poll.then(|| LongPoll::begin(&service, most)) {
+            Some(None) => return self.turn_away(Reason::QueueFull).await,
+            place => place,
+        };
         let need = match session {
             Sess::Own | Sess::Sticky | Sess::Local(_) => Need::Own,
             _ if way.body.is_none() || op.max_objects => Need::Own, // pages belong to one reader
+            _ if way.makes_unmovable_view(|length| self.broker.tables(|t| t.follows_view(down, length))) => Need::Own,
             _ => Need::Shared,
         };
         let broker = self.broker.clone();
@@ -211,11 +220,15 @@ impl Call<'_> {
             }
         };
         let long_poll = way.manner.long_poll.then(|| self.long_poll(way));
-        let hooks = Hooks::new(way.manner.peek, way.manner.replay && way.body.is_some(), long_poll);
+        let mut hooks = Hooks::new(way.manner.peek, way.manner.replay && way.body.is_some(), long_poll);
+        hooks.keep = hold.is_some(); // it names what was begun
         let prepared = self.prepared.with(request, hooks);
         hold.iter_mut().for_each(TaskHold::sent);
         let (next, hooks) = dispatch::exchange(self.conn, self.setup, self.buf, prepared, slot.ticket, line).await;
-        let Some(hooks) = hooks else { return Tried::Over(next) };
+        let Some(mut hooks) = hooks else { return Tried::Over(next) };
+        if let (Some(hold), Some(first)) = (hold, hooks.first.take()) {
+            hold.answered(&first);
+        }
         if way.op.name.contains("RetrieveProperties") {
             self.broker.tables(|tables| tables.paged(down, up, hooks.paged));
         }

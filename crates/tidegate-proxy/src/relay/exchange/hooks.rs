@@ -58,6 +58,10 @@ pub(crate) struct Hooks {
     pub(crate) unauthorized: bool,
     /// It came.
     pub(crate) unauthorized_came: bool,
+    /// What was looked at of the answer is kept.
+    pub(crate) keep: bool,
+    /// This is it.
+    pub(crate) first: Option<Vec<u8>>,
     /// The slot was given back.
     parked: bool,
 }
@@ -75,6 +79,8 @@ impl Hooks {
             held: false,
             unauthorized: false,
             unauthorized_came: false,
+            keep: false,
+            first: None,
             parked: false,
         }
     }
@@ -122,6 +128,7 @@ impl Exchange<'_> {
             Some(decoded) => {
                 let first = &body[..decoded.data];
                 hooks.judged = answer::judge(facts.status, first);
+                hooks.first = hooks.keep.then(|| first.to_vec());
                 hooks.paged = facts.status == 200 && answer::paged(first);
                 hooks.unauthorized_came = hooks.unauthorized && hooks.judged == Judged::OwnSessionDead;
                 let dead = matches!(hooks.judged, Judged::OwnSessionDead | Judged::EmptyInventory);
