@@ -47,14 +47,11 @@ impl Reply<'_> {
     /// Appends the answer to `to`.
     pub(crate) fn write_to(&self, to: &mut Vec<u8>) {
         // Writing to a Vec cannot fail.
-        let _ = write!(
-            to,
-            "HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n",
-            self.status,
-            phrase(self.status),
-            self.kind,
-            self.body.len()
-        );
+        let _ = write!(to, "HTTP/1.1 {} {}\r\n", self.status, phrase(self.status));
+        // RFC 9110 §8.6: a 204 must not have a length.
+        if self.status != 204 {
+            let _ = write!(to, "Content-Type: {}\r\nContent-Length: {}\r\n", self.kind, self.body.len());
+        }
         if let Some(seconds) = self.retry_after {
             let _ = write!(to, "Retry-After: {seconds}\r\n");
         }
@@ -75,4 +72,23 @@ pub(crate) fn seconds(span: Span) -> u64 {
 /// The body of a call that is turned away: `{"reason": "...", "retry_after_s": n}`.
 pub(crate) fn turned_away_json(reason: Reason, retry_after: Span) -> String {
     format!("{{\"reason\": \"{}\", \"retry_after_s\": {}}}\n", reason.word(), seconds(retry_after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_content_has_no_length() {
+        for (status, head) in [
+            (204, "HTTP/1.1 204 No Content\r\n\r\n"),
+            (200, "HTTP/1.1 200 OK\r\nContent-Type: x\r\nContent-Length: 0\r\n\r\n"),
+        ] {
+            let reply =
+                Reply { status, kind: "x", body: b"", retry_after: None, lines: "", close: false, head_only: false };
+            let mut bytes = Vec::new();
+            reply.write_to(&mut bytes);
+            assert_eq!(String::from_utf8(bytes).unwrap(), head);
+        }
+    }
 }
