@@ -11,10 +11,12 @@
 //! | `Login`, `Logout`, … | answered here |
 //! | a login without a password | on, and the session that it makes is this client's alone |
 
+mod edits;
 mod end;
 mod head;
 mod local;
 mod login;
+mod make;
 mod other;
 mod read;
 mod send;

@@ -6,7 +6,8 @@
 use super::Call;
 use super::head::{self, Carrier};
 use super::login::{Entered, Opened};
-use super::send::{NotMade, Tried};
+use super::make::NotMade;
+use super::send::Tried;
 use super::slot::Slot;
 use crate::broker::Word;
 use crate::broker::table::Up;

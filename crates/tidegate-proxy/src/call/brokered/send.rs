@@ -1,10 +1,11 @@
 //! A call goes out on the session that it is lent.
 
+use super::edits::Foreign;
 use super::head::{self, Carrier};
 use super::slot::Slot;
 use super::{Call, end};
-use crate::broker::table::{Owner, Remains, Up};
-use crate::broker::upstream::{self, AskFailed, Said};
+use crate::broker::table::Remains;
+use crate::broker::upstream::AskFailed;
 use crate::broker::{Ask, Word};
 use crate::call::dispatch;
 use crate::connection::Next;
@@ -13,7 +14,7 @@ use crate::tasks::TaskHold;
 use crate::vcenter::answer::{self, Judged};
 use crate::vcenter::table::{Makes, Manner, Sess};
 use crate::vcenter::write::{self, Say};
-use crate::vcenter::{Edit, Operation, Ref, edit, sessions};
+use crate::vcenter::{Operation, edit, sessions};
 use tidegate_core::reason::Reason;
 use tidegate_core::session::broker::{DownId, Event, Holds, Kind, Make, Need, Refusal, UpId};
 use tidegate_core::time::Span;
@@ -294,213 +295,10 @@ impl Call<'_> {
     }
 
     /// How long the server may keep a long poll.
-    fn long_poll(&self, way: &Way<'_>) -> Span {
+    pub(super) fn long_poll(&self, way: &Way<'_>) -> Span {
         let Some(vcenter) = self.setup.vcenter() else { return Span::ZERO };
         let longest = vcenter.plan().long_poll_max;
         let life = vcenter.broker().map_or(longest, |broker| broker.life);
         way.op.max_wait_s.as_ref().map_or(life, |(_, wait)| Span::secs(*wait).min(longest))
     }
-
-    /// What is replaced in the body: names of objects, the collector, the session in its header, the longest wait.
-    async fn edits<'e>(
-        &mut self,
-        slot: &mut Slot,
-        lent: (DownId, UpId, Kind),
-        cookie: &'e str,
-        way: &Way<'e>,
-    ) -> Result<Vec<Edit<'e>>, Foreign> {
-        let (down, up, kind) = lent;
-        let (op, mut edits) = (way.op, Vec::new());
-        let Some(_) = way.body else { return Ok(edits) };
-        if let Some((at, _)) = &op.cookie {
-            edits.push(Edit::text(at.clone(), cookie));
-        }
-        for object in &op.session_refs {
-            match self.broker.tables(|tables| tables.owner(down, &object.id)) {
-                Owner::View => {
-                    let there = self.view(slot, (down, up), cookie, object).await?;
-                    if there.id != object.id {
-                        edits.push(Edit { at: object.at.clone(), xml: escaped(&there.id) });
-                    }
-                }
-                Owner::Mine => {}
-                Owner::Another => return Err(Foreign::NotFound(object.clone())),
-                Owner::Nobody if kind == Kind::Shared => return Err(Foreign::NotFound(object.clone())),
-                Owner::Nobody => {}
-            }
-        }
-        if let Some(this) = &op.this
-            && way.main
-            && kind == Kind::Shared
-            && this.id == "propertyCollector"
-        {
-            let collector = self.collector(slot, (down, up), cookie).await?;
-            edits.push(Edit { at: this.at.clone(), xml: escaped(&collector) });
-        }
-        if let Some((at, wait)) = &op.max_wait_s {
-            let longest = self.long_poll(way).0 / 1_000_000_000;
-            if *wait > longest {
-                edits.push(Edit { at: at.clone(), xml: longest.to_string().into() });
-            }
-        }
-        if way.main && !op.has_operation_id {
-            edits.push(op.with_operation_id(&format!("tidegate-{}", self.broker.operation())));
-        }
-        Ok(edits)
-    }
-
-    /// A view of the client on this session: where it is, or made again.
-    async fn view(
-        &mut self,
-        slot: &mut Slot,
-        (down, up): (DownId, UpId),
-        cookie: &str,
-        object: &Ref,
-    ) -> Result<Ref, Foreign> {
-        let not_found = || Foreign::NotFound(object.clone());
-        let view = self.broker.tables(|tables| tables.view(down, &object.id).cloned()).ok_or_else(not_found)?;
-        if view.up == up {
-            return Ok(view.there);
-        }
-        let request = upstream::request(slot.server.host(), Some(cookie), &again(&view.body));
-        let said = self.ask(slot, &request, true).await.map_err(Foreign::Failed)?;
-        let made = answer::returned_ref(&said.body).filter(|_| said.status == 200);
-        let Some(made) = made else {
-            let dead = answer::judge(said.status, &said.body) == Judged::OwnSessionDead;
-            return Err(if dead { Foreign::Dead } else { not_found() });
-        };
-        let left = self.broker.tables(|tables| tables.moved_view(down, &object.id, up, made.clone()));
-        self.broker.clean(left.into_iter().collect());
-        Ok(made)
-    }
-
-    /// The client's own collector on a shared session.
-    async fn collector(&mut self, slot: &mut Slot, lent: (DownId, UpId), cookie: &str) -> Result<String, Foreign> {
-        let (down, up) = lent;
-        if let Some(collector) = self.broker.tables(|tables| tables.collector(down, up)) {
-            return Ok(collector);
-        }
-        let request = upstream::request(slot.server.host(), Some(cookie), &write::create_property_collector());
-        let said = self.ask(slot, &request, true).await.map_err(Foreign::Failed)?;
-        match answer::returned_ref(&said.body).filter(|_| said.status == 200) {
-            Some(made) => Ok(self.broker.tables(|tables| tables.give_collector(down, up, made.id))),
-            None if answer::judge(said.status, &said.body) == Judged::OwnSessionDead => Err(Foreign::Dead),
-            None => Err(Foreign::Failed(AskFailed::Broken)),
-        }
-    }
-
-    /// Makes the session that the call was lent, and tells the broker how that went.
-    pub(super) async fn establish(
-        &mut self,
-        ask: &mut Ask<'_>,
-        slot: &mut Slot,
-        down: DownId,
-        up: UpId,
-        make: Make,
-    ) -> Result<(), NotMade> {
-        let made = self.make(ask, slot, down, up, make).await;
-        if let Err(NotMade::Failed(_) | NotMade::Said(_)) = made {
-            ask.made(|up| Event::Failed { up });
-        }
-        made // what it is made of may be gone: then the call gives up, and asks again
-    }
-
-    async fn make(
-        &mut self,
-        ask: &mut Ask<'_>,
-        slot: &mut Slot,
-        down: DownId,
-        up: UpId,
-        make: Make,
-    ) -> Result<(), NotMade> {
-        let host = slot.server.host().to_string();
-        let principal = self.broker.tables(|tables| tables.downs.get(&down).map(|down| down.principal));
-        let principal = principal.ok_or(NotMade::Dead)?;
-        let (asked, kind) = match make {
-            Make::Login => {
-                let known = self.broker.tables(|tables| {
-                    let known = tables.principals.get(&principal)?;
-                    let password = known.password.as_ref()?;
-                    Some(write::login(&known.user, password, known.locale.as_deref()))
-                });
-                (known.ok_or(NotMade::Dead)?, Kind::Shared)
-            }
-            Make::Clone { of } => {
-                let cookie = self.broker.tables(|tables| tables.ups.get(&of).map(|up| up.cookie.clone()));
-                let cookie = cookie.ok_or(NotMade::Dead)?;
-                let request = upstream::request(&host, Some(&cookie), &write::acquire_clone_ticket());
-                let said = self.ask(slot, &request, true).await.map_err(NotMade::Failed)?;
-                let Some(ticket) = answer::ticket(&said.body).filter(|_| said.status == 200) else {
-                    if answer::judge(said.status, &said.body) == Judged::OwnSessionDead {
-                        self.broker.dead(of);
-                        return Err(NotMade::Dead);
-                    }
-                    return Err(NotMade::Said(said));
-                };
-                (write::clone_session(&ticket), Kind::Clone)
-            }
-        };
-        let request = upstream::request(&host, None, &asked);
-        let said = self.ask(slot, &request, false).await.map_err(NotMade::Failed)?;
-        let session = answer::user_session(&said.body).filter(|_| said.status == 200);
-        let (Some(cookie), Some(session)) = (said.token.clone(), session) else {
-            let denied = answer::faulted(&said.body).is_some_and(|fault| fault.name == "InvalidLogin");
-            if denied {
-                ask.made(|up| Event::Denied { up });
-            }
-            return Err(if denied { NotMade::Dead } else { NotMade::Said(said) });
-        };
-        let server = slot.server.clone();
-        self.broker.tables(|tables| {
-            let user = tables.principals.get(&principal).map(|known| known.user.clone()).unwrap_or_default();
-            tables.stands(up, Up::new(kind, principal, cookie, session, server), &user, None);
-        });
-        ask.made(|up| Event::Verified { up });
-        Ok(())
-    }
-
-    /// The call was not sent, for its session does not stand.
-    pub(super) async fn not_made(&mut self, slot: Slot, failed: NotMade) -> Tried {
-        match failed {
-            NotMade::Dead => {
-                self.unused(slot);
-                Tried::Dead
-            }
-            NotMade::Failed(failed) => {
-                self.close(slot, Err(failed));
-                Tried::Over(self.no_answer(failed).await)
-            }
-            NotMade::Said(said) => {
-                self.close(slot, Ok(&said));
-                Tried::Over(self.later(Refusal::Upstream).await)
-            }
-        }
-    }
-}
-
-/// Why a session does not stand.
-pub(super) enum NotMade {
-    /// What it would have been made of is gone.
-    Dead,
-    Failed(AskFailed),
-    /// The server said no.
-    Said(Said),
-}
-
-/// Why a call cannot go out on its session.
-enum Foreign {
-    /// This object is not the client's.
-    NotFound(Ref),
-    /// The session is dead.
-    Dead,
-    Failed(AskFailed),
-}
-
-fn escaped(text: &str) -> std::borrow::Cow<'static, str> {
-    quick_xml::escape::escape(text).into_owned().into()
-}
-
-/// The request of a client, once more.
-fn again(body: &[u8]) -> write::Ask {
-    write::Ask { body: Zeroizing::new(body.to_vec()), soap_action: write::current_time().soap_action }
 }
