@@ -68,6 +68,27 @@ async fn work_that_is_asked_for_at_length_is_watched_too() {
 }
 
 #[tokio::test]
+async fn with_bypass_on_nobody_waits_for_a_task_slot() {
+    let vcenter = Vcenter::start().await;
+    let gated = gate(&vcenter, json!({"start": 1, "most": 1}));
+    let (mut first, mut second) = (Client::login(&gated, "ann").await, Client::login(&gated, "ann").await);
+    assert_eq!(on_vm(&mut first, "PowerOnVM_Task", "vm-1").await.status, 200);
+    second.send("PowerOnVM_Task", "VirtualMachine", "vm-2", "").await;
+    gated.until("it waits", |g| metric(g, "tidegate_tasks_arrived_calls_total") == 2.0).await;
+    gated.gate.bypass(None, true).expect("a switch");
+    assert_eq!(second.answer().await.status, 200, "who waited goes");
+    assert_eq!(on_vm(&mut first, "PowerOnVM_Task", "vm-3").await.status, 200);
+    gated.gate.bypass(None, false).expect("a switch");
+    second.send("PowerOnVM_Task", "VirtualMachine", "vm-4", "").await;
+    gated.until("it waits again", |g| metric(g, "tidegate_tasks_arrived_calls_total") == 4.0).await;
+    assert_eq!((metric(&gated, "tidegate_tasks_running"), vcenter.count("PowerOnVM_Task")), (1.0, 3));
+    vcenter.tasks_are("success");
+    assert_eq!(second.answer().await.status, 200);
+    gated.until("nothing is in flight", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
+    gated.assert_conserved();
+}
+
+#[tokio::test]
 async fn who_waits_too_long_is_told_to_come_back_and_nothing_was_sent() {
     let vcenter = Vcenter::start().await;
     let gated = gate(&vcenter, json!({"start": 1, "most": 1, "wait_max_ns": 1_000_000}));

@@ -5,6 +5,7 @@ use super::{Handle, Kind};
 use crate::clock;
 use crate::vcenter::answer;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tidegate_core::limit::tasks::{Ask, Datastores, Event, HostKey, PrincipalIx, TaskKey, VmKey, Why, Work};
 use tidegate_core::time::Span;
@@ -54,6 +55,11 @@ impl TaskHold {
         let mut inner = self.handle.inner();
         let Some(mail) = inner.mail.get_mut(&self.ask) else { return Poll::Pending };
         let Some(word) = mail.told.take() else {
+            if self.handle.bypass.load(Ordering::Relaxed) {
+                drop(inner);
+                self.let_go();
+                return Poll::Ready(Word::Go);
+            }
             mail.waker = Some(cx.waker().clone());
             return Poll::Pending;
         };
@@ -77,7 +83,9 @@ impl TaskHold {
 
     /// The answer names the task or lease that was begun; `None`: it names none.
     pub(crate) fn began(mut self, id: Option<&str>) {
-        self.over = true;
+        if std::mem::replace(&mut self.over, true) {
+            return; // it went without a slot
+        }
         let handle = &self.handle;
         let task = id.map(|id| TaskKey(handle.key(Kind::Task, id)));
         let mut inner = handle.inner();
@@ -98,9 +106,9 @@ impl TaskHold {
     }
 }
 
-impl Drop for TaskHold {
-    fn drop(&mut self) {
-        if self.over {
+impl TaskHold {
+    fn let_go(&mut self) {
+        if std::mem::replace(&mut self.over, true) {
             return;
         }
         let ask = self.ask;
@@ -109,5 +117,11 @@ impl Drop for TaskHold {
         inner.mail.remove(&ask);
         inner.event(now, if self.sent { Event::Lost { ask } } else { Event::Left { ask } });
         self.handle.rearm(&inner, now);
+    }
+}
+
+impl Drop for TaskHold {
+    fn drop(&mut self) {
+        self.let_go();
     }
 }
