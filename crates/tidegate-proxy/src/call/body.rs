@@ -10,6 +10,7 @@ use crate::http1::{Framing, Refusal};
 use crate::protocol::InBody;
 use crate::relay::exchange::hooks::{Hooks, LongPoll};
 use crate::setup::Setup;
+use crate::soap::Seen;
 use std::rc::Rc;
 use tidegate_core::reason::Reason;
 use tidegate_core::time::Span;
@@ -34,8 +35,8 @@ pub(super) async fn look(
     conn.deadline(setup.io.body_rate_timeout).await;
     loop {
         let Some(block) = buf.as_mut() else { return Err(Next::Close) };
-        let seen = see(prepared.facts.framing, block, &conn.home.buffers, |body, whole| {
-            setup.protocol.look(content_type.as_deref(), body, whole)
+        let seen = see(prepared.facts.framing, block, &conn.home.buffers, |body, seen| {
+            setup.protocol.look(content_type.as_deref(), body, seen)
         });
         match seen {
             None => return Err(bad(conn, Refusal::bad("a body that breaks its framing")).await),
@@ -114,19 +115,20 @@ pub(super) async fn more(conn: &mut Conn, block: &mut Buf) -> Result<(), Next> {
 }
 
 /// Shows `f` the body's bytes in `block`, chunks taken off; `None` when their framing is broken. When the block is full
-/// nothing more can come, so what is there counts as all there is.
-fn see(framing: Framing, block: &mut Buf, buffers: &Rc<Buffers>, f: impl Fn(&[u8], bool) -> InBody) -> Option<InBody> {
+/// nothing more can come.
+fn see(framing: Framing, block: &mut Buf, buffers: &Rc<Buffers>, f: impl Fn(&[u8], Seen) -> InBody) -> Option<InBody> {
+    let full = block.is_full();
+    let seen = |whole: bool| if full && !whole { Seen::Cut } else { Seen::from(whole) };
     let raw = block.filled();
     let mut decoder = Decoder::new(framing);
     if let Framing::Length(n) = framing {
         let here = usize::try_from(n).unwrap_or(usize::MAX).min(raw.len());
         let whole = here as u64 == n;
-        return Some(f(&raw[..here], whole || block.is_full()));
+        return Some(f(&raw[..here], seen(whole)));
     }
     let mut copy = buffers.scratch();
     copy.extend_from_slice(raw);
-    let full = block.is_full();
-    let seen = decoder.decode(&mut copy).ok().map(|decoded| f(&copy[..decoded.data], decoder.is_done() || full));
+    let told = decoder.decode(&mut copy).ok().map(|decoded| f(&copy[..decoded.data], seen(decoder.is_done())));
     buffers.unscratch(copy);
-    seen
+    told
 }

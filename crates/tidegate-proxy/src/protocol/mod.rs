@@ -8,6 +8,7 @@ use crate::error::GateError;
 use crate::explain::Label;
 use crate::http1::request::Request;
 use crate::plan::{HttpPlan, ProtocolPlan};
+use crate::soap::Seen;
 use crate::vasa::cookie::SetSession;
 use crate::vasa::version::Origin;
 use crate::vcenter::answer::Judged;
@@ -117,12 +118,12 @@ impl Protocol {
         }
     }
 
-    /// What this call is, by the first bytes of its body; `whole`: there are no more.
-    pub(crate) fn look(&self, content_type: Option<&[u8]>, body: &[u8], whole: bool) -> InBody {
+    /// What this call is, by the first bytes of its body.
+    pub(crate) fn look(&self, content_type: Option<&[u8]>, body: &[u8], seen: Seen) -> InBody {
         match self {
             Protocol::Http(_) => InBody::Refused("a body that nobody asked for"),
-            Protocol::Vasa(vasa) => vasa.look(content_type, body, whole),
-            Protocol::Vcenter(vcenter) => vcenter.look(body, whole),
+            Protocol::Vasa(vasa) => vasa.look(content_type, body, seen),
+            Protocol::Vcenter(vcenter) => vcenter.look(body, seen),
         }
     }
 

@@ -6,6 +6,7 @@ use crate::explain::Label;
 use crate::http1::Framing;
 use crate::http1::request::Request;
 use crate::plan::VasaPlan;
+use crate::soap::Seen;
 use crate::vasa::cookie::SetSession;
 use crate::vasa::fault::{self, FaultSpec};
 use crate::vasa::soap::{self, Prefix, SoapVersion};
@@ -78,9 +79,9 @@ impl Vasa {
         self.plan.lower_concurrency
     }
 
-    pub(crate) fn look(&self, content_type: Option<&[u8]>, body: &[u8], whole: bool) -> InBody {
+    pub(crate) fn look(&self, content_type: Option<&[u8]>, body: &[u8], seen: Seen) -> InBody {
         let default = &self.plan.default;
-        match soap::read_prefix(content_type, body, whole) {
+        match soap::read_prefix(content_type, body, seen != Seen::Begun) {
             Prefix::NeedMore => InBody::NeedMore,
             Prefix::Refused(why) => InBody::Refused(why),
             Prefix::NotSoap => InBody::Told {

@@ -6,6 +6,7 @@ use crate::explain::Label;
 use crate::http1::Framing;
 use crate::http1::request::Request;
 use crate::plan::{BrokerPlan, VcenterOperation, VcenterPlan};
+use crate::soap::Seen;
 use crate::vasa::cookie::SetSession;
 use crate::vcenter::answer::{self, Judged};
 use crate::vcenter::rest::{self, Meaning};
@@ -79,8 +80,8 @@ impl Vcenter {
         }
     }
 
-    pub(crate) fn look(&self, body: &[u8], whole: bool) -> InBody {
-        let (name, long_poll) = match vcenter::read(body, whole) {
+    pub(crate) fn look(&self, body: &[u8], seen: Seen) -> InBody {
+        let (name, long_poll) = match vcenter::read(body, seen) {
             Spoken::NeedMore => return InBody::NeedMore,
             Spoken::Refused(why) => return InBody::Refused(why),
             Spoken::NotSoap => ("(not SOAP)".to_string(), None),

@@ -9,6 +9,23 @@ pub const PREFIX_MAX: usize = 16 * 1024;
 /// Longest name of an operation, in bytes. The longest in VASA 5 and in vim25 9.0 has 46.
 pub const NAME_MAX: usize = 96;
 
+/// How much of a body is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Seen {
+    /// Its beginning; more will come.
+    Begun,
+    /// Its beginning, and no more of it will be seen: there is no room for it.
+    Cut,
+    /// All of it.
+    Whole,
+}
+
+impl From<bool> for Seen {
+    fn from(whole: bool) -> Seen {
+        if whole { Seen::Whole } else { Seen::Begun }
+    }
+}
+
 /// Which SOAP, by the namespace of its envelope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SoapVersion {

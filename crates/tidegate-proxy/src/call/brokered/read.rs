@@ -8,6 +8,7 @@ use crate::http1::body::Decoder;
 use crate::http1::request::Facts;
 use crate::http1::{Framing, Refusal};
 use crate::setup::Setup;
+use crate::soap::Seen;
 use crate::vcenter::{self, Operation, Spoken};
 use zeroize::Zeroizing;
 
@@ -45,7 +46,7 @@ pub(super) async fn soap(
             continue;
         }
         body.truncate(decoded.data);
-        let op = match vcenter::read(&body, whole) {
+        let op = match vcenter::read(&body, if whole { Seen::Whole } else { Seen::Cut }) {
             Spoken::Operation(op) => *op,
             Spoken::Refused(why) => return Err(bad(conn, Refusal::bad(why)).await),
             Spoken::NeedMore | Spoken::NotSoap => {

@@ -4,23 +4,24 @@ use super::super::leaves::{Leaves, Open, Opened, Watch};
 use super::super::time;
 use super::{BODY_MAX, HeaderSpot, Login, NAMED_MAX, Operation, Ref, SESSION_REFS_MAX, Spoken};
 use crate::soap::walk::{self, End, Step, Verdict, Walked};
-use crate::soap::{SoapVersion, is_name};
+use crate::soap::{Seen, SoapVersion, is_name};
 use std::ops::Range;
 use zeroize::Zeroizing;
 
 /// What begins the id of an object that lives in one session.
 const IN_SESSION: &str = "session[";
 
-/// Reads the first bytes of a body. `whole`: there is nothing after them. One pass over at most [`BODY_MAX`] bytes; a
-/// verdict other than [`Spoken::NeedMore`] on a body that grows is only said when it does not change.
+/// Reads the first bytes of a body. One pass over at most [`BODY_MAX`] bytes, behind which it counts as cut; a verdict other
+/// than [`Spoken::NeedMore`] on a body that grows is only said when it does not change.
 ///
 /// A whole body that is SOAP so far, but does not end as XML must, is refused: what vCenter would make of it is not known.
 /// So is a `Login` that is not seen whole.
-pub fn read(body: &[u8], whole: bool) -> Spoken {
-    let (seen, whole) = (&body[..body.len().min(BODY_MAX)], whole && body.len() <= BODY_MAX);
-    let last = whole || body.len() >= BODY_MAX;
-    let mut leaves = Leaves::new(seen, Reader::default());
-    let walked = walk::document(seen, &mut leaves);
+pub fn read(body: &[u8], seen: impl Into<Seen>) -> Spoken {
+    let seen = seen.into();
+    let (body, whole) = (&body[..body.len().min(BODY_MAX)], seen == Seen::Whole && body.len() <= BODY_MAX);
+    let last = seen != Seen::Begun || body.len() >= BODY_MAX;
+    let mut leaves = Leaves::new(body, Reader::default());
+    let walked = walk::document(body, &mut leaves);
     let reader = leaves.watch;
     match walked {
         Walked::Stopped(Verdict::Refused(why)) => Spoken::Refused(why),
