@@ -2,11 +2,13 @@
 
 use crate::clock;
 use crate::stats::Connects;
+use crate::why;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::sync::Arc;
 use tidegate_core::admission::{CallId, Class, Role};
+use tidegate_core::limit::tasks::Why;
 use tidegate_core::reason::{End, Reason};
 use tidegate_core::time::{Nanos, Span};
 
@@ -56,12 +58,42 @@ impl std::fmt::Display for ClientName {
     }
 }
 
+/// What a call to a vCenter has waited for before it asked for a place at the server.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Before {
+    /// So long for a session there.
+    pub(crate) session: Span,
+    /// So long for a task slot …
+    pub(crate) slot: Span,
+    /// … because of this.
+    pub(crate) why: Option<Why>,
+}
+
+/// What is known of a call to a vCenter before it comes to the machine.
+#[derive(Clone, Default)]
+pub(crate) struct Past {
+    /// Who it is by its session.
+    pub(crate) user: Option<Arc<str>>,
+    /// What it has waited for.
+    pub(crate) before: Before,
+}
+
+impl Past {
+    /// The record of a call that has it.
+    pub(crate) fn of(&self, record: Record) -> Record {
+        Record { user: self.user.clone(), before: self.before, ..record }
+    }
+}
+
 /// What is remembered of one call.
 #[derive(Clone)]
 pub(crate) struct Record {
-    pub(crate) call: CallId,
+    /// `None`: it has not come to the machine.
+    pub(crate) call: Option<CallId>,
     pub(crate) at: Nanos,
     pub(crate) client: ClientName,
+    /// Who it is by its session at a vCenter, where the gate knows that.
+    pub(crate) user: Option<Arc<str>>,
     pub(crate) operation: Label,
     pub(crate) role: Role,
     pub(crate) class: Option<Class>,
@@ -71,7 +103,12 @@ pub(crate) struct Record {
     /// When it was admitted or turned away.
     pub(crate) decided: Option<Nanos>,
     pub(crate) reason: Option<Reason>,
+    /// More about the reason, in a word.
+    pub(crate) detail: Option<&'static str>,
     pub(crate) retry_after: Option<Span>,
+    pub(crate) before: Before,
+    /// What it waits for now, before it comes to the machine.
+    pub(crate) awaits: Option<&'static str>,
     pub(crate) server: Option<Arc<str>>,
     /// Why it went there over a new connection; `None`: it did not, or never does.
     pub(crate) connects: Option<Connects>,
@@ -83,11 +120,12 @@ pub(crate) struct Record {
 
 impl Record {
     /// A call that has just arrived: nothing is decided yet.
-    pub(crate) fn new(call: CallId, at: Nanos, client: ClientName, operation: Label, role: Role) -> Record {
+    pub(crate) fn new(call: Option<CallId>, at: Nanos, client: ClientName, operation: Label, role: Role) -> Record {
         Record {
             call,
             at,
             client,
+            user: None,
             operation,
             role,
             class: None,
@@ -95,7 +133,10 @@ impl Record {
             predicted: None,
             decided: None,
             reason: None,
+            detail: None,
             retry_after: None,
+            before: Before::default(),
+            awaits: None,
             server: None,
             connects: None,
             observed: None,
@@ -129,7 +170,7 @@ impl Ring {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExplainQuery {
-    /// Only this client, as it is printed.
+    /// Only this client, or this user of a vCenter, as it is printed.
     pub client: Option<String>,
     /// Only this call.
     pub call: Option<u64>,
@@ -141,8 +182,11 @@ pub struct ExplainQuery {
 
 impl ExplainQuery {
     pub(crate) fn wants(&self, record: &Record) -> bool {
-        self.call.is_none_or(|call| record.call.0 == call)
-            && self.client.as_ref().is_none_or(|client| record.client.to_string() == *client)
+        self.call.is_none_or(|call| record.call == Some(CallId(call)))
+            && self
+                .client
+                .as_ref()
+                .is_none_or(|client| record.client.to_string() == *client || record.user.as_deref() == Some(client))
     }
 }
 
@@ -151,14 +195,22 @@ impl ExplainQuery {
 pub(crate) struct Told<'a> {
     at_s: f64,
     service: &'a str,
-    call: u64,
+    call: Option<u64>,
     client: String,
+    user: Option<&'a str>,
     operation: &'a str,
     class: Option<Class>,
     role: Role,
     decision: &'static str,
     reason: Option<Reason>,
+    detail: Option<&'static str>,
+    /// All of it, `before` included.
     waited_s: f64,
+    /// Of that, what it waited for a session at the vCenter, and for a task slot there.
+    waited_session_s: f64,
+    waited_task_slot_s: f64,
+    task_slot_reason: Option<Why>,
+    waits_for: Option<&'static str>,
     ahead: Option<u32>,
     predicted_s: Option<f64>,
     retry_after_s: Option<f64>,
@@ -174,6 +226,7 @@ pub(crate) struct Told<'a> {
 /// A record in words, as of `now`.
 pub(crate) fn tell<'a>(service: &'a str, record: &'a Record, now: Nanos) -> Told<'a> {
     let waited = record.decided.unwrap_or(now).since(record.at).as_secs_f64();
+    let before = &record.before;
     let decision = match (record.reason, record.decided, record.ahead) {
         (Some(_), ..) => "turned-away",
         (None, Some(_), _) => "admitted",
@@ -182,14 +235,20 @@ pub(crate) fn tell<'a>(service: &'a str, record: &'a Record, now: Nanos) -> Told
     Told {
         at_s: clock::unix_seconds(record.at),
         service,
-        call: record.call.0,
+        call: record.call.map(|call| call.0),
         client: record.client.to_string(),
+        user: record.user.as_deref(),
         operation: record.operation.as_str(),
         class: record.class,
         role: record.role,
         decision,
         reason: record.reason,
-        waited_s: waited,
+        detail: record.detail,
+        waited_s: waited + before.session.as_secs_f64() + before.slot.as_secs_f64(),
+        waited_session_s: before.session.as_secs_f64(),
+        waited_task_slot_s: before.slot.as_secs_f64(),
+        task_slot_reason: before.why,
+        waits_for: record.awaits,
         ahead: record.ahead,
         predicted_s: record.predicted.map(Span::as_secs_f64),
         retry_after_s: record.retry_after.map(Span::as_secs_f64),
@@ -203,15 +262,22 @@ pub(crate) fn tell<'a>(service: &'a str, record: &'a Record, now: Nanos) -> Told
 }
 
 fn sentence(record: &Record, decision: &str, waited: f64) -> String {
-    let what = format!("{} of {}", record.operation.as_str(), record.client);
-    let queue = match record.ahead {
-        Some(ahead) => format!("waited {waited:.3} s behind {ahead} calls"),
-        None => "did not wait".to_string(),
+    let what = match &record.user {
+        Some(user) => format!("{} of {user} at {}", record.operation.as_str(), record.client),
+        None => format!("{} of {}", record.operation.as_str(), record.client),
     };
+    let mut waits = before(&record.before, record.awaits, waited);
+    match record.ahead {
+        Some(ahead) => waits.push(format!("waited {waited:.3} s behind {ahead} calls")),
+        None if waits.is_empty() => waits.push("did not wait".to_string()),
+        None => {}
+    }
+    let queue = waits.join(", then ");
     let fate = match (decision, record.reason, &record.server) {
         ("turned-away", Some(reason), _) => {
             let after = record.retry_after.map_or(0.0, Span::as_secs_f64);
-            format!("and was turned away ({reason}), to come back after {after:.1} s")
+            let detail = record.detail.map_or(String::new(), |detail| format!(": {detail}"));
+            format!("and was turned away ({reason}{detail}), to come back after {after:.1} s")
         }
         ("admitted", _, Some(server)) => format!("and went to {server}{}", record.connects.map_or("", because)),
         ("held", ..) if record.end.is_none() => "and is still held".to_string(),
@@ -227,6 +293,27 @@ fn sentence(record: &Record, decision: &str, waited: f64) -> String {
         None => String::new(),
     };
     format!("{what} {queue} {fate}{observed}{end}")
+}
+
+/// What it waited for before it came to the machine, or waits for now.
+fn before(before: &Before, awaits: Option<&str>, waited: f64) -> Vec<String> {
+    let slot = || match before.why {
+        Some(why) => format!(" for a task slot ({why}: {})", why::slot(why)),
+        None => " for a task slot".to_string(),
+    };
+    let mut waits = Vec::new();
+    if before.session > Span::ZERO {
+        waits.push(format!("waited {:.3} s for a session at the vCenter", before.session.as_secs_f64()));
+    }
+    if before.slot > Span::ZERO {
+        waits.push(format!("waited {:.3} s{}", before.slot.as_secs_f64(), slot()));
+    }
+    match awaits {
+        Some("session") => waits.push(format!("has waited {waited:.3} s for a session at the vCenter")),
+        Some(_) => waits.push(format!("has waited {waited:.3} s{}", slot())),
+        None => {}
+    }
+    waits
 }
 
 fn because(why: Connects) -> &'static str {

@@ -25,6 +25,7 @@ mod handshake;
 mod home;
 mod http1;
 mod listener;
+mod lobby;
 mod metrics;
 mod monitor;
 mod passthrough;

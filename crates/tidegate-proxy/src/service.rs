@@ -11,6 +11,7 @@ use crate::broker;
 use crate::clock;
 use crate::dial::Way;
 use crate::explain::{Record, Ring};
+use crate::lobby::Lobby;
 use crate::pool::Server;
 use crate::setup::Setup;
 use crate::stats::ServiceStats;
@@ -69,6 +70,8 @@ pub(crate) struct Service {
     broker: ArcSwapOption<broker::Handle>,
     /// How much work is under way inside a vCenter whose sessions are kept.
     tasks: ArcSwapOption<tasks::Handle>,
+    /// Calls that wait for either.
+    pub(crate) lobby: Lobby,
     core: Mutex<Core>,
     /// When the timer task will look next, in nanoseconds.
     armed: AtomicU64,
@@ -88,6 +91,7 @@ impl Service {
             setup: ArcSwap::from_pointee(setup),
             broker: ArcSwapOption::new(broker),
             tasks: ArcSwapOption::new(tasks),
+            lobby: Lobby::default(),
             core: Mutex::new(Core {
                 machine: Taped::new(machine),
                 actions: Vec::new(),
@@ -174,8 +178,13 @@ impl Service {
     /// Something happened that is about no ticket.
     pub(crate) fn event(&self, event: Event) {
         let mut core = self.core();
+        let bypass = if let Event::Bypass(on) = event { Some(on) } else { None };
         core.event(clock::now(), event);
         self.rearm(&core);
+        drop(core);
+        if let (Some(on), Some(tasks)) = (bypass, self.tasks()) {
+            tasks.bypass(on);
+        }
     }
 
     /// Begins the drain: nothing more is admitted, held calls are turned away, connections close with their next answer.
@@ -233,6 +242,11 @@ impl Service {
     /// Takes over the sessions of another process.
     pub(crate) fn take_over(&self, sessions: Vec<Passed>) {
         self.core().machine.take_over(clock::now(), sessions);
+    }
+
+    /// A call is over that the machine has never seen.
+    pub(crate) fn remember(&self, record: Record) {
+        self.core().ring.push(record);
     }
 
     /// Looks at the machine, for what is read seldom.

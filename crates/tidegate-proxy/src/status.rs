@@ -1,6 +1,6 @@
 //! Status and explanations as JSON, with stable keys.
 
-use crate::explain::{ExplainQuery, KEPT, tell};
+use crate::explain::{ExplainQuery, KEPT, Record, tell};
 use crate::gate::{Served, Shared};
 use crate::monitor::told;
 use crate::plan::{FORMAT, ProtocolPlan, ServicePlan, TlsPlan};
@@ -125,6 +125,10 @@ fn service(served: &Served, health: &PoolView) -> Value {
         "open_requests": service.stats.open_requests.get(),
         "connections_dropped": service.stats.connections_dropped.get(),
         "buffer_bytes": service.stats.buffer_bytes.get(),
+        "broker": service.broker().map(|broker| broker.told()),
+        "tasks": service.tasks().map(|tasks| tasks.told()),
+        "not_authenticated": setup.vcenter().map(|_| service.stats.not_authenticated().collect::<BTreeMap<_, _>>()),
+        "long_polls": setup.vcenter().map(|_| service.stats.long_polls.get()),
         "stale_gateway_alert": setup.vcenter().map(|_| service.stats.stale_gateway_alert()),
         "connections_silent": service.stats.silent.get(),
         "connections_closed": Reaped::ALL.map(|why| (why.word(), service.stats.closed(why))).into_iter().collect::<BTreeMap<_, _>>(),
@@ -175,7 +179,7 @@ fn counters(service: &Service, counters: &Counters) -> Value {
     Value::Object(all)
 }
 
-/// Why calls met their fates, newest first.
+/// Why calls met their fates: those that wait now, then the others, each newest first.
 pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
     let limit = query.limit.unwrap_or(EXPLAIN_DEFAULT).min(2 * KEPT);
     let now = clock::now();
@@ -198,13 +202,19 @@ pub(crate) fn explain(shared: &Shared, query: &ExplainQuery) -> Value {
         monitors.extend(views.map(
             |(server, (_, view))| json!({ "service": &*service.name, "server": &*server.name, "text": told::sentence(view) }),
         ));
-        service.records(|record| {
+        let mut note = |record: &Record| {
             if query.wants(record) {
-                told.push((record.at, serde_json::to_value(tell(&service.name, record, now)).unwrap_or_default()));
+                told.push((
+                    record.decided.is_some() || record.end.is_some(),
+                    record.at,
+                    serde_json::to_value(tell(&service.name, record, now)).unwrap_or_default(),
+                ));
             }
-        });
+        };
+        service.lobby.records(KEPT).iter().for_each(&mut note);
+        service.records(note);
     }
-    told.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
-    let calls: Vec<Value> = told.into_iter().take(limit).map(|(_, value)| value).collect();
+    told.sort_by_key(|(over, at, _)| (*over, std::cmp::Reverse(*at)));
+    let calls: Vec<Value> = told.into_iter().take(limit).map(|(.., value)| value).collect();
     json!({ "format": FORMAT, "calls": calls, "limits": limits, "monitors": monitors, "monitors_held": health.held })
 }

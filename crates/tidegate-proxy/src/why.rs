@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use std::fmt::Write;
 use tidegate_core::admission::{RecoveryView, ServerSnapshot};
+use tidegate_core::limit::tasks::Why;
 use tidegate_core::limit::{LimitCause, LimitMode, LimitView};
 use tidegate_core::time::Span;
 
@@ -64,6 +65,22 @@ fn words(cause: LimitCause) -> &'static str {
         LimitCause::Overload => "the server refused, broke off, timed out or said that it is busy",
         LimitCause::Idle => "nobody needed more for a while",
         LimitCause::Restarted => "the server began anew",
+    }
+}
+
+/// Why there is no task slot for a call.
+pub(crate) fn slot(why: Why) -> &'static str {
+    match why {
+        Why::Limit => "as many tasks are under way as a token's life allows",
+        Why::Share => "the last slots are not for bulk principals",
+        Why::Leases => "as many NFC leases are open as one vCenter may have",
+        Why::HostLeases => "as many NFC leases are open as its host may have",
+        Why::Snapshots => "as many snapshots are open as its datastore may have",
+        Why::Latency => "its datastore is slow",
+        Why::Vms => "its principal has as many machines in work as it may have",
+        Why::Window => "it is not the hour of its principal",
+        Why::QueueFull => "too many wait",
+        Why::Draining => "the gate stops",
     }
 }
 

@@ -3,9 +3,10 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::vcenter::{Client, Vcenter, vcenter_plan};
 use support::{Gated, start};
+use tidegate_proxy::ExplainQuery;
 
 /// Waits until nothing is under way; every call has met exactly one fate then.
 async fn settled(gated: &Gated) {
@@ -173,6 +174,40 @@ async fn more_clients_than_clones_wait_their_turn() {
     assert_eq!(second.answer().await.status, 200, "the clone went back clean");
     assert_eq!(vcenter.count("CreateFilter"), 2);
     assert!(vcenter.state().sessions.len() <= 2);
+}
+
+#[tokio::test]
+async fn status_sessions_and_explain_say_who_waits_for_a_session() {
+    let vcenter = Vcenter::start().await;
+    let mut plan = vcenter_plan(vcenter.address, 8);
+    plan["services"][0]["protocol"]["broker"]["clones_max"] = json!(1);
+    plan["services"][0]["protocol"]["broker"]["wait_max_ns"] = json!(500_000_000);
+    let gated = start(&plan);
+    let (mut first, mut second) = (Client::login(&gated, "ann").await, Client::login(&gated, "ann").await);
+    let filter = "<spec/><partialUpdates>false</partialUpdates>";
+    first.call("CreateFilter", "PropertyCollector", "propertyCollector", filter).await;
+    second.send("CreateFilter", "PropertyCollector", "propertyCollector", filter).await;
+    gated.until("the second waits", |g| g.service()["broker"]["waiting"] == 1).await;
+    let broker = gated.service()["broker"].clone();
+    assert_eq!((&broker["clients"], &broker["shared"], &broker["clones"]), (&json!(2), &json!(1), &json!(1)));
+    let sessions: Value = serde_json::from_str(&gated.gate.sessions_json()).expect("JSON");
+    assert_eq!(sessions["services"][0]["principals"][0]["waiting"], 1);
+    let newest = |gated: &Gated| {
+        let query = ExplainQuery { client: Some("ann".into()), ..ExplainQuery::default() };
+        let told: Value = serde_json::from_str(&gated.gate.explain_json(&query)).expect("JSON");
+        told["calls"][0].clone()
+    };
+    let call = newest(&gated);
+    assert_eq!(
+        (&call["decision"], &call["waits_for"], &call["user"]),
+        (&json!("held"), &json!("session"), &json!("ann"))
+    );
+    assert_eq!(second.answer().await.status, 503);
+    gated.until("it is told", |g| newest(g)["decision"] == "turned-away").await;
+    let call = newest(&gated);
+    assert_eq!((&call["reason"], &call["detail"]), (&json!("deadline"), &json!("late")));
+    assert!(call["waited_session_s"].as_f64() > Some(0.4), "{call}");
+    gated.assert_conserved();
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ mod support;
 use serde_json::{Value, json};
 use support::vcenter::{Answer, Client, Vcenter, refs, vcenter_plan};
 use support::{Gated, start};
+use tidegate_proxy::ExplainQuery;
 
 /// A gate before the vCenter, with a change to its tasks.
 fn gate(vcenter: &Vcenter, change: Value) -> Gated {
@@ -63,27 +64,6 @@ async fn work_that_is_asked_for_at_length_is_watched_too() {
     assert_eq!(metric(&gated, "tidegate_tasks_running"), 1.0);
     vcenter.tasks_are("success");
     gated.until("it is over", |g| metric(g, "tidegate_tasks_running") == 0.0).await;
-    gated.until("nothing is in flight", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
-    gated.assert_conserved();
-}
-
-#[tokio::test]
-async fn with_bypass_on_nobody_waits_for_a_task_slot() {
-    let vcenter = Vcenter::start().await;
-    let gated = gate(&vcenter, json!({"start": 1, "most": 1}));
-    let (mut first, mut second) = (Client::login(&gated, "ann").await, Client::login(&gated, "ann").await);
-    assert_eq!(on_vm(&mut first, "PowerOnVM_Task", "vm-1").await.status, 200);
-    second.send("PowerOnVM_Task", "VirtualMachine", "vm-2", "").await;
-    gated.until("it waits", |g| metric(g, "tidegate_tasks_arrived_calls_total") == 2.0).await;
-    gated.gate.bypass(None, true).expect("a switch");
-    assert_eq!(second.answer().await.status, 200, "who waited goes");
-    assert_eq!(on_vm(&mut first, "PowerOnVM_Task", "vm-3").await.status, 200);
-    gated.gate.bypass(None, false).expect("a switch");
-    second.send("PowerOnVM_Task", "VirtualMachine", "vm-4", "").await;
-    gated.until("it waits again", |g| metric(g, "tidegate_tasks_arrived_calls_total") == 4.0).await;
-    assert_eq!((metric(&gated, "tidegate_tasks_running"), vcenter.count("PowerOnVM_Task")), (1.0, 3));
-    vcenter.tasks_are("success");
-    assert_eq!(second.answer().await.status, 200);
     gated.until("nothing is in flight", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
     gated.assert_conserved();
 }
@@ -173,6 +153,76 @@ async fn a_lease_is_open_until_its_client_completes_it() {
     assert_eq!((progress.status, vcenter.count("ExportVm")), (200, 1));
     assert_eq!(first.call("HttpNfcLeaseComplete", "HttpNfcLease", &lease, "").await.status, 200);
     assert_eq!(second.answer().await.status, 200);
+    gated.until("nothing is in flight", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
+    gated.assert_conserved();
+}
+
+/// The newest call of this operation that `explain` tells of.
+fn told(gated: &Gated, operation: &str) -> Value {
+    let answer: Value = serde_json::from_str(&gated.gate.explain_json(&ExplainQuery::default())).expect("JSON");
+    let calls = answer["calls"].as_array().expect("calls").clone();
+    calls.into_iter().find(|call| call["operation"] == operation).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn status_and_explain_say_why_a_call_waits_for_a_task_slot_and_waited() {
+    let vcenter = Vcenter::start().await;
+    let gated = gate(&vcenter, json!({"start": 1, "most": 1}));
+    let (mut first, mut second) = (Client::login(&gated, "ann").await, Client::login(&gated, "ann").await);
+    assert_eq!(on_vm(&mut first, "PowerOnVM_Task", "vm-1").await.status, 200);
+    second.send("PowerOffVM_Task", "VirtualMachine", "vm-2", "").await;
+    gated.until("it waits", |g| g.service()["tasks"]["waiting"] == 1).await;
+    let tasks = gated.service()["tasks"].clone();
+    assert_eq!((&tasks["running"], &tasks["limit"], &tasks["held"]["task-limit"]), (&json!(1), &json!(1), &json!(1)));
+    let call = told(&gated, "PowerOffVM_Task");
+    assert_eq!(
+        (&call["decision"], &call["waits_for"], &call["call"]),
+        (&json!("held"), &json!("task-slot"), &Value::Null)
+    );
+    assert_eq!(call["user"], "ann");
+    let text = call["text"].as_str().expect("a sentence");
+    assert!(text.contains("for a task slot (task-limit: as many tasks are under way"), "{text}");
+    vcenter.tasks_are("success");
+    assert_eq!(second.answer().await.status, 200);
+    gated.until("it is over", |g| g.service()["open_requests"] == 0).await;
+    let call = told(&gated, "PowerOffVM_Task");
+    assert_eq!((&call["decision"], &call["task_slot_reason"]), (&json!("admitted"), &json!("task-limit")));
+    assert!(call["waited_task_slot_s"].as_f64() > Some(0.0) && call["waits_for"].is_null(), "{call}");
+    gated.assert_conserved();
+}
+
+#[tokio::test]
+async fn explain_says_for_what_a_call_was_turned_away_before_admission() {
+    let vcenter = Vcenter::start().await;
+    let gated = gate(&vcenter, json!({"start": 1, "most": 1, "wait_max_ns": 1_000_000}));
+    let mut client = Client::login(&gated, "ann").await;
+    assert_eq!(on_vm(&mut client, "PowerOnVM_Task", "vm-1").await.status, 200);
+    assert_eq!(on_vm(&mut client, "PowerOffVM_Task", "vm-2").await.status, 503);
+    gated.until("it is told", |g| told(g, "PowerOffVM_Task")["decision"] == "turned-away").await;
+    let call = told(&gated, "PowerOffVM_Task");
+    assert_eq!(
+        (&call["reason"], &call["detail"], &call["status"]),
+        (&json!("deadline"), &json!("task-limit"), &json!(503))
+    );
+    gated.assert_conserved();
+}
+
+#[tokio::test]
+async fn bypass_lets_work_pass_that_waits_and_that_comes() {
+    let vcenter = Vcenter::start().await;
+    let gated = gate(&vcenter, json!({"start": 1, "most": 1}));
+    let (mut first, mut second) = (Client::login(&gated, "ann").await, Client::login(&gated, "ann").await);
+    assert_eq!(on_vm(&mut first, "PowerOnVM_Task", "vm-1").await.status, 200);
+    second.send("PowerOnVM_Task", "VirtualMachine", "vm-2", "").await;
+    gated.until("it waits", |g| g.service()["tasks"]["waiting"] == 1).await;
+    gated.gate.bypass(None, true).expect("a switch");
+    assert_eq!(second.answer().await.status, 200);
+    assert_eq!(on_vm(&mut first, "PowerOnVM_Task", "vm-3").await.status, 200);
+    assert_eq!(metric(&gated, "tidegate_tasks_running"), 1.0, "what passes takes no slot");
+    gated.gate.bypass(None, false).expect("a switch");
+    second.send("PowerOnVM_Task", "VirtualMachine", "vm-2", "").await;
+    gated.until("it waits", |g| g.service()["tasks"]["waiting"] == 1).await;
+    drop(second);
     gated.until("nothing is in flight", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
     gated.assert_conserved();
 }

@@ -213,7 +213,7 @@ async fn send_admitted(home: &Rc<Home>, name: &str, request: Request<'_>) -> Opt
         honours_retry_after: true,
         reserved: false,
     };
-    let record = |call, at| Record::new(call, at, ClientName::Text("tidegate".into()), label, arrival.role);
+    let record = |call, at| Record::new(Some(call), at, ClientName::Text("tidegate".into()), label, arrival.role);
     let (ticket, mut decision) = poll_fn(|cx| Poll::Ready(home.service.arrive(arrival, record, cx))).await;
     let end = |who, step| End { who, step };
     loop {

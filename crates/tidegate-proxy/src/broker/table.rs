@@ -129,6 +129,12 @@ impl Tables {
         self.tokens.get(token).copied()
     }
 
+    /// Whose session it is.
+    pub(crate) fn user_of(&self, down: DownId) -> Option<Arc<str>> {
+        let principal = self.downs.get(&down)?.principal;
+        self.principals.get(&principal).map(|known| known.user.clone())
+    }
+
     /// The client session with this key.
     pub(crate) fn down_with(&self, key: &str) -> Option<DownId> {
         self.downs.iter().find(|(_, down)| down.session.key == key).map(|(id, _)| *id)

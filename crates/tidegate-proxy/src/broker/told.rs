@@ -5,7 +5,8 @@ use crate::clock;
 use crate::plan::VcenterPlan;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use tidegate_core::session::broker::{DownView, PrincipalKey, Snapshot, Stand, UpView};
+use std::sync::atomic::Ordering;
+use tidegate_core::session::broker::{DownView, Kind, PrincipalKey, Snapshot, Stand, UpView};
 use tidegate_core::time::Span;
 
 /// Most principals that are told of.
@@ -22,11 +23,32 @@ impl Handle {
         self.inner().jobs.dropped
     }
 
+    /// The key `broker` of a service in status.
+    pub(crate) fn told(&self) -> Value {
+        let snapshot = self.snapshot();
+        let kinds = [Kind::Shared, Kind::Clone, Kind::Own];
+        let [shared, clones, own] = kinds.map(|kind| snapshot.ups.iter().filter(|up| up.kind == kind).count());
+        json!({
+            "clients": snapshot.downs.len(),
+            "principals": snapshot.principals,
+            "shared": shared,
+            "clones": clones,
+            "own": own,
+            "waiting": snapshot.waiting,
+            "logins": snapshot.tally.upstream_logins,
+            "answered_logins": self.answered_logins.load(Ordering::Relaxed),
+            "refused": snapshot.tally.refused,
+        })
+    }
+
     /// Who holds what.
     pub(crate) fn sessions(&self, service: &str, plan: &VcenterPlan) -> Value {
         let inner = self.inner();
         let snapshot = inner.broker.snapshot(clock::now());
         let mut by: BTreeMap<PrincipalKey, (Vec<&DownView>, Vec<&UpView>)> = BTreeMap::new();
+        for principal in snapshot.waiting_of.keys() {
+            by.entry(*principal).or_default();
+        }
         snapshot.downs.iter().for_each(|down| by.entry(down.principal).or_default().0.push(down));
         snapshot.ups.iter().for_each(|up| by.entry(up.principal).or_default().1.push(up));
         let more = by.len().saturating_sub(PRINCIPALS_MAX);
@@ -63,7 +85,7 @@ impl Handle {
                     "user": user,
                     "downstream": downs.len(),
                     "upstream": upstream,
-                    "waiting": 0,
+                    "waiting": snapshot.waiting_of.get(key).copied().unwrap_or(0),
                     "last_verified_s": known.map(|known| Span::as_secs_f64(now.since(known.verified))),
                 })
             })

@@ -9,7 +9,6 @@ use super::retry;
 use super::waiting;
 use crate::buffer::Buf;
 use crate::connection::{Conn, Next};
-use crate::explain::Record;
 use crate::http1::request::{Facts, Method};
 use crate::plan::PoolScope;
 use crate::pool::{Server, ServerConn};
@@ -68,8 +67,8 @@ pub(super) async fn call(conn: &mut Conn, buf: &mut Option<Buf>, head_end: usize
 }
 
 /// Asks the machine.
-pub(super) async fn arrive(conn: &Conn, prepared: &Prepared) -> (Ticket, Decision) {
-    let record = |call, at| Record::new(call, at, prepared.client.clone(), prepared.operation, prepared.arrival.role);
+async fn arrive(conn: &Conn, prepared: &Prepared) -> (Ticket, Decision) {
+    let record = |call, at| prepared.record(Some(call), at);
     poll_fn(|cx| Poll::Ready(conn.home.service.arrive(prepared.arrival, record, cx))).await
 }
 

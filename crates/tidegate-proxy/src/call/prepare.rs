@@ -1,7 +1,7 @@
 //! From a head in the buffer to what the machine and the server need of it.
 
 use crate::connection::Conn;
-use crate::explain::{ClientName, Label};
+use crate::explain::{ClientName, Label, Record};
 use crate::http1::request::{Facts, FieldRoom, Outgoing, Request};
 use crate::http1::{Refusal, fields};
 use crate::protocol::{Call, Rewrite, Soap};
@@ -10,7 +10,8 @@ use crate::setup::Setup;
 use crate::wire::forwarded;
 use std::mem::MaybeUninit;
 use std::net::IpAddr;
-use tidegate_core::admission::{Arrival, ClientKey, KindKey, OperationKey, Role};
+use tidegate_core::admission::{Arrival, CallId, ClientKey, KindKey, OperationKey, Role};
+use tidegate_core::time::Nanos;
 
 /// Bytes of a product's name that count.
 const PRODUCT_MAX: usize = 64;
@@ -50,6 +51,11 @@ impl Prepared {
             rewrite: None,
             hooks: Some(Box::new(hooks)),
         }
+    }
+
+    /// What is remembered of the call.
+    pub(super) fn record(&self, call: Option<CallId>, at: Nanos) -> Record {
+        Record::new(call, at, self.client.clone(), self.operation, self.arrival.role)
     }
 
     /// Takes in what the body told.

@@ -2,13 +2,14 @@
 
 use crate::buffer::Buf;
 use crate::connection::{Conn, Next};
+use crate::explain::Record;
 use crate::http1::body::Decoder;
 use crate::http1::reply::Reply;
 use crate::http1::request::{Facts, Method};
 use crate::http1::{Framing, Refusal};
 use crate::protocol::Soap;
 use crate::setup::Setup;
-use tidegate_core::reason::Reason;
+use tidegate_core::reason::{End, Reason, Step, Who};
 use tidegate_core::time::Span;
 
 /// Longest body that is read and dropped to keep a connection; a longer one closes it.
@@ -73,6 +74,21 @@ pub(super) async fn turn_away(
         return (words.status, Next::Linger);
     }
     (words.status, skip_body(conn, setup, facts, buf).await)
+}
+
+/// Remembers a call that was turned away before it came to the machine. `why`: the reason, more about it, and when its
+/// client is to come back.
+pub(super) fn remember(conn: &Conn, record: Record, why: (Reason, Option<&'static str>, Span), status: u16) {
+    let (reason, detail, retry_after) = why;
+    conn.home.service.remember(Record {
+        decided: Some(record.at),
+        reason: Some(reason),
+        detail,
+        retry_after: Some(retry_after),
+        end: Some(End { who: if reason == Reason::Draining { Who::Operator } else { Who::Gate }, step: Step::Queue }),
+        status,
+        ..record
+    });
 }
 
 /// Whether the connection ends with an answer of the gate's to this request.

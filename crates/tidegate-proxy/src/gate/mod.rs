@@ -261,12 +261,7 @@ impl Shared {
     }
 
     pub(crate) fn switch(&self, name: Option<&str>, event: Event) -> Result<(), GateError> {
-        for service in self.named(name)? {
-            service.event(event);
-            if let (Event::Bypass(on), Some(tasks)) = (event, service.tasks()) {
-                tasks.bypass(on);
-            }
-        }
+        self.named(name)?.iter().for_each(|service| service.event(event));
         Ok(())
     }
 

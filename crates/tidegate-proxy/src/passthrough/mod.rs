@@ -130,7 +130,7 @@ impl Caller {
 
     fn record(&self, arrival: &Arrival, operation: &str) -> impl FnOnce(CallId, Nanos) -> Record + use<> {
         let (client, role, operation) = (self.name.clone(), arrival.role, Label::new(&[operation.as_bytes()]));
-        move |call, at| Record::new(call, at, client, operation, role)
+        move |call, at| Record::new(Some(call), at, client, operation, role)
     }
 }
 

@@ -3,9 +3,9 @@
 use super::watch::Outstanding;
 use super::{Handle, Kind};
 use crate::clock;
+use crate::lobby::Awaits;
 use crate::vcenter::answer;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 use tidegate_core::limit::tasks::{Ask, Datastores, Event, HostKey, PrincipalIx, TaskKey, VmKey, Why, Work};
 use tidegate_core::time::Span;
@@ -30,6 +30,8 @@ pub(crate) struct TaskAsk {
 pub(crate) enum Word {
     /// Send it.
     Go,
+    /// Send it, without a slot.
+    Pass,
     /// Tell its client to come back.
     TurnAway { reason: Why, retry_after: Span },
 }
@@ -50,20 +52,20 @@ impl TaskHold {
         TaskHold { handle, ask, work, watcher, sent: false, over: false }
     }
 
+    /// As what it waits.
+    pub(crate) fn awaits(&self) -> Awaits {
+        Awaits::Slot(self.handle.clone(), self.ask)
+    }
+
     /// What the machine says; the call's task is woken when it does.
     pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Word> {
         let mut inner = self.handle.inner();
         let Some(mail) = inner.mail.get_mut(&self.ask) else { return Poll::Pending };
         let Some(word) = mail.told.take() else {
-            if self.handle.bypass.load(Ordering::Relaxed) {
-                drop(inner);
-                self.let_go();
-                return Poll::Ready(Word::Go);
-            }
             mail.waker = Some(cx.waker().clone());
             return Poll::Pending;
         };
-        if let Word::TurnAway { .. } = word {
+        if let Word::TurnAway { .. } | Word::Pass = word {
             self.over = true;
             inner.mail.remove(&self.ask);
         }
@@ -83,9 +85,7 @@ impl TaskHold {
 
     /// The answer names the task or lease that was begun; `None`: it names none.
     pub(crate) fn began(mut self, id: Option<&str>) {
-        if std::mem::replace(&mut self.over, true) {
-            return; // it went without a slot
-        }
+        self.over = true;
         let handle = &self.handle;
         let task = id.map(|id| TaskKey(handle.key(Kind::Task, id)));
         let mut inner = handle.inner();
@@ -106,9 +106,9 @@ impl TaskHold {
     }
 }
 
-impl TaskHold {
-    fn let_go(&mut self) {
-        if std::mem::replace(&mut self.over, true) {
+impl Drop for TaskHold {
+    fn drop(&mut self) {
+        if self.over {
             return;
         }
         let ask = self.ask;
@@ -117,11 +117,5 @@ impl TaskHold {
         inner.mail.remove(&ask);
         inner.event(now, if self.sent { Event::Lost { ask } } else { Event::Left { ask } });
         self.handle.rearm(&inner, now);
-    }
-}
-
-impl Drop for TaskHold {
-    fn drop(&mut self) {
-        self.let_go();
     }
 }

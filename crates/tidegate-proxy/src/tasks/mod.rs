@@ -10,6 +10,7 @@
 mod hold;
 mod places;
 mod settings;
+mod told;
 pub(crate) mod watch;
 
 use crate::clock;
@@ -25,7 +26,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidegate_core::key;
-use tidegate_core::limit::tasks::{Action, Ask, Event, PrincipalIx, TaskKey, TaskSlots, TasksView, VmKey, Work};
+use tidegate_core::limit::tasks::{Action, Ask, Event, PrincipalIx, TaskKey, TaskSlots, TasksView, VmKey, Why, Work};
 use tidegate_core::time::{Nanos, Span};
 use tokio::sync::Notify;
 use watch::Outstanding;
@@ -47,6 +48,8 @@ struct Inner {
     /// Names of principals, by number less 1.
     principals: Vec<String>,
     outstanding: BTreeMap<TaskKey, Outstanding>,
+    /// The operator lets everything pass.
+    bypass: bool,
 }
 
 /// The task slots of one service.
@@ -63,8 +66,6 @@ pub(crate) struct Handle {
     /// Timer and collector run.
     running: AtomicBool,
     closed: AtomicBool,
-    /// Nobody waits.
-    bypass: AtomicBool,
 }
 
 impl Handle {
@@ -84,6 +85,7 @@ impl Handle {
                 places: Places::default(),
                 principals: settings::names(plan),
                 outstanding: BTreeMap::new(),
+                bypass: false,
             }),
             seed,
             asks: AtomicU64::new(0),
@@ -92,7 +94,6 @@ impl Handle {
             begun: Notify::new(),
             running: AtomicBool::new(false),
             closed: AtomicBool::new(false),
-            bypass: AtomicBool::new(false),
         };
         handle.event(Event::Time { unix_s: unix_s() });
         handle
@@ -116,6 +117,19 @@ impl Handle {
         self.rearm(&inner, now);
     }
 
+    /// The operator lets everything pass: what waits goes without a slot, and so does what comes.
+    pub(crate) fn bypass(&self, on: bool) {
+        let mut inner = self.inner();
+        inner.bypass = on;
+        let now = clock::now();
+        let waiting: Vec<Ask> = inner.mail.keys().copied().filter(|ask| inner.slots.why(now, *ask).is_some()).collect();
+        for ask in waiting.into_iter().filter(|_| on) {
+            inner.event(now, Event::Left { ask });
+            inner.tell(ask, Word::Pass);
+        }
+        self.rearm(&inner, now);
+    }
+
     /// Nothing new is begun any more.
     pub(crate) fn drain(&self) {
         self.event(Event::Drain);
@@ -127,13 +141,6 @@ impl Handle {
         self.closed.store(true, Ordering::Relaxed);
         self.timer.notify_one();
         self.begun.notify_one();
-    }
-
-    /// Everything passes, or does so no more: who waits goes at once, without a slot.
-    pub(crate) fn bypass(&self, on: bool) {
-        let mut inner = self.inner();
-        self.bypass.store(on, Ordering::Relaxed);
-        inner.mail.values_mut().filter_map(|mail| mail.waker.take()).for_each(Waker::wake);
     }
 
     pub(crate) fn closed(&self) -> bool {
@@ -152,6 +159,11 @@ impl Handle {
     /// What the slots look like now.
     pub(crate) fn view(&self) -> TasksView {
         self.inner().slots.view(clock::now())
+    }
+
+    /// What a call waits for now.
+    pub(crate) fn why(&self, ask: Ask) -> Option<Why> {
+        self.inner().slots.why(clock::now(), ask)
     }
 
     /// A call begins work of this kind, on these objects. `watcher`: whose session may ask how it goes on.
@@ -190,17 +202,20 @@ impl Handle {
         self.event(event);
     }
 
-    /// Asks for a slot.
-    pub(crate) fn ask(self: &Arc<Self>, asked: TaskAsk) -> TaskHold {
+    /// Asks for a slot; `None`: no call needs one now.
+    pub(crate) fn ask(self: &Arc<Self>, asked: TaskAsk) -> Option<TaskHold> {
         let ask = Ask(self.asks.fetch_add(1, Ordering::Relaxed));
         let TaskAsk { principal, work, host, datastores, vm, watcher } = asked;
         let mut inner = self.inner();
+        if inner.bypass {
+            return None;
+        }
         let now = clock::now();
         inner.mail.insert(ask, Mail::default());
         inner.event(now, Event::Arrive { ask, principal, work, host, datastores, vm });
         self.rearm(&inner, now);
         drop(inner);
-        TaskHold::new(self.clone(), ask, work, watcher)
+        Some(TaskHold::new(self.clone(), ask, work, watcher))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -267,10 +282,14 @@ impl Inner {
                 Action::Go { ask } => (ask, Word::Go),
                 Action::TurnAway { ask, reason, retry_after } => (ask, Word::TurnAway { reason, retry_after }),
             };
-            let Some(mail) = self.mail.get_mut(&ask) else { continue };
-            mail.told = Some(told);
-            mail.waker.take().into_iter().for_each(Waker::wake);
+            self.tell(ask, told);
         }
+    }
+
+    fn tell(&mut self, ask: Ask, told: Word) {
+        let Some(mail) = self.mail.get_mut(&ask) else { return };
+        mail.told = Some(told);
+        mail.waker.take().into_iter().for_each(Waker::wake);
     }
 
     fn next(&self, now: Nanos) -> Option<Nanos> {

@@ -59,12 +59,12 @@ const GO: Poll<Word> = Poll::Ready(Word::Go);
 fn who_waits_is_woken_when_a_task_is_seen_to_end() {
     let handle = two();
     for id in ["task-1", "task-2"] {
-        let mut hold = handle.ask(about(&handle, Work::Task, "vm-1"));
+        let mut hold = handle.ask(about(&handle, Work::Task, "vm-1")).unwrap();
         assert_eq!(poll(&mut hold).0, GO);
         hold.sent();
         hold.began(Some(id));
     }
-    let mut waits = handle.ask(about(&handle, Work::Task, "vm-2"));
+    let mut waits = handle.ask(about(&handle, Work::Task, "vm-2")).unwrap();
     let (word, woken) = poll(&mut waits);
     assert_eq!((word, running(&handle)), (Poll::Pending, (2, 1)));
     let seen = |id: &str, fine| Seen { id: id.into(), fine, entity: None };
@@ -78,10 +78,10 @@ fn who_waits_is_woken_when_a_task_is_seen_to_end() {
 #[test]
 fn what_is_dropped_unsent_is_given_back_and_what_was_sent_is_not() {
     let handle = two();
-    let mut first = handle.ask(about(&handle, Work::Task, "vm-1"));
-    let mut second = handle.ask(about(&handle, Work::Task, "vm-1"));
-    let mut third = handle.ask(about(&handle, Work::Task, "vm-1"));
-    let fourth = handle.ask(about(&handle, Work::Task, "vm-1"));
+    let mut first = handle.ask(about(&handle, Work::Task, "vm-1")).unwrap();
+    let mut second = handle.ask(about(&handle, Work::Task, "vm-1")).unwrap();
+    let mut third = handle.ask(about(&handle, Work::Task, "vm-1")).unwrap();
+    let fourth = handle.ask(about(&handle, Work::Task, "vm-1")).unwrap();
     assert_eq!((poll(&mut first).0, poll(&mut second).0, poll(&mut third).0), (GO, GO, Poll::Pending));
     drop(fourth);
     first.sent();
@@ -94,14 +94,14 @@ fn what_is_dropped_unsent_is_given_back_and_what_was_sent_is_not() {
     assert_eq!(running(&handle), (1, 0));
     assert!(handle.inner().mail.is_empty());
     handle.drain();
-    let mut late = handle.ask(about(&handle, Work::Task, "vm-1"));
+    let mut late = handle.ask(about(&handle, Work::Task, "vm-1")).unwrap();
     assert!(matches!(poll(&mut late).0, Poll::Ready(Word::TurnAway { reason: Why::Draining, .. })));
 }
 
 #[test]
 fn a_task_that_nobody_can_ask_for_is_over_with_its_answer() {
     let handle = two();
-    let mut hold = handle.ask(TaskAsk { watcher: None, ..about(&handle, Work::Snapshot, "vm-1") });
+    let mut hold = handle.ask(TaskAsk { watcher: None, ..about(&handle, Work::Snapshot, "vm-1") }).unwrap();
     assert_eq!(poll(&mut hold).0, GO);
     hold.sent();
     hold.began(Some("task-1"));
@@ -112,7 +112,7 @@ fn a_task_that_nobody_can_ask_for_is_over_with_its_answer() {
 fn a_lease_is_over_when_its_client_says_so() {
     let handle = two();
     for id in ["session[1]a", "session[1]b"] {
-        let mut hold = handle.ask(about(&handle, Work::Lease, "vm-1"));
+        let mut hold = handle.ask(about(&handle, Work::Lease, "vm-1")).unwrap();
         assert_eq!(poll(&mut hold).0, GO);
         hold.sent();
         hold.began(Some(id));
@@ -146,8 +146,8 @@ fn counters_tell_where_a_vm_lies_and_how_slow_that_is() {
     );
     let found = about(&handle, Work::Snapshot, "vm-1");
     assert_eq!((found.datastores.iter().count(), found.host.is_some()), (1, true));
-    let mut slow = handle.ask(found);
-    let mut other = handle.ask(about(&handle, Work::Snapshot, "vm-2"));
+    let mut slow = handle.ask(found).unwrap();
+    let mut other = handle.ask(about(&handle, Work::Snapshot, "vm-2")).unwrap();
     assert_eq!((poll(&mut slow).0, poll(&mut other).0), (Poll::Pending, GO));
     feed("19000", "null");
     assert_eq!(poll(&mut slow).0, Poll::Pending, "not yet");
@@ -195,7 +195,7 @@ fn principals_keep_their_work_when_the_plan_changes() {
     };
     let handle = Arc::new(Handle::new(&named(&["a", "b"]), 7));
     let on = |principal, vm: &str| {
-        handle.ask(TaskAsk { principal: PrincipalIx(principal), ..about(&handle, Work::Task, vm) })
+        handle.ask(TaskAsk { principal: PrincipalIx(principal), ..about(&handle, Work::Task, vm) }).unwrap()
     };
     let (mut a, mut b) = (on(1, "vm-1"), on(2, "vm-2"));
     assert_eq!((poll(&mut a).0, poll(&mut b).0), (GO, GO));
@@ -232,7 +232,7 @@ async fn the_collector_asks_for_what_is_outstanding_until_it_is_over() {
     let handle = Arc::new(Handle::new(&plan(|plan| (plan.tasks.start, plan.tasks.most) = (300, 300)), 7));
     let witness = Slow::default();
     for n in 0..300 {
-        let mut hold = handle.ask(about(&handle, Work::Task, "vm-1"));
+        let mut hold = handle.ask(about(&handle, Work::Task, "vm-1")).unwrap();
         assert_eq!(poll(&mut hold).0, GO);
         hold.sent();
         hold.began(Some(&format!("task-{n}")));
@@ -257,8 +257,8 @@ async fn a_wait_ends() {
     let place = tokio::task::LocalSet::new();
     let word = place.run_until(async {
         let timer = tokio::task::spawn_local(handle.clone().run_timer());
-        let _runs = handle.ask(about(&handle, Work::Task, "vm-1"));
-        let mut late = handle.ask(about(&handle, Work::Task, "vm-2"));
+        let _runs = handle.ask(about(&handle, Work::Task, "vm-1")).unwrap();
+        let mut late = handle.ask(about(&handle, Work::Task, "vm-2")).unwrap();
         let word = std::future::poll_fn(|cx| late.poll(cx)).await;
         handle.close();
         timer.await.unwrap();

@@ -1,6 +1,6 @@
 //! Task slots as plain data: what `status`, metrics and tests read.
 
-use super::event::{PrincipalIx, Why};
+use super::event::{Ask, PrincipalIx, Why};
 use super::machine::{State, TaskSlots};
 use crate::time::Nanos;
 
@@ -78,6 +78,12 @@ impl TaskSlots {
             slow_datastores: self.storage.hot_ones(),
             totals: self.totals.clone(),
         }
+    }
+
+    /// What a call waits for now; `None`: it does not wait.
+    pub fn why(&self, now: Nanos, ask: Ask) -> Option<Why> {
+        let known = self.asks.get(&ask).filter(|known| known.state == State::Waits)?;
+        Some(self.blocked(now, known).unwrap_or(Why::Limit))
     }
 
     /// VMs that a principal has in work.

@@ -114,8 +114,11 @@ pub struct Snapshot {
     pub downs: Vec<DownView>,
     /// Principals that are known.
     pub principals: u32,
-    /// Calls that wait, or verify.
+    /// Calls that wait, or verify …
     pub waiting: u32,
+    /// … by principal, where there are any.
+    #[serde(skip)]
+    pub waiting_of: BTreeMap<PrincipalKey, u32>,
     /// Counts since the start.
     #[serde(flatten)]
     pub tally: Tally,
@@ -129,11 +132,16 @@ impl Broker {
             *clients.entry(up).or_default() += 1;
         }
         let clients = |up: &UpId| clients.get(up).copied().unwrap_or(0);
+        let mut waiting_of: BTreeMap<PrincipalKey, u32> = BTreeMap::new();
+        for ask in self.asks.values().filter(|ask| ask.pending()) {
+            *waiting_of.entry(ask.principal).or_default() += 1;
+        }
         Snapshot {
             ups: self.ups.iter().map(|(id, up)| self.view_up(now, *id, up, clients(id))).collect(),
             downs: self.downs.iter().map(|(id, down)| self.view_down(now, *id, down)).collect(),
             principals: self.principals.len() as u32,
-            waiting: self.asks.values().filter(|ask| ask.pending()).count() as u32,
+            waiting: waiting_of.values().sum(),
+            waiting_of,
             tally: self.tally.clone(),
         }
     }

@@ -29,9 +29,12 @@ use super::waiting;
 use crate::broker::secret::token_digest;
 use crate::broker::{Ask, Handle, Word, agent};
 use crate::buffer::Buf;
+use crate::clock;
 use crate::connection::{Conn, Next};
+use crate::explain::Past;
 use crate::http1::reply::Reply;
 use crate::http1::request::Method;
+use crate::lobby::{Awaits, Stay};
 use crate::setup::Setup;
 use crate::vcenter::table::{self, Local, Sess};
 use crate::vcenter::write::{self, Answer, Say};
@@ -54,6 +57,8 @@ pub(super) struct Call<'a> {
     broker: &'a Arc<Handle>,
     buf: &'a mut Option<Buf>,
     prepared: Prepared,
+    /// What `explain` tells of it.
+    past: Past,
     /// The client's session, if its token is one of ours.
     down: Option<DownId>,
     /// It said a token, be it ours or not.
@@ -71,7 +76,8 @@ pub(super) async fn call(
     agent::ensure(&conn.home, &broker);
     let home = conn.home.clone();
     home.service.stats.open_requests.add(1);
-    let mut call = Call { conn, setup, broker: &broker, buf, prepared, down: None, claims: false };
+    let mut call =
+        Call { conn, setup, broker: &broker, buf, prepared, past: Past::default(), down: None, claims: false };
     let token = head::session(&call.prepared.head);
     call.claim(token.as_deref());
     let next = if call.prepared.in_body.take().is_some() { call.soap().await } else { call.other().await };
@@ -85,6 +91,9 @@ impl Call<'_> {
     fn claim(&mut self, token: Option<&[u8]>) {
         self.claims = token.is_some();
         self.down = token.and_then(token_digest).and_then(|digest| self.broker.tables(|t| t.down_of(&digest)));
+        if let Some(down) = self.down {
+            self.past.user = self.broker.tables(|tables| tables.user_of(down));
+        }
         if let (Some(_), Some(token)) = (self.down, token) {
             self.prepared.arrival.session = Some(self.setup.session(token));
             if self.conn.subject.is_none() {
@@ -173,7 +182,21 @@ impl Call<'_> {
 
     /// Waits for the broker's next word; `None` when the client leaves first.
     async fn hear(&mut self, ask: &mut Ask<'_>, kept: usize) -> Option<Word> {
-        waiting::wait(self.conn, self.buf, kept, |cx| ask.poll(cx)).await
+        let mut stay = Stay::new(self.conn.home.service.clone(), Awaits::Session);
+        let (prepared, past) = (&self.prepared, &self.past);
+        let word = waiting::wait(self.conn, self.buf, kept, |cx| {
+            let word = ask.poll(cx);
+            if word.is_pending() {
+                stay.begin(|at| past.of(prepared.record(None, at)));
+            }
+            word
+        })
+        .await;
+        let waited = stay.end();
+        if waited > Span::ZERO {
+            self.past.before.session = self.past.before.session + waited;
+        }
+        word
     }
 
     /// Answers in the vCenter's place. `lines`: more of the head.
@@ -212,13 +235,21 @@ impl Call<'_> {
             Refusal::Upstream => Reason::ServerDown,
             _ => Reason::QueueFull,
         };
-        self.turn_away(reason).await
+        self.turn_away(reason, why.name()).await
     }
 
-    async fn turn_away(&mut self, reason: Reason) -> Next {
+    async fn turn_away(&mut self, reason: Reason, detail: &'static str) -> Next {
         self.conn.home.service.stats.refuse(reason);
         let facts = self.prepared.facts;
-        refuse::turn_away(self.conn, self.setup, &facts, self.buf, (reason, COME_BACK), None).await.1
+        let refusing = refuse::turn_away(self.conn, self.setup, &facts, self.buf, (reason, COME_BACK), None);
+        let (status, next) = refusing.await;
+        refuse::remember(
+            self.conn,
+            self.past.of(self.prepared.record(None, clock::now())),
+            (reason, Some(detail), COME_BACK),
+            status,
+        );
+        next
     }
 }
 

@@ -66,7 +66,7 @@ impl Call<'_> {
         let service = self.conn.home.service.clone();
         let most = self.setup.long_polls_max();
         let _place = match way.manner.long_poll.then(|| LongPoll::begin(&service, most)) {
-            Some(None) => return self.turn_away(Reason::QueueFull).await,
+            Some(None) => return self.turn_away(Reason::QueueFull, "long-polls-max").await,
             place => place,
         };
         let need = match session {

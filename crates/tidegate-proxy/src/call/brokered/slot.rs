@@ -7,8 +7,10 @@ use crate::broker::upstream::{self, AskFailed, Said};
 use crate::connection::Next;
 use crate::plan::PoolScope;
 use crate::pool::{Server, ServerConn};
-use crate::service::Ticket;
+use crate::service::{Decision, Ticket};
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use tidegate_core::admission::Outcome;
 use tidegate_core::reason::{End, Step, Who};
 
@@ -23,12 +25,19 @@ impl Call<'_> {
     /// Waits for admission. `kept`: what the call keeps meanwhile. `Err`: the call is over.
     pub(super) async fn admitted(&mut self, kept: usize) -> Result<Slot, Next> {
         let _charge = self.conn.home.buffers.charge(kept);
-        let (ticket, decision) = dispatch::arrive(self.conn, &self.prepared).await;
+        let (ticket, decision) = self.arrive().await;
         let known = (self.prepared.facts, None);
         let mut none = Vec::new();
         let (ticket, line) =
             dispatch::obey(self.conn, self.setup, self.buf, &mut none, known, ticket, decision).await?;
         Ok(Slot { ticket, server: line.server().clone(), line: Some(line) })
+    }
+
+    /// Asks the machine.
+    async fn arrive(&self) -> (Ticket, Decision) {
+        let record = |call, at| self.past.of(self.prepared.record(Some(call), at));
+        let service = &self.conn.home.service;
+        poll_fn(|cx| Poll::Ready(service.arrive(self.prepared.arrival, record, cx))).await
     }
 
     /// A connection for the slot: the one that it has, or another.

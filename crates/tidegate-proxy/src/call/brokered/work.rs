@@ -27,8 +27,8 @@ impl Call<'_> {
         });
         let objects = way.op.this.iter().chain(&way.op.named);
         let ask = tasks.about(work, vcenter.plan().principal(&user), watcher, objects);
-        let facts = self.prepared.facts;
-        task_slot::wait(self.conn, self.setup, self.buf, &facts, kept, tasks.ask(ask)).await.map(Some)
+        let Some(hold) = tasks.ask(ask) else { return Ok(None) };
+        task_slot::wait(self.conn, self.setup, self.buf, (&self.prepared, &mut self.past), kept, hold).await
     }
 
     /// A call is over that may have told how a lease goes on.
