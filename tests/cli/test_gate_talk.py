@@ -44,6 +44,40 @@ def test_status_says_what_sharing_connections_would_save(run: Run, admin: FakeAd
     assert told[-2:] == ["connections closed: idle 3, half-closed 1", text]
 
 
+def test_status_of_a_vcenter_says_who_holds_sessions_and_what_waits(run: Run, admin: FakeAdmin) -> None:
+    broker = {"clients": 200, "principals": 2, "shared": 2, "clones": 4, "own": 0, "waiting": 3, "logins": 2}
+    admin.status["services"][0] |= {
+        "broker": broker | {"answered_logins": 198, "refused": {"late": 7}},
+        "tasks": {
+            "text": "8 of 8 task slots taken",
+            "waits": ["5 task-limit: as many as may be"],
+            "turned_away": {"task-limit": 0, "window": 4},
+        },
+        "not_authenticated": {"session": 1, "empty-inventory": 0, "stale-gateway": 2},
+        "stale_gateway_alert": False,
+    }
+    ran = run("gate", "status", "--admin", admin.path)
+    told = [line.rstrip() for line in ran.out.splitlines()]
+    begin = told.index("sessions: 6 there (shared 2, clones 4) for 200 clients; logins 2 there, 198 answered here")
+    assert told[begin + 1 : begin + 7] == [
+        "  3 calls wait for a session: `gate sessions` says whose",
+        "  refused: late 7",
+        "work: 8 of 8 task slots taken",
+        "  waits: 5 task-limit: as many as may be",
+        "  turned away: window 4",
+        "not authenticated: session 1, stale-gateway 2",
+    ]
+    assert (ran.code, "ALERT" in ran.out) == (0, False)
+
+
+def test_the_alert_of_a_stale_gateway_is_bad_and_says_what_to_do(run: Run, admin: FakeAdmin) -> None:
+    admin.status["services"][0]["stale_gateway_alert"] = True
+    ran = run("gate", "status", "--admin", admin.path)
+    assert ran.code == 1
+    assert "ALERT: tokens of hosts were refused" in ran.out
+    assert "token_life" in ran.out
+
+
 def test_status_as_json_is_what_the_gate_said(run: Run, admin: FakeAdmin) -> None:
     assert run("gate", "status", "--admin", admin.path, "--output", "json").json() == STATUS
 

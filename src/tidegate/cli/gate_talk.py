@@ -35,7 +35,8 @@ def status(
     """Show every service and server: connections, requests, held, turned away by reason, phase, time until all are in.
 
     The first columns are what a load balancer's own counters are called: open_conns, open_requests,
-    connections_dropped. Exit code 1 when a server is down, or everything passes ungated (bypass).
+    connections_dropped. Before a vCenter also its sessions and the work in it. Exit code 1 when a
+    server is down, everything passes ungated (bypass), or a vCenter's hosts refuse old tokens (KB 440879).
 
     Examples
     --------
@@ -75,19 +76,22 @@ def _verdict(answer: dict[str, Any]) -> int:
     services = answer["services"]
     down = any(server["phase"] == "down" for service in services for server in service["servers"])
     open_wide = any(service["switches"]["bypass"] for service in services)
-    return Exit.BAD if down or open_wide else Exit.FINE
+    alert = any(service.get("stale_gateway_alert") for service in services)
+    return Exit.BAD if down or open_wide or alert else Exit.FINE
 
 
 def explain(
     *,
-    client: Annotated[str | None, Parameter(help="Only this client: an address or a certificate's subject.")] = None,
+    client: Annotated[
+        str | None, Parameter(help="Only this client: an address, a certificate's subject, or a user of a vCenter.")
+    ] = None,
     service: Service = None,
     call: Annotated[int | None, Parameter(help="Only the call with this number.")] = None,
     limit: Annotated[int, Parameter(help="At most so many, 1 to 2048.")] = 50,
     admin: Admin = ADMIN_DEFAULT,
     output: Follow = "text",
 ) -> int:
-    """Say why calls were admitted, held or turned away, newest first, and why each limit is what it is.
+    """Say why calls wait; why others were admitted or turned away, newest first; and why limits are what they are.
 
     Examples
     --------

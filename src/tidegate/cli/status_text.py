@@ -9,7 +9,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["explain_text", "span", "status_text"]
+from tidegate.harmless import harmless
+
+__all__ = ["STALE_GATEWAY", "explain_text", "span", "status_text"]
+
+STALE_GATEWAY = (
+    "ALERT: tokens of hosts were refused at least 11 times in 5 minutes (KB 440879). Work goes past the gate, or "
+    "token_life is too long for this vCenter: find the client that goes past, lower tasks.token_life and reload; "
+    "then docs/runbooks/sessions-run-out.md"
+)
+"""What is said while ``stale_gateway_alert`` is true."""
 
 _PHASE_STYLE = {"up": "green", "down": "red", "suspect": "yellow", "degraded": "yellow", "recovering": "yellow"}
 
@@ -43,12 +52,41 @@ def _service(service: dict[str, Any]) -> list[RenderableType]:
     if any(server["recovery"] for server in service["servers"]):
         lines.append(Text(_recovery(service), style="bold yellow"))
     lines.append(Text(_waiting(service) + estimated))
+    lines += _vcenter(service)
     lines.append(Text(_fates(service)))
     if closed := ", ".join(f"{why} {count}" for why, count in service.get("connections_closed", {}).items() if count):
         lines.append(Text(f"connections closed: {closed}"))
     if service.get("hint"):
         lines.append(Text(service["hint"]["text"], style="yellow"))
     return lines
+
+
+def _vcenter(service: dict[str, Any]) -> list[RenderableType]:
+    """Return what is special about a vCenter: its sessions, the work in it, and the alert of KB 440879."""
+    lines: list[RenderableType] = []
+    if service.get("stale_gateway_alert"):
+        lines.append(Text(STALE_GATEWAY, style="bold red"))
+    if broker := service.get("broker"):
+        held = broker["shared"] + broker["clones"] + broker["own"]
+        kinds = _counts({kind: broker[kind] for kind in ("shared", "clones", "own")})
+        text = f"sessions: {held} there{f' ({kinds})' if kinds else ''} for {broker['clients']} clients"
+        lines.append(Text(f"{text}; logins {broker['logins']} there, {broker['answered_logins']} answered here"))
+        if broker["waiting"]:
+            lines.append(Text(f"  {broker['waiting']} calls wait for a session: `gate sessions` says whose", "yellow"))
+        if refused := _counts(broker["refused"]):
+            lines.append(Text(f"  refused: {refused}"))
+    if tasks := service.get("tasks"):
+        lines.append(Text(f"work: {tasks['text']}"))
+        lines += [Text(f"  waits: {line}", style="yellow") for line in tasks["waits"]]
+        if away := _counts(tasks["turned_away"]):
+            lines.append(Text(f"  turned away: {away}"))
+    if shapes := _counts(service.get("not_authenticated") or {}):
+        lines.append(Text(f"not authenticated: {shapes}"))
+    return lines
+
+
+def _counts(numbers: dict[str, int]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in numbers.items() if number)
 
 
 def _monitored(server: dict[str, Any]) -> list[RenderableType]:
@@ -114,7 +152,7 @@ def _fates(service: dict[str, Any]) -> str:
 
 
 def explain_text(answer: dict[str, Any]) -> RenderableType:
-    """Return the sentences of ``/explain``: calls, newest first, then why each limit and each phase is what it is."""
+    """Return the sentences of ``/explain``: calls, those that wait first, then limits and phases."""
     limits = [Text(f"{one['server']}: {one['text']}") for one in (*answer["limits"], *answer.get("monitors", []))]
     return Group(_calls(answer["calls"]), *limits, *_held(answer))
 
@@ -128,7 +166,8 @@ def _calls(calls: list[dict[str, Any]]) -> RenderableType:
     for call in calls:
         decision = call["decision"] + (f" ({call['reason']})" if call.get("reason") else "")
         at = time.strftime("%H:%M:%S", time.localtime(call["at_s"]))
-        table.add_row(at, str(call["client"]), str(call["operation"] or ""), decision, call["text"])
+        who = str(call.get("user") or call["client"])
+        table.add_row(at, harmless(who), str(call["operation"] or ""), decision, harmless(call["text"]))
     return table
 
 

@@ -33,7 +33,7 @@ def file_for(protocol: Protocol, look: Look, listen: str, today: str) -> str:
         _service(name, protocol, listen),
         _tls(name, protocol, look),
         _vcenter(name, protocol, look),
-        _server(name, look),
+        _server(name, protocol, look),
         _monitor(name, protocol, look),
         _admission(name, look),
     ]
@@ -87,11 +87,14 @@ mode = "observe"
 def _tls(name: str, protocol: Protocol, look: Look) -> str:
     if look.certificate is None:
         return ""
-    guide = "vCenter" if protocol == "vcenter" else "VASA provider"
+    is_vcenter = protocol == "vcenter"
+    guide, needs = (
+        ("vCenter", "certificate and key") if is_vcenter else ("VASA provider", "certificate, key and client_ca")
+    )
     chosen = json.dumps([known for known in look.certificate.names if _is_name(known)] or ["NAME"])
     return f"""# TLS passes through: clients keep seeing the server's own certificate; nothing is registered again.
-# To let the gate see calls instead of connections, it must end TLS: kind = "terminate", with certificate, key and
-# client_ca (see the guide "in front of a {guide}").
+# To let the gate see calls instead of connections, it must end TLS: kind = "terminate", with
+# {needs} (see the guide "in front of a {guide}").
 [service.{name}.tls]
 kind = "passthrough"
 # names = {chosen}   # turn away clients that ask for another name, or for none
@@ -113,11 +116,12 @@ def _is_name(text: str) -> bool:
     return bool(text.strip("0123456789.:")) and "*" not in text
 
 
-def _server(name: str, look: Look) -> str:
+def _server(name: str, protocol: Protocol, look: Look) -> str:
+    batches = " (KB 412434 lets 5 to 10 hosts back at a time)" if protocol == "vasa" else ""
     return f"""[service.{name}.server.a]
 address = {json.dumps(_address(look))}
 # How many calls at once: the gate begins low and finds what this server serves best, never more than limit_max.
-# A number of your own is limit = "static:8" (KB 412434 lets 5 to 10 hosts back at a time).
+# A number of your own is limit = "static:8"{batches}.
 limit = "adaptive"
 limit_max = 256
 """
