@@ -129,6 +129,24 @@ def test_a_vcenter_whose_counters_nobody_reads_is_noted(run: Run, file: Path, ta
     assert "(note)" in ran.out
 
 
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("principals_max = 300", "the gate may hold 2900 sessions at the vCenter (300 users with 1 + 8 each, 200"),
+        ("clones = 20", "may hold 4400 sessions at the vCenter"),
+        ("own_max = 3000", "hint: lower own_max, or have fewer clones"),
+        ("clones = 8", None),
+        ('broker = "off"\nclones = 64', None),
+    ],
+)
+def test_more_sessions_than_a_vcenter_has_are_noted(run: Run, file: Path, line: str, message: str | None) -> None:
+    file.write_text(f'[gate]\nadmin = "unix:{file.parent}/admin.sock"\n{VCENTER}[service.vc.vcenter]\n{line}\n')
+    ran = run("gate", "check", file)
+    assert ran.code == 0, ran.out
+    assert (message or "may hold") in ran.out or message is None
+    assert ("sessions at the vCenter" in ran.out) == (message is not None)
+
+
 def test_one_bad_file_among_good_ones(run: Run, file: Path) -> None:
     file.write_text("x = 1")
     ran = run("gate", "check", EXAMPLES / "http.toml", file)

@@ -75,9 +75,14 @@ outside = "turn-away"
 
 
 def plan(text: str) -> dict[str, Any]:
-    known = Known(vasa.OPERATIONS, vasa.DEFAULT, vcenter.OPERATIONS, vcenter.DEFAULT)
-    protocol: dict[str, Any] = json.loads(compile_plan(parse_config(text, FILE), known, NOW))["services"][0]["protocol"]
+    protocol: dict[str, Any] = service(text)["protocol"]
     return protocol
+
+
+def service(text: str) -> dict[str, Any]:
+    known = Known(vasa.OPERATIONS, vasa.DEFAULT, vcenter.OPERATIONS, vcenter.DEFAULT)
+    compiled: dict[str, Any] = json.loads(compile_plan(parse_config(text, FILE), known, NOW))["services"][0]
+    return compiled
 
 
 def with_line(line: str, text: str = FULL) -> str:
@@ -100,7 +105,7 @@ def test_defaults() -> None:
     protocol = plan(SMALL)
     assert protocol["broker"] == {
         "clones_max": 8, "sessions_max": 4096, "sessions_per_principal_max": 1000, "own_max": 200,
-        "principals_max": 1024, "waiting_max": 1000, "wait_max_ns": 60 * second, "idle_ns": 1800 * second,
+        "principals_max": 200, "waiting_max": 1000, "wait_max_ns": 60 * second, "idle_ns": 1800 * second,
         "life_ns": 72_000 * second, "verify_ns": 900 * second, "keepalive_ns": 600 * second,
     }  # fmt: skip
     assert protocol["tasks"] == {
@@ -112,6 +117,19 @@ def test_defaults() -> None:
     assert (protocol["long_polls_max"], protocol["long_poll_max_ns"]) == (200, 60 * second)
     assert protocol["operations"]["CreateSnapshot_Task"] == {"role": "call", "cost_milli": 8000}
     assert protocol["default"] == {"role": "call", "cost_milli": 100}
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        (SMALL, 1000),
+        (with_line("sessions_per_principal_max = 70_000"), 65_536),
+        (f"{SMALL}[service.vc.admission]\nheld_per_client_max = 8\n", 8),
+        (SMALL.replace("vcenter", "http"), 8),
+    ],
+)
+def test_scripts_of_one_machine_may_all_be_held_before_a_vcenter(text: str, held: int) -> None:
+    assert service(text)["admission"]["held_per_client_max"] == held
 
 
 @pytest.mark.parametrize("text", [SMALL.replace("enforce", "observe"), with_line('broker = "off"')])

@@ -19,6 +19,7 @@ from pathlib import Path
 from tidegate.config.lines import Lines
 from tidegate.config.model import Config, Passthrough, ServerTls, Terminate
 from tidegate.config.vcenter import Vcenter
+from tidegate.config.vcenter_rules import crowded
 from tidegate.errors import Problem
 
 __all__ = ["Checked", "check_machine", "descriptors_needed"]
@@ -61,6 +62,9 @@ def check_machine(config: Config, file: Path, *, is_ours: Callable[[str], bool] 
         tell(problems, where, message, hint)
     for where, message, hint in _accounts(config):
         tell(notes, where, message, hint)
+    for name, service in config.service.items():
+        for broken in crowded(("service", name), service):
+            tell(notes, broken.path, broken.message, broken.hint)
     for where, address in _addresses(config):
         if found := _bind(address, is_ours):
             message, hint, certain = found

@@ -268,6 +268,8 @@ class Admission(Table):
 
     held_max: Annotated[int, Field(ge=1, le=1_000_000)] = 20_000
     held_per_client_max: Annotated[int, Field(ge=1, le=65_536)] = 8
+    """Held calls of one client. With ``protocol = "vcenter"``, where many scripts call from one machine,
+    ``sessions_per_principal_max`` when it is left out."""
     reserved_places: Annotated[int, Field(ge=0, le=65_536)] = 8
     bulk_per_client_min: Annotated[int, Field(ge=1, le=65_536)] = 2
     clients_max: Annotated[int, Field(ge=1, le=10_000_000)] = 50_000

@@ -31,7 +31,7 @@ from tidegate.config.model import (
 )
 from tidegate.config.numbers import milli, plain
 from tidegate.config.vcenter import VcenterOperation
-from tidegate.config.vcenter_plan import vcenter_plan
+from tidegate.config.vcenter_plan import many_scripts, vcenter_plan
 
 __all__ = ["FORMAT", "Known", "admission_plan", "compile_plan"]
 
@@ -88,10 +88,12 @@ def _ports(config: Config) -> Json:
 
 def _service(name: str, config: Config, seed: int, known: Known, now: float) -> Json:
     service = config.service[name]
+    admission = service.admission
     if service.protocol == "vasa":
         protocol = _vasa(service.vasa or Vasa(), known)
     elif service.protocol == "vcenter":
         protocol = vcenter_plan(service, config.window, known.vcenter, known.vcenter_other, now)
+        admission = many_scripts(service)
     elif service.protocol == "http":
         protocol = _http(service.http or Http())
     else:
@@ -106,7 +108,7 @@ def _service(name: str, config: Config, seed: int, known: Known, now: float) -> 
         "monitor": _monitor(service, service.monitor) if service.monitor else None,
         "accept_proxy": service.accept_proxy,
         "forwarded_from": list(service.forwarded_from),
-        "admission": admission_plan(service.admission, service.mode, service.server, seed),
+        "admission": admission_plan(admission, service.mode, service.server, seed),
         "io": _io(service.io),
         "tcp": _tcp(service.tcp or Tcp()),
         "identities": [_identity(identity) for identity in service.identity.values()],

@@ -122,8 +122,8 @@ class Vcenter(Table):
     """The same, of one user."""
     own_max: Count = 200
     """Sessions that cannot be shared: by token, by SSPI, of extensions."""
-    principals_max: Count = 1024
-    """Users that have sessions at once."""
+    principals_max: Count = 200
+    """Users that have sessions at once. With 8 clones each and ``own_max`` that is the 2000 sessions of a vCenter."""
     session_idle: Duration = duration("30m")
     """A client's session ends when it is idle for this long, as at a vCenter."""
     session_life: Duration = duration("20h")
@@ -135,7 +135,7 @@ class Vcenter(Table):
     long_polls_max: Count = 200
     """``WaitForUpdatesEx`` and its like that wait at the vCenter at once; it serves 640 calls in all."""
     long_poll_max: Duration = duration("60s")
-    """Such a call waits there for no longer; the client asks again by itself."""
+    """A client that names a longer wait is answered after this, and asks again by itself."""
     operation: dict[str, VcenterOperation] = Field(default_factory=dict)
     """Operations that differ from the built-in table; for REST ``"POST /api/session"``."""
     tasks: VcenterTasks = VcenterTasks()

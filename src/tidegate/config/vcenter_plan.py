@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.config.model import Service
+from tidegate.config.model import Admission, Service
 from tidegate.config.numbers import milli, plain
 from tidegate.config.vcenter import GateWindow, Vcenter, VcenterOperation
 from tidegate.config.windows import open_between
 from tidegate.units import Duration
 
-__all__ = ["WINDOW_DAYS", "vcenter_plan"]
+__all__ = ["WINDOW_DAYS", "many_scripts", "vcenter_plan"]
 
 Json = dict[str, Any]
 
@@ -66,6 +66,15 @@ def vcenter_plan(
         "long_polls_max": vcenter.long_polls_max,
         "long_poll_max_ns": vcenter.long_poll_max.nanoseconds,
     }
+
+
+def many_scripts(service: Service) -> Admission:
+    """Return the bounds of admission before a vCenter: scripts of one user call from one machine, each for itself."""
+    admission, vcenter = service.admission, service.vcenter or Vcenter()
+    if "held_per_client_max" in admission.model_fields_set:
+        return admission
+    most = min(vcenter.sessions_per_principal_max, 65_536)
+    return admission.model_copy(update={"held_per_client_max": most})
 
 
 def _operation(operation: VcenterOperation) -> Json:

@@ -11,7 +11,10 @@ from tidegate.config.model import Config, Passthrough, Service
 from tidegate.config.vcenter import Vcenter, VcenterPrincipal
 from tidegate.units import Duration
 
-__all__ = ["broken_vcenter", "broken_windows"]
+__all__ = ["SESSIONS_MAX", "broken_vcenter", "broken_windows", "crowded"]
+
+SESSIONS_MAX = 2000
+"""Sessions that vpxd holds (``config.vmacore.soap.maxSessionCount``; 3000 from 8.0 U3), those past the gate too."""
 
 _SHORTEST, _SECOND, _MINUTE, _DAY = (duration(text) for text in ("1ms", "1s", "60s", "24h"))
 
@@ -43,6 +46,23 @@ def broken_vcenter(at: Path, service: Service) -> Iterator[Broken]:
         message = "the vCenter is verified in more than one way"
         yield Broken((*at, "pace", "account"), message, "write one of ca and thumbprint, or neither")
     yield from _twice((*at, "principal"), vcenter.principal)
+
+
+def crowded(at: Path, service: Service) -> Iterator[Broken]:
+    """Yield what lets the gate alone take up all the sessions that a vCenter has."""
+    vcenter = service.vcenter or Vcenter()
+    if service.protocol != "vcenter" or vcenter.broker == "off" or isinstance(service.tls, Passthrough):
+        return
+    each, own = 1 + vcenter.clones, vcenter.own_max
+    most = vcenter.principals_max * each + own
+    if most > SESSIONS_MAX:
+        message = (
+            f"the gate may hold {most} sessions at the vCenter ({vcenter.principals_max} users with 1 + "
+            f"{vcenter.clones} each, {own} that cannot be shared), and it has room for {SESSIONS_MAX}"
+        )
+        fit = (SESSIONS_MAX - own) // each
+        hint = f"{fit} users fit, or fewer clones" if fit > 0 else "lower own_max, or have fewer clones"
+        yield Broken((*at, "vcenter", "principals_max"), message, hint)
 
 
 def _behind_passthrough(at: Path, vcenter: Vcenter) -> Iterator[Broken]:
