@@ -78,3 +78,13 @@ def test_names_and_labels_keep_to_the_rules(shown: dict[str, tuple[str, str, str
     for name, (_, labels, _) in shown.items():
         assert SHAPE.fullmatch(name)
         assert set(filter(None, labels.split(", "))) <= CLOSED
+
+
+def test_other_pages_name_metrics_that_there_are() -> None:
+    known = set(listed())
+    others = [ROOT / name for name in ("README.md", "SECURITY.md", "ARCHITECTURE.md")]
+    others += [page for page in sorted((ROOT / "docs").rglob("*.md")) if page != PAGE]
+    prefixes = "gate|admission|client|server|relay|ports|broker|tasks|not"
+    for page in others:
+        named = set(re.findall(rf"\btidegate_(?:{prefixes})_[a-z_]+[a-z]\b(?!…|\*)", page.read_text()))
+        assert named <= known, page
