@@ -96,12 +96,15 @@ def test_a_report_that_cannot_be_written(run: Run, played: Played, tmp_path: Pat
     assert "cannot be written" in ran.err
 
 
-def test_both_on_a_terminal() -> None:
+@pytest.mark.parametrize("width", [80, 100, 120, 150])
+def test_both_on_a_terminal(width: int) -> None:
     out = io.StringIO()
-    console = Console(file=out, force_terminal=True, width=150, height=40, color_system=None)
+    console = Console(file=out, force_terminal=True, width=width, height=24, color_system=None)
     with demo_vcenter._shown_on(console, VcenterScenario()) as show:
         show(False, MOMENT)
         show(True, MOMENT)
     text = out.getvalue()
     assert "199 of 200" in text
+    assert "tokens expired" in text
+    assert "…" not in text
     assert "140/200" in text

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
@@ -30,6 +30,8 @@ __all__ = ["vcenter"]
 
 _LINE_EVERY_S = 2.0
 """Seconds between two lines where there is no terminal."""
+_SIDE_BY_SIDE = 146
+"""Columns that two panels need; in fewer one stands above the other."""
 _SESSIONS_PROMISED = 16
 """With the gate, the vCenter has at most so many."""
 _TITLES = {False: "without the gate", True: "through the gate"}
@@ -117,10 +119,14 @@ def _shown_on(console: Console, scenario: VcenterScenario) -> Iterator[Show]:
 
         def draw(gate: bool, now: VcenterMoment) -> None:
             newest[gate] = replace(now)
+            panels = [_panel(one, newest.get(one), scenario) for one in (False, True)]
+            if console.width < _SIDE_BY_SIDE:
+                live.update(Group(*panels))
+                return
             both = Table.grid(expand=True, padding=(0, 1))
             both.add_column(ratio=1)
             both.add_column(ratio=1)
-            both.add_row(*(_panel(one, newest.get(one), scenario) for one in (False, True)))
+            both.add_row(*panels)
             live.update(both)
 
         yield draw

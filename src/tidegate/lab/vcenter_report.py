@@ -21,7 +21,7 @@ _ROWS = {
     "peak_in_flight": "calls in flight there, at most",
     "not_authenticated": "calls and tasks that ended as NotAuthenticated",
     "refused": "logins and calls that it had no room for (503)",
-    "expired_in_queue": "those whose token expired in the host gateway's queue",
+    "expired_in_queue": "tasks whose token expired in the host gateway's queue",
     "calls": "calls of the scripts",
     "failed_calls": "failed calls, ended tasks included",
     "scripts_done": "scripts that did all their work",
