@@ -161,13 +161,12 @@ def _calls(calls: list[dict[str, Any]]) -> RenderableType:
     if not calls:
         return Text("nothing to explain: no call like that is remembered")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("at", "client", "operation", "decision", "why"):
+    for name in ("at", "decision", "why"):
         table.add_column(name, overflow="fold")
     for call in calls:
         decision = call["decision"] + (f" ({call['reason']})" if call.get("reason") else "")
         at = time.strftime("%H:%M:%S", time.localtime(call["at_s"]))
-        who = str(call.get("user") or call["client"])
-        table.add_row(at, harmless(who), str(call["operation"] or ""), decision, harmless(call["text"]))
+        table.add_row(at, decision, harmless(call["text"]))
     return table
 
 
