@@ -207,6 +207,7 @@ async fn status_sessions_and_explain_say_who_waits_for_a_session() {
     let call = newest(&gated);
     assert_eq!((&call["reason"], &call["detail"]), (&json!("deadline"), &json!("late")));
     assert!(call["waited_session_s"].as_f64() > Some(0.4), "{call}");
+    gated.until("nothing is in flight", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
     gated.assert_conserved();
 }
 

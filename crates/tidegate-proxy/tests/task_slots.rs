@@ -184,7 +184,7 @@ async fn status_and_explain_say_why_a_call_waits_for_a_task_slot_and_waited() {
     assert!(text.contains("for a task slot (task-limit: as many tasks are under way"), "{text}");
     vcenter.tasks_are("success");
     assert_eq!(second.answer().await.status, 200);
-    gated.until("it is over", |g| g.service()["open_requests"] == 0).await;
+    gated.until("it is over", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
     let call = told(&gated, "PowerOffVM_Task");
     assert_eq!((&call["decision"], &call["task_slot_reason"]), (&json!("admitted"), &json!("task-limit")));
     assert!(call["waited_task_slot_s"].as_f64() > Some(0.0) && call["waits_for"].is_null(), "{call}");
@@ -204,6 +204,7 @@ async fn explain_says_for_what_a_call_was_turned_away_before_admission() {
         (&call["reason"], &call["detail"], &call["status"]),
         (&json!("deadline"), &json!("task-limit"), &json!(503))
     );
+    gated.until("nothing is in flight", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
     gated.assert_conserved();
 }
 
