@@ -145,3 +145,25 @@ async fn a_view_that_cannot_be_made_again_is_made_where_it_can_stay() {
     assert_eq!(client.read_view(&view).await.status, 200, "it is still there");
     settled(&gated).await;
 }
+
+#[tokio::test]
+async fn who_waits_is_told_in_time_while_a_session_takes_its_time_to_end() {
+    let vcenter = Vcenter::start().await;
+    let mut plan = vcenter_plan(vcenter.address, 8);
+    plan["services"][0]["protocol"]["broker"]["clones_max"] = json!(1);
+    plan["services"][0]["protocol"]["broker"]["wait_max_ns"] = json!(300_000_000);
+    let gated = start(&plan);
+    let (mut first, mut second) = (Client::login(&gated, "ann").await, Client::login(&gated, "ann").await);
+    first.call("CreateFilter", "PropertyCollector", "propertyCollector", FILTER).await;
+    let mut third = Client::connect(&gated).await;
+    let answer = third.call("LoginByToken", "SessionManager", "SessionManager", "").await;
+    let (_, rest) = answer.head.split_once("vmware_soap_session=\"").expect("a session");
+    third.cookie = rest.split('"').next().map(str::to_string);
+    let closed = vcenter.gate.clone().write_owned().await;
+    assert_eq!(third.call("Logout", "SessionManager", "SessionManager", "").await.status, 200);
+    gated.until("it is being ended there", |_| vcenter.count("Logout") == 1).await;
+    let answer = second.call("CreateFilter", "PropertyCollector", "propertyCollector", FILTER).await;
+    assert!(answer.status == 503 && answer.head.contains("Retry-After: "), "{answer:?}");
+    drop(closed);
+    settled(&gated).await;
+}

@@ -72,10 +72,11 @@ impl Jobs {
 }
 
 impl Handle {
-    /// Ends a client's session.
+    /// Cleans up what a client has left.
     pub(crate) fn clean(&self, remains: Vec<Remains>) {
-        self.inner().jobs.clean(remains);
-        self.agent.notify_one();
+        let mut inner = self.inner();
+        inner.jobs.clean(remains);
+        self.leave(inner);
     }
 
     /// What is to be done yet in the background.
@@ -91,13 +92,13 @@ impl Handle {
 /// Starts the agent of `handle`, unless it runs.
 pub(crate) fn ensure(home: &Rc<Home>, handle: &Arc<Handle>) {
     if !handle.running.swap(true, Ordering::Relaxed) {
+        tokio::task::spawn_local(handle.clone().run_timer());
         tokio::task::spawn_local(run(home.clone(), handle.clone()));
     }
 }
 
 async fn run(home: Rc<Home>, handle: Arc<Handle>) {
     while !handle.is_over() {
-        let wait = handle.wake();
         home.service.stats.open_requests.add(1);
         let job = handle.next_job();
         let did = job.is_some();
@@ -105,18 +106,11 @@ async fn run(home: Rc<Home>, handle: Arc<Handle>) {
             work(&home, &handle, job).await;
         }
         home.service.stats.open_requests.sub(1);
-        if did {
-            continue;
-        }
-        match wait {
-            // At least 1 ms between two looks, so that a wake that stays due cannot spin.
-            Some(wait) => {
-                let wait = wait.max(std::time::Duration::from_millis(1));
-                let _ = tokio::time::timeout(wait, handle.agent.notified()).await;
-            }
-            None => handle.agent.notified().await,
+        if !did {
+            handle.agent.notified().await;
         }
     }
+    handle.timer.notify_one();
 }
 
 async fn work(home: &Rc<Home>, handle: &Handle, job: Job) {

@@ -18,8 +18,9 @@ use agent::Jobs;
 use secret::Keys;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use table::Tables;
 use tidegate_core::session::broker::{
     Action, AskId, Broker, DownId, Event, Holds, Kind, Make, Refusal, Settings, UpId,
@@ -57,8 +58,12 @@ pub(crate) struct Handle {
     inner: Mutex<Inner>,
     pub(crate) keys: Keys,
     asks: AtomicU64,
-    /// Woken when the broker wants to be woken earlier, or there is something to do.
-    pub(crate) agent: tokio::sync::Notify,
+    /// When the timer will look next, in nanoseconds.
+    armed: AtomicU64,
+    /// Woken when the broker wants to be woken earlier.
+    timer: tokio::sync::Notify,
+    /// Woken when there is something to do.
+    agent: tokio::sync::Notify,
     /// Its agent runs.
     running: AtomicBool,
     /// The plan wants no broker any more.
@@ -100,6 +105,8 @@ impl Handle {
             }),
             keys: Keys::new()?,
             asks: AtomicU64::new(0),
+            armed: AtomicU64::new(u64::MAX),
+            timer: tokio::sync::Notify::new(),
             agent: tokio::sync::Notify::new(),
             running: AtomicBool::new(false),
             retired: AtomicBool::new(false),
@@ -110,6 +117,24 @@ impl Handle {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets go of the broker, and wakes whoever has something to do after what happened.
+    fn leave(&self, inner: MutexGuard<'_, Inner>) {
+        let retired = self.retired.load(Ordering::Relaxed);
+        let next = inner.broker.next_wake().map_or(u64::MAX, |at| at.0);
+        let earlier = next < self.armed.load(Ordering::Relaxed);
+        if earlier {
+            self.armed.store(next, Ordering::Relaxed);
+        }
+        let jobs = !inner.jobs.is_empty();
+        drop(inner);
+        if earlier || retired {
+            self.timer.notify_one();
+        }
+        if jobs || retired {
+            self.agent.notify_one();
+        }
     }
 
     /// Another plan.
@@ -139,8 +164,7 @@ impl Handle {
     pub(crate) fn event(&self, event: Event) {
         let mut inner = self.inner();
         inner.event(event);
-        drop(inner);
-        self.agent.notify_one();
+        self.leave(inner);
     }
 
     /// A call asks; what it is told comes by [`Ask::poll`].
@@ -149,8 +173,7 @@ impl Handle {
         let mut inner = self.inner();
         inner.mail.insert(id, Mail::default());
         inner.event(event(id));
-        drop(inner);
-        self.agent.notify_one();
+        self.leave(inner);
         Ask { handle: self, id, lent: false, duty: None, over: false }
     }
 
@@ -171,8 +194,7 @@ impl Handle {
         let mut inner = self.inner();
         inner.let_go(down);
         inner.event(Event::Logout { down });
-        drop(inner);
-        self.agent.notify_one();
+        self.leave(inner);
     }
 
     /// The vCenter does not know this session any more.
@@ -180,18 +202,35 @@ impl Handle {
         let mut inner = self.inner();
         drop(inner.tables.forget_up(up));
         inner.event(Event::Dead { up });
-        drop(inner);
-        self.agent.notify_one();
+        self.leave(inner);
+    }
+
+    /// Tells the broker that time passes. Apart from what is done in the background, which may wait for a server.
+    async fn run_timer(self: Arc<Self>) {
+        while !self.is_over() {
+            match self.wake() {
+                // At least 1 ms between two looks, so that a wake that stays due cannot spin.
+                Some(wait) => {
+                    let _ = tokio::time::timeout(wait.max(Duration::from_millis(1)), self.timer.notified()).await;
+                }
+                None => self.timer.notified().await,
+            }
+        }
     }
 
     /// When the broker wants to be woken; wakes it if that time has come.
-    fn wake(&self) -> Option<std::time::Duration> {
+    fn wake(&self) -> Option<Duration> {
         let mut inner = self.inner();
         let now = clock::now();
         if inner.broker.next_wake().is_some_and(|at| at <= now) {
             inner.event(Event::Wake);
         }
-        inner.broker.next_wake().map(|at| clock::duration(at.since(now)))
+        let next = inner.broker.next_wake();
+        self.armed.store(next.map_or(u64::MAX, |at| at.0), Ordering::Relaxed);
+        if !inner.jobs.is_empty() {
+            self.agent.notify_one();
+        }
+        next.map(|at| clock::duration(at.since(now)))
     }
 }
 
@@ -295,8 +334,7 @@ impl Ask<'_> {
         if let Some(Word::Open { down, .. }) = unheard {
             inner.event(Event::Logout { down });
         }
-        drop(inner);
-        self.handle.agent.notify_one();
+        self.handle.leave(inner);
     }
 }
 

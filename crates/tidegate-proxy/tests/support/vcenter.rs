@@ -73,7 +73,7 @@ pub struct Vcenter {
     state: Arc<Mutex<State>>,
     /// Ends the waits for updates.
     pub updates: Arc<Notify>,
-    /// While it is held, logins wait.
+    /// While it is held, logins and logouts wait.
     pub gate: Arc<tokio::sync::RwLock<()>>,
 }
 
@@ -134,7 +134,7 @@ impl Vcenter {
                 body: body.clone(),
             };
             self.state().asked.push(asked.clone());
-            if asked.operation == "Login" || asked.line.starts_with("POST /api/session") {
+            if ["Login", "Logout"].contains(&asked.operation.as_str()) || asked.line.starts_with("POST /api/session") {
                 drop(self.gate.read().await);
             }
             if asked.operation.starts_with("WaitForUpdates") {
