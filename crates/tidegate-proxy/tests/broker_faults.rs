@@ -167,3 +167,26 @@ async fn who_waits_is_told_in_time_while_a_session_takes_its_time_to_end() {
     drop(closed);
     settled(&gated).await;
 }
+
+#[tokio::test]
+async fn who_logs_in_by_a_token_ends_no_session_of_another_user() {
+    let vcenter = Vcenter::start().await;
+    let gated = start(&vcenter_plan(vcenter.address, 8));
+    let mut clients = Vec::new();
+    for user in ["ann", "ann", "ben"] {
+        let mut client = Client::connect(&gated).await;
+        let inner = format!("<subject>{user}</subject>");
+        let answer = client.call("LoginByToken", "SessionManager", "SessionManager", &inner).await;
+        let (_, rest) = answer.head.split_once("vmware_soap_session=\"").expect("a session");
+        client.cookie = rest.split('"').next().map(str::to_string);
+        clients.push((client, format!("<sessionId>{}</sessionId>", support::vcenter::text(&answer.body, "key"))));
+    }
+    let (ann, ben) = (clients[0].1.clone(), &mut clients[2].0);
+    let answer = ben.call("TerminateSession", "SessionManager", "SessionManager", &ann).await;
+    assert!(answer.status == 500 && answer.body.contains("NotFound"), "{answer:?}");
+    assert_eq!(clients[0].0.read().await.status, 200);
+    let own = &mut clients[1].0;
+    assert_eq!(own.call("TerminateSession", "SessionManager", "SessionManager", &ann).await.status, 200);
+    assert_eq!(clients[0].0.read().await.status, 500, "a user may end what is its own");
+    settled(&gated).await;
+}

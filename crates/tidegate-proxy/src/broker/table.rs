@@ -140,6 +140,14 @@ impl Tables {
         self.downs.iter().find(|(_, down)| down.session.key == key).map(|(id, _)| *id)
     }
 
+    /// Whether these clients are one user: of the same principal, and by the vCenter's own word. Logins without a password
+    /// are of one principal until it is known whose they are.
+    pub(crate) fn mates(&self, one: DownId, other: DownId) -> bool {
+        let (Some(a), Some(b)) = (self.downs.get(&one), self.downs.get(&other)) else { return false };
+        let (a_user, b_user) = (&a.session.user_name, &b.session.user_name);
+        one == other || a.principal == b.principal && a_user == b_user && !a_user.is_empty()
+    }
+
     /// A session at the vCenter stands, and `login` is who it is. `password`: what opened it.
     pub(crate) fn stands(&mut self, id: UpId, up: Up, user: &str, login: Option<(Zeroizing<String>, Option<String>)>) {
         let now = clock::now();

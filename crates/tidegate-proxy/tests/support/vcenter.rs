@@ -180,7 +180,7 @@ impl Vcenter {
                 if name == "Login" && text(body, "password") != "secret" {
                     return (500, Some(hex(number)), fault("InvalidLogin", ""));
                 }
-                let user = if name == "Login" { text(body, "userName") } else { "token".into() };
+                let user = text(body, if name == "Login" { "userName" } else { "subject" });
                 let new = Session { key: key(number), user, objects: BTreeSet::new() };
                 let told = envelope(&format!("<{name}Response xmlns=\"urn:vim25\">{}</{name}Response>", told(&new)));
                 state.sessions.insert(hex(number), new);

@@ -21,7 +21,7 @@ impl Call<'_> {
         self.reply(&write::void(&op.name), "").await
     }
 
-    /// A client may ask about the sessions of its own principal; of others it learns nothing.
+    /// A client may ask about the sessions of its own user; of others it learns nothing.
     pub(super) async fn is_active(&mut self, op: &Operation, body: Option<&Vec<u8>>) -> Next {
         let Some(down) = self.down else { return self.not_authenticated(op).await };
         let ids = body.map(|body| texts(body, "sessionID")).unwrap_or_default();
@@ -29,7 +29,7 @@ impl Call<'_> {
         self.reply(&write::session_is_active(active), "").await
     }
 
-    /// Ends other sessions of the same principal here; what is not of the gate is the vCenter's affair.
+    /// Ends other sessions of the same user here; what is not of the gate is the vCenter's affair.
     pub(super) async fn terminate(&mut self, op: Operation, body: Option<Zeroizing<Vec<u8>>>) -> Next {
         let Some(down) = self.down else { return self.not_authenticated(&op).await };
         let ids = body.as_ref().map(|body| texts(body, "sessionId")).unwrap_or_default();
@@ -49,13 +49,9 @@ impl Call<'_> {
         self.send(op, body, Sess::Shared, manner, true).await
     }
 
-    /// The session with this key, if it is of the same principal.
+    /// The session with this key, if it is of the same user.
     fn mate(&self, down: DownId, key: &str) -> Option<DownId> {
-        self.broker.tables(|t| {
-            let mate = t.down_with(key)?;
-            let principal = |id: &DownId| t.downs.get(id).map(|down| down.principal);
-            (principal(&mate) == principal(&down)).then_some(mate)
-        })
+        self.broker.tables(|t| t.down_with(key).filter(|mate| t.mates(*mate, down)))
     }
 }
 

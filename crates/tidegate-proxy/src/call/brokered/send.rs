@@ -278,8 +278,8 @@ impl Call<'_> {
     fn told_sessions(&self, down: DownId, body: &[u8]) -> Option<Vec<u8>> {
         self.broker.tables(|tables| {
             let mine = tables.downs.get(&down)?;
-            let mates = tables.downs.values().filter(|other| other.principal == mine.principal);
-            let listed: Vec<_> = mates.map(|other| other.session.clone()).collect();
+            let mates = tables.downs.iter().filter(|(other, _)| tables.mates(**other, down));
+            let listed: Vec<_> = mates.map(|(_, other)| other.session.clone()).collect();
             sessions::rewrite(body, &|key| tables.is_ours(key), &mine.session, &listed).ok()
         })
     }
