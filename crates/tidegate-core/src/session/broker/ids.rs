@@ -40,6 +40,8 @@ pub enum Need {
     Shared,
     /// One that no other client uses.
     Own,
+    /// The shared session that a page of an answer came from, also when the client has a clone by now; else as `Shared`.
+    Page(UpId),
 }
 
 /// What an upstream session is for.

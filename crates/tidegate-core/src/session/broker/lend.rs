@@ -47,6 +47,13 @@ impl Broker {
             return None;
         };
         let (key, down, need) = (*key, *down, *need);
+        if let Need::Page(up) = need
+            && self.principals.get(&key)?.shared == Some(up)
+            && !matches!(self.downs.get(&down)?.place, Place::Own(_))
+        {
+            self.lend(now, id, down, up, None, out);
+            return None;
+        }
         match (self.downs.get(&down)?.place, need) {
             (Place::Own(up) | Place::Clone(up), _) => {
                 if !self.ups.get(&up).is_some_and(|up| up.ready()) {
@@ -54,7 +61,7 @@ impl Broker {
                 }
                 self.lend(now, id, down, up, None, out);
             }
-            (Place::Shared, Need::Shared) => {
+            (Place::Shared, Need::Shared | Need::Page(_)) => {
                 let principal = self.principals.get(&key)?;
                 if let Some(up) = principal.shared {
                     self.lend(now, id, down, up, None, out);

@@ -40,7 +40,7 @@ impl Ask {
     pub fn waits_for(&self) -> For {
         match self.what {
             What::Login { .. } => For::Login,
-            What::Use { need: Need::Shared, .. } => For::Shared,
+            What::Use { need: Need::Shared | Need::Page(_), .. } => For::Shared,
             What::Use { need: Need::Own, .. } => For::Clone,
         }
     }

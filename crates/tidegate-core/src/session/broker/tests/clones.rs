@@ -237,3 +237,23 @@ fn a_smaller_cap_is_reached_as_clones_come_back() {
     }
     assert_eq!(out, [Action::End { up: lent[0].1 }]);
 }
+
+#[test]
+fn a_page_is_read_where_it_came_from() {
+    let mut world = world();
+    let down = world.client(0, 1);
+    let (ask, clone) = world.lent(down, Need::Own);
+    world.done(ask, Holds::Count(1));
+    let (page, up) = world.lent(down, Need::Page(UpId(0)));
+    assert_eq!(up, UpId(0), "the shared session");
+    world.done(page, Holds::Unchanged);
+    assert_eq!(world.broker.up_of(down), Some(clone), "it keeps its clone");
+    let other = world.client(1, 1);
+    let (foreign, up) = world.lent(other, Need::Page(UpId(0)));
+    assert_ne!(up, UpId(0), "another principal's is not lent");
+    world.done(foreign, Holds::Unchanged);
+    world.tell(Event::Dead { up: UpId(0) });
+    let (late, up) = world.lent(down, Need::Page(UpId(0)));
+    assert_eq!(up, clone, "it is gone: as any call");
+    world.done(late, Holds::Count(1));
+}

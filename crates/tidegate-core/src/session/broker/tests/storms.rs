@@ -9,7 +9,7 @@ use proptest::prelude::*;
 enum Move {
     Login(u64, u8),
     LoginOwn(u64),
-    Use(usize, bool),
+    Use(usize, u64),
     Done(usize, Option<u32>),
     Sticky(usize),
     Verdict(usize, u8),
@@ -28,7 +28,7 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     let one = prop_oneof![
         10 => (0..4u64, prop_oneof![4 => Just(1u8), 1 => 2..4u8]).prop_map(|(who, what)| Move::Login(who, what)),
         2 => (0..4u64).prop_map(Move::LoginOwn),
-        20 => (which(), any::<bool>()).prop_map(|(which, own)| Move::Use(which, own)),
+        20 => (which(), 0..8_u64).prop_map(|(which, need)| Move::Use(which, need)),
         14 => (which(), prop::option::of(0..3u32)).prop_map(|(which, holds)| Move::Done(which, holds)),
         1 => which().prop_map(Move::Sticky),
         14 => (which(), 0..10u8).prop_map(|(which, how)| Move::Verdict(which, how)),
@@ -74,9 +74,16 @@ impl World {
             Move::LoginOwn(who) => {
                 self.login_own(who);
             }
-            Move::Use(which, own) => {
+            Move::Use(which, need) => {
                 if let Some(down) = pick(self.downs.keys().copied(), which) {
-                    self.call(down, if own { Need::Own } else { Need::Shared });
+                    self.call(
+                        down,
+                        match need {
+                            0..3 => Need::Own,
+                            3..6 => Need::Shared,
+                            up => Need::Page(UpId(up - 6)), // the first ones: who came first is often still there
+                        },
+                    );
                 }
             }
             Move::Done(which, holds) => {
