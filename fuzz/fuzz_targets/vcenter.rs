@@ -1,7 +1,7 @@
 //! vCenter's requests, answers, JSON and heads. The first byte says which.
 #![no_main]
 
-use tidegate_proxy::vcenter::request::{self, BODY_MAX, Edit, Operation, Ref, Spoken};
+use tidegate_proxy::vcenter::request::{self, Edit, Operation, PREFIX_MAX, Ref, Spoken};
 use tidegate_proxy::vcenter::write::{self, Say, UserSession};
 use tidegate_proxy::vcenter::{answer, rest, sessions, table};
 
@@ -23,7 +23,7 @@ fn requested(data: &[u8]) {
     match (&early, &whole) {
         (Spoken::NeedMore, _) | (Spoken::Refused(_), Spoken::Refused(_)) => {}
         // The first half of a long body already was more than is looked at.
-        _ if data.len() / 2 >= BODY_MAX => {}
+        _ if data.len() / 2 >= PREFIX_MAX => {}
         _ => assert_eq!(early, whole),
     }
     let Spoken::Operation(operation) = whole else { return };
@@ -49,7 +49,7 @@ fn requested(data: &[u8]) {
 /// `None`: it has grown out of what is looked at.
 fn read_again(body: &[u8]) -> Option<Operation> {
     match request::read(body, true) {
-        _ if body.len() > BODY_MAX => None,
+        _ if body.len() > PREFIX_MAX => None,
         Spoken::Operation(operation) => Some(*operation),
         other => panic!("{other:?} {}", body.escape_ascii()),
     }

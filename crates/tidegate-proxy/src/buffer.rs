@@ -54,6 +54,11 @@ impl Buffers {
         Charge { bytes, home: self.clone() }
     }
 
+    /// As [`Buffers::charge`], or nothing when the budget does not have them.
+    pub(crate) fn try_charge(self: &Rc<Self>, bytes: usize) -> Option<Charge> {
+        (self.used.get() + bytes <= self.max.get()).then(|| self.charge(bytes))
+    }
+
     /// An empty vector for putting a head together; see [`Buffers::unscratch`].
     pub(crate) fn scratch(&self) -> Vec<u8> {
         self.scratch.borrow_mut().pop().unwrap_or_default()

@@ -18,6 +18,8 @@ const VIEWS_MAX: usize = 64;
 const VIEW_BYTES_MAX: usize = 4 << 10;
 /// Most other objects of one client that are told apart.
 const HELD_MAX: usize = 256;
+/// Most pages of one client that are known; of one more the oldest is forgotten.
+const PAGES_MAX: usize = 64;
 /// Free collectors that are kept for the next clients of a shared session.
 const COLLECTORS_KEPT: usize = 64;
 
@@ -79,8 +81,8 @@ pub(crate) struct Down {
     views: BTreeMap<String, View>,
     /// Everything else, and on what it was made.
     held: BTreeMap<String, String>,
-    /// Where it has not read all pages of an answer.
-    pages: Option<UpId>,
+    /// Pages that it may still read: their tokens, and where they are. The newest is the last.
+    pages: Vec<(String, UpId)>,
     /// It has more than can be followed.
     more: bool,
 }
@@ -174,8 +176,10 @@ impl Tables {
     ) {
         self.tokens.insert(digest, id);
         let (collector, views, held) = (None, BTreeMap::new(), BTreeMap::new());
-        self.downs
-            .insert(id, Down { principal, session, peer, digest, collector, views, held, pages: None, more: false });
+        self.downs.insert(
+            id,
+            Down { principal, session, peer, digest, collector, views, held, pages: Vec::new(), more: false },
+        );
     }
 
     /// It is over.
@@ -299,9 +303,22 @@ impl Tables {
         }
     }
 
-    /// Whether there are more pages of a client's last answer on this session.
-    pub(crate) fn paged(&mut self, id: DownId, up: UpId, more: bool) {
-        self.downs.get_mut(&id).into_iter().for_each(|down| down.pages = more.then_some(up));
+    /// A client has read a page, or given it up; the answer may have told of the next one.
+    pub(crate) fn paged(&mut self, id: DownId, up: UpId, page: Option<&str>, next: Option<&str>) {
+        let Some(down) = self.downs.get_mut(&id) else { return };
+        down.pages.retain(|(token, at)| !(*at == up && Some(token.as_str()) == page));
+        if let Some(next) = next {
+            if down.pages.len() >= PAGES_MAX {
+                down.pages.remove(0);
+            }
+            down.pages.push((next.to_string(), up));
+        }
+    }
+
+    /// Where the page with this token is.
+    pub(crate) fn page_at(&self, id: DownId, token: &str) -> Option<UpId> {
+        let pages = &self.downs.get(&id)?.pages;
+        pages.iter().rev().find(|(page, _)| page == token).map(|(_, up)| *up)
     }
 
     /// How many objects a client holds on this session.
@@ -311,7 +328,7 @@ impl Tables {
             return u32::MAX;
         }
         let views = down.views.values().filter(|view| view.up == up).count();
-        let pages = usize::from(down.pages == Some(up));
+        let pages = down.pages.iter().filter(|(_, at)| *at == up).count();
         u32::try_from(views + pages + down.held.len()).unwrap_or(u32::MAX)
     }
 

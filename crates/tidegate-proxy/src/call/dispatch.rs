@@ -179,6 +179,9 @@ pub(super) async fn exchange(
     let replay = server.reused.then(|| home.buffers.charge(prepared.head.len()));
     let mut state = Exchange::new(&home, setup, facts, prepared.head, prepared.rewrite);
     state.hooks = prepared.hooks;
+    if let Some(rest) = state.hooks.as_mut().and_then(|hooks| hooks.begun.take()) {
+        state.resume(rest);
+    }
     if server.reused && facts.method != Method::Other {
         state.keep_request();
     }

@@ -68,6 +68,11 @@ impl Pump {
         }
     }
 
+    /// The first part of the body is a chunk of the lead already; `rest` reads what follows.
+    pub(crate) fn resume(&mut self, rest: Decoder) {
+        self.decoder = rest;
+    }
+
     /// All has been read, and written.
     pub(crate) fn is_over(&self) -> bool {
         self.decoder.is_done() && (self.burst.is_sent() || self.discard.is_some())

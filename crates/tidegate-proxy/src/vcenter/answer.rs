@@ -143,9 +143,10 @@ pub fn ticket(body: &[u8]) -> Option<String> {
     Heard::hear(body).text.filter(|text| !text.is_empty())
 }
 
-/// Whether there are more pages: the answer has a `token`, which stands before the objects.
-pub fn paged(first: &[u8]) -> bool {
-    memmem::find(first, b"token").is_some() && Heard::hear(first).token
+/// The `token` of the next page, if there is one; it stands before the objects.
+pub fn next_page(first: &[u8]) -> Option<String> {
+    memmem::find(first, b"token")?;
+    Heard::hear(first).token
 }
 
 /// The fault, if it is one.

@@ -8,6 +8,9 @@ use zeroize::Zeroizing;
 
 const XSI: Namespace<'static> = Namespace("http://www.w3.org/2001/XMLSchema-instance");
 
+/// Most attributes of an element. To tell equal ones takes the square of their number; clients have about ten.
+const ATTRIBUTES_MAX: usize = 64;
+
 /// An element that is open.
 pub(super) struct Open<'b> {
     /// Its local name.
@@ -98,7 +101,10 @@ impl<'b, W: Watch<'b>> Visit<'b> for Leaves<'b, W> {
             parent.parent = true;
         }
         let (mut kind, mut xsi, mut attributes) = (None, None, Vec::new());
-        for attribute in element.tag.attributes() {
+        for (number, attribute) in element.tag.attributes().enumerate() {
+            if number == ATTRIBUTES_MAX {
+                return Step::Stop(Verdict::Refused(CROWDED));
+            }
             let Ok(attribute) = attribute else { return Step::Stop(Verdict::Refused("bad attributes")) };
             let (key, value) = (attribute.key, self.slice(&attribute.value));
             if key.as_namespace_binding().is_some() {
@@ -160,3 +166,4 @@ impl<'b, W: Watch<'b>> Visit<'b> for Leaves<'b, W> {
 }
 
 const MIXED: &str = "text beside elements";
+const CROWDED: &str = "too many attributes";

@@ -11,8 +11,13 @@ use zeroize::Zeroizing;
 
 pub use read::read;
 
-/// Most bytes of a body that are looked at, and so the longest body of a `Login`.
-pub const BODY_MAX: usize = crate::soap::PREFIX_MAX;
+/// Most bytes of a body that are looked at when there is more of it, and so the longest body of a `Login`.
+pub const PREFIX_MAX: usize = crate::soap::PREFIX_MAX;
+/// Longest body that is read whole. Scripts ask for the properties of hundreds of objects by name, with 80 to 100 bytes for
+/// each: this is 2600 of them. Longer ones stream.
+pub const BODY_MAX: usize = 256 << 10;
+/// What is said of a `Login` that is longer than [`PREFIX_MAX`].
+pub const LONG_LOGIN: &str = "a Login of more than 16 KiB";
 /// Most references to objects of a session in a body. More are refused.
 pub const SESSION_REFS_MAX: usize = 256;
 /// How many of the objects that a body names are told: the first ones.
@@ -21,7 +26,7 @@ pub const NAMED_MAX: usize = 16;
 /// What a body is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spoken {
-    /// It may be SOAP; more of the body is needed. Never said of a whole body or of [`BODY_MAX`] bytes.
+    /// It may be SOAP; more of the body is needed. Never said of a whole body or of [`PREFIX_MAX`] bytes.
     NeedMore,
     /// It is not SOAP.
     NotSoap,
@@ -40,7 +45,7 @@ pub struct Operation {
     pub version: SoapVersion,
     /// The namespace of the operation, such as `urn:vim25`; empty when it has none.
     pub namespace: String,
-    /// Everything of the body was seen. If not, only what stood in the first [`BODY_MAX`] bytes is told here.
+    /// Everything of the body was seen. If not, only what stood in the first [`PREFIX_MAX`] bytes is told here.
     pub whole: bool,
     /// The object that it is called on.
     pub this: Option<Ref>,
@@ -49,6 +54,8 @@ pub struct Operation {
     pub session_refs: Vec<Ref>,
     /// The session in the header `vcSessionCookie`, without quotes, and where its text stands.
     pub cookie: Option<(Range<usize>, String)>,
+    /// Which page is asked for or given up, for `ContinueRetrievePropertiesEx` and `CancelRetrievePropertiesEx`.
+    pub token: Option<String>,
     /// `maxObjects` is said: the answer may come in pages.
     pub max_objects: bool,
     /// `maxWaitSeconds`, and where its text stands.

@@ -62,6 +62,10 @@ pub struct State {
     made: u64,
     /// Dead sessions are told as an inventory that is empty.
     pub empty_inventory: bool,
+    /// Answers come in pages.
+    pub paging: bool,
+    /// Pages that were not read, by session and token.
+    pages: BTreeSet<(String, String)>,
     /// Tasks by name, with their state and what they work on.
     pub tasks: BTreeMap<String, (&'static str, String)>,
 }
@@ -124,7 +128,11 @@ impl Vcenter {
 
     async fn serve(&self, mut peer: Peer) {
         while let Some(head) = peer.head().await {
-            let Some(body) = peer.try_exactly(length(&head)).await else { return };
+            let body = match head.contains("Transfer-Encoding: chunked") {
+                true => chunks(&mut peer).await,
+                false => peer.try_exactly(length(&head)).await,
+            };
+            let Some(body) = body else { return };
             let body = String::from_utf8_lossy(&body).into_owned();
             let asked = Asked {
                 line: head.lines().next().unwrap_or_default().to_string(),
@@ -225,6 +233,16 @@ impl Vcenter {
                 state.sessions.remove(&asked.cookie);
                 (200, None, done(name, ""))
             }
+            "ContinueRetrievePropertiesEx" | "CancelRetrievePropertiesEx" => {
+                let known = state.pages.remove(&(asked.cookie.clone(), text(body, "token")));
+                if known { (200, None, done(name, "<returnval/>")) } else { (500, None, fault("InvalidArgument", "")) }
+            }
+            "RetrievePropertiesEx" if state.paging => {
+                let token = format!("page-{number}");
+                let told = done(name, &format!("<returnval><token>{token}</token></returnval>"));
+                state.pages.insert((asked.cookie.clone(), token));
+                (200, None, told)
+            }
             "RetrievePropertiesEx" if body.contains("<type>Task</type>") => {
                 let objects = state.tasks.iter().filter(|(task, _)| body.contains(&format!(">{task}<")));
                 let objects: String = objects.map(|(task, (how, on))| told_task(task, how, on)).collect();
@@ -261,6 +279,19 @@ impl Vcenter {
                 (200, None, done(name, ""))
             }
             _ => (200, None, done(name, &format!("<returnval>of {}</returnval>", session.key))),
+        }
+    }
+}
+
+/// A body that comes in chunks.
+async fn chunks(peer: &mut Peer) -> Option<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let size = usize::from_str_radix(&peer.line().await?, 16).expect("a size");
+        body.extend(peer.try_exactly(size).await?);
+        assert_eq!(peer.line().await.as_deref(), Some(""), "what ends a chunk");
+        if size == 0 {
+            return Some(body);
         }
     }
 }
@@ -408,6 +439,21 @@ impl Client {
             body.len()
         );
         self.peer.send(head + body).await;
+    }
+
+    /// As [`Client::post`], in chunks.
+    pub async fn post_in_chunks(&mut self, path: &str, body: &str) {
+        let cookie = self.cookie.as_ref().expect("a cookie");
+        self.peer
+            .send(format!(
+                "POST {path} HTTP/1.1\r\nHost: vc\r\nContent-Type: text/xml\r\nCookie: vmware_soap_session=\"{cookie}\"\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n"
+            ))
+            .await;
+        for chunk in body.as_bytes().chunks(5000) {
+            self.peer.send([format!("{:x}\r\n", chunk.len()).as_bytes(), chunk, b"\r\n"].concat()).await;
+        }
+        self.peer.send("0\r\n\r\n").await;
     }
 
     pub async fn answer(&mut self) -> Answer {

@@ -4,9 +4,9 @@ use super::local::texts;
 use super::send::Way;
 use crate::broker::Handle;
 use crate::vcenter::answer;
-use crate::vcenter::table::Makes;
+use crate::vcenter::table::{Makes, Sess};
 use crate::vcenter::write::{self, Answer};
-use tidegate_core::session::broker::{DownId, UpId};
+use tidegate_core::session::broker::{DownId, Holds, Kind, UpId};
 
 /// Notes what a good answer made or ended.
 pub(super) fn note(broker: &Handle, (down, up): (DownId, UpId), way: &Way<'_>, answer: &[u8]) {
@@ -25,6 +25,18 @@ pub(super) fn note(broker: &Handle, (down, up): (DownId, UpId), way: &Way<'_>, a
             tables.made(down, &made.id, this);
         }
     });
+}
+
+/// What the client holds on its clone now. A read whose body was not seen whole leaves at most a page there, of which its
+/// answer told.
+pub(super) fn holds(broker: &Handle, (down, up): (DownId, UpId), way: &Way<'_>) -> Holds {
+    let reads = way.manner.replay && way.manner.makes == Makes::Nothing;
+    let unseen = way.body.is_none() && !reads;
+    broker.tables(|tables| match tables.ups.get(&up).map(|up| up.kind) {
+        Some(Kind::Clone) if way.session == Sess::Sticky || unseen => Holds::Sticky,
+        Some(Kind::Clone) => Holds::Count(tables.holds(down, up)),
+        _ => Holds::Unchanged,
+    })
 }
 
 /// Notes how a good answer changed the session of its client; what is said in its place, where it tells of the session.

@@ -28,7 +28,7 @@ use super::refuse;
 use super::waiting;
 use crate::broker::secret::token_digest;
 use crate::broker::{Ask, Handle, Word, agent};
-use crate::buffer::Buf;
+use crate::buffer::{Buf, Charge};
 use crate::clock;
 use crate::connection::{Conn, Next};
 use crate::explain::Past;
@@ -39,7 +39,7 @@ use crate::setup::Setup;
 use crate::vcenter::table::{self, Local, Sess};
 use crate::vcenter::write::{self, Answer, Say};
 use crate::vcenter::{Operation, Ref};
-use read::Soap;
+use read::{Begun, Long, Soap};
 use std::sync::Arc;
 use tidegate_core::admission::{ClientKey, Role};
 use tidegate_core::reason::Reason;
@@ -63,6 +63,10 @@ pub(super) struct Call<'a> {
     down: Option<DownId>,
     /// It said a token, be it ours or not.
     claims: bool,
+    /// What its body costs that is longer than a block.
+    charge: Option<Charge>,
+    /// The first part of a body that is longer still.
+    begun: Option<Begun>,
 }
 
 /// Handles the call whose head was prepared, and whose body begins in `buf`.
@@ -76,8 +80,19 @@ pub(super) async fn call(
     agent::ensure(&conn.home, &broker);
     let home = conn.home.clone();
     home.service.stats.open_requests.add(1);
-    let mut call =
-        Call { conn, setup, broker: &broker, buf, prepared, past: Past::default(), down: None, claims: false };
+    let past = Past::default();
+    let mut call = Call {
+        conn,
+        setup,
+        broker: &broker,
+        buf,
+        prepared,
+        past,
+        down: None,
+        claims: false,
+        charge: None,
+        begun: None,
+    };
     let token = head::session(&call.prepared.head);
     call.claim(token.as_deref());
     let next = if call.prepared.in_body.take().is_some() { call.soap().await } else { call.other().await };
@@ -105,14 +120,22 @@ impl Call<'_> {
     }
 
     async fn soap(&mut self) -> Next {
-        let Soap { op, body } = match read::soap(self.conn, self.setup, self.buf, &mut self.prepared.facts).await {
-            Ok(soap) => soap,
-            Err(next) => return next,
-        };
+        let Soap { mut op, mut body } =
+            match read::soap(self.conn, self.setup, self.buf, &mut self.prepared.facts).await {
+                Ok(soap) => soap,
+                Err(next) => return next,
+            };
         let main = head::line(&self.prepared.head).is_some_and(|(_, target)| target.starts_with("/sdk"));
         if let Some((_, token)) = &op.cookie {
             let token = token.clone();
             self.claim(Some(token.as_bytes()));
+        }
+        if body.is_none() && self.down.is_some() && read::fits(self.prepared.facts.framing) {
+            match read::long(self.conn, self.setup, self.buf, &mut self.prepared.facts).await {
+                Ok(Long::Whole(soap, charge)) => (op, body, self.charge) = (soap.op, soap.body, charge),
+                Ok(Long::Begun(begun)) => self.begun = Some(begun),
+                Err(next) => return next,
+            }
         }
         self.classify(&op);
         let manner = table::manner(&op.namespace, &op.name);
@@ -138,15 +161,16 @@ impl Call<'_> {
         }
     }
 
-    /// What a SOAP call is for, and what it may cost. One that goes through a view reads hundreds of objects where others
-    /// of its name read one, and bulk principals are not like others: what they cost is learned apart.
+    /// What a SOAP call is for, and what it may cost. One that goes through a view, or names many objects, reads hundreds where
+    /// others of its name read one, and bulk principals are not like others: what they cost is learned apart.
     fn classify(&mut self, op: &Operation) {
         let bulk = self.is_bulk();
-        let kind: &'static [u8] = match (op.session_refs.is_empty(), bulk) {
-            (true, false) => b"",
-            (false, false) => b" (view)",
-            (true, true) => b" (bulk)",
-            (false, true) => b" (bulk, view)",
+        let many = !op.session_refs.is_empty() || self.charge.is_some() || self.begun.is_some();
+        let kind: &'static [u8] = match (many, bulk) {
+            (false, false) => b"",
+            (true, false) => b" (many)",
+            (false, true) => b" (bulk)",
+            (true, true) => b" (bulk, many)",
         };
         if let Some(vcenter) = self.setup.vcenter() {
             let known = vcenter.known_as(&op.name, kind);

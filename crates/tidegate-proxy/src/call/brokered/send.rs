@@ -16,7 +16,7 @@ use crate::vcenter::table::{Makes, Manner, Sess};
 use crate::vcenter::write::{self, Say};
 use crate::vcenter::{Operation, edit, sessions};
 use tidegate_core::reason::Reason;
-use tidegate_core::session::broker::{DownId, Event, Holds, Kind, Make, Need, Refusal, UpId};
+use tidegate_core::session::broker::{DownId, Event, Holds, Make, Need, Refusal, UpId};
 use tidegate_core::time::Span;
 use zeroize::Zeroizing;
 
@@ -61,7 +61,7 @@ impl Call<'_> {
         let Some(down) = self.down else { return self.not_authenticated(&op).await };
         let way = Way { op: &op, body: body.as_ref().map(|body| &body[..]), session, manner, main };
         if way.body.is_none() && (op.cookie.is_some() || !op.session_refs.is_empty()) {
-            return self.say(413, "text/plain", b"more than 16 KiB of SOAP that names a session\n", "").await;
+            return self.say(413, "text/plain", b"more than 256 KiB of SOAP that names a session\n", "").await;
         }
         let service = self.conn.home.service.clone();
         let most = self.setup.long_polls_max();
@@ -71,6 +71,10 @@ impl Call<'_> {
         };
         let need = match session {
             Sess::Own | Sess::Sticky | Sess::Local(_) => Need::Own,
+            Sess::Paging if way.body.is_some() => {
+                let page = |token: &String| self.broker.tables(|tables| tables.page_at(down, token));
+                op.token.as_ref().and_then(page).map_or(Need::Shared, Need::Page)
+            }
             _ if way.body.is_none() || op.max_objects => Need::Own, // pages belong to one reader
             _ if way.makes_unmovable_view(|length| self.broker.tables(|t| t.follows_view(down, length))) => Need::Own,
             _ => Need::Shared,
@@ -78,7 +82,7 @@ impl Call<'_> {
         let broker = self.broker.clone();
         for _ in 0..ATTEMPTS {
             let mut ask = broker.ask(|ask| Event::Use { ask, down, need });
-            let kept = way.body.map_or(0, <[u8]>::len) + self.prepared.head.len();
+            let kept = self.kept(&way);
             let (up, make) = match self.hear(&mut ask, kept).await {
                 Some(Word::Lend { up, make }) => (up, make),
                 Some(Word::Refuse(Refusal::NotAuthenticated | Refusal::InvalidLogin)) => {
@@ -97,7 +101,7 @@ impl Call<'_> {
             match self.attempt(&mut ask, (down, up, make), &way).await {
                 Tried::Over(next) => {
                     self.lease_told(&way);
-                    let holds = self.holds(down, up, &way);
+                    let holds = end::holds(self.broker, (down, up), &way);
                     ask.done(holds);
                     return next;
                 }
@@ -118,18 +122,15 @@ impl Call<'_> {
         })
     }
 
-    /// What the client holds on its clone now.
-    fn holds(&self, down: DownId, up: UpId, way: &Way<'_>) -> Holds {
-        self.broker.tables(|tables| match tables.ups.get(&up).map(|up| up.kind) {
-            Some(Kind::Clone) if way.session == Sess::Sticky || way.body.is_none() => Holds::Sticky,
-            Some(Kind::Clone) => Holds::Count(tables.holds(down, up)),
-            _ => Holds::Unchanged,
-        })
+    /// How many bytes the call keeps while it waits, beside those that are paid already.
+    fn kept(&self, way: &Way<'_>) -> usize {
+        let body = way.body.filter(|_| self.charge.is_none());
+        body.map_or(0, <[u8]>::len) + self.prepared.head.len()
     }
 
     async fn attempt(&mut self, ask: &mut Ask<'_>, lent: (DownId, UpId, Option<Make>), way: &Way<'_>) -> Tried {
         let (down, up, mut make) = lent;
-        let kept = way.body.map_or(0, <[u8]>::len) + self.prepared.head.len();
+        let kept = self.kept(way);
         self.lives_at(up);
         if way.manner.work.is_some()
             && let Some(make) = make.take()
@@ -185,7 +186,12 @@ impl Call<'_> {
             self.unused(slot);
             return Tried::Over(Next::Close);
         };
+        request.reserve_exact(length.unwrap_or_default());
         body.iter().for_each(|body| request.extend_from_slice(body));
+        drop(body);
+        self.begun.iter().for_each(|begun| begun.write_to(&mut request));
+        let long = self.charge.is_some() || self.begun.is_some();
+        let _charge = long.then(|| self.conn.home.buffers.charge(request.len()));
         let lists = way.op.names_current_session || way.op.names_session_list;
         if way.body.is_some()
             && (way.manner.makes != Makes::Nothing
@@ -223,6 +229,7 @@ impl Call<'_> {
         let long_poll = way.manner.long_poll.then(|| self.long_poll(way));
         let mut hooks = Hooks::new(way.manner.peek, way.manner.replay && way.body.is_some(), long_poll);
         hooks.keep = hold.is_some(); // it names what was begun
+        hooks.begun = self.begun.as_ref().map(|begun| begun.rest.clone());
         let prepared = self.prepared.with(request, hooks);
         hold.iter_mut().for_each(TaskHold::sent);
         let (next, hooks) = dispatch::exchange(self.conn, self.setup, self.buf, prepared, slot.ticket, line).await;
@@ -230,8 +237,9 @@ impl Call<'_> {
         if let (Some(hold), Some(first)) = (hold, hooks.first.take()) {
             hold.answered(&first);
         }
-        if way.op.name.contains("RetrieveProperties") {
-            self.broker.tables(|tables| tables.paged(down, up, hooks.paged));
+        if way.op.name.contains("RetrieveProperties") && hooks.judged == Judged::Fine {
+            let next = hooks.next_page.as_deref();
+            self.broker.tables(|tables| tables.paged(down, up, way.op.token.as_deref(), next));
         }
         self.judged(up, hooks.judged);
         if hooks.held { Tried::Dead } else { Tried::Over(next) }

@@ -50,8 +50,10 @@ pub(crate) struct Hooks {
     pub(crate) long_poll: Option<Span>,
     /// What the answer says of the session.
     pub(crate) judged: Judged,
-    /// There are more pages.
-    pub(crate) paged: bool,
+    /// The token of the next page, if there is one.
+    pub(crate) next_page: Option<String>,
+    /// The head has the first part of the body already; how the rest is to be read.
+    pub(crate) begun: Option<Decoder>,
     /// The answer was held back.
     pub(crate) held: bool,
     /// A session of REST or VI/JSON is told from the answer to be dead.
@@ -75,7 +77,8 @@ impl Hooks {
             replay,
             long_poll,
             judged: Judged::Other,
-            paged: false,
+            next_page: None,
+            begun: None,
             held: false,
             unauthorized: false,
             unauthorized_came: false,
@@ -129,7 +132,7 @@ impl Exchange<'_> {
                 let first = &body[..decoded.data];
                 hooks.judged = answer::judge(facts.status, first);
                 hooks.first = hooks.keep.then(|| first.to_vec());
-                hooks.paged = facts.status == 200 && answer::paged(first);
+                hooks.next_page = Some(first).filter(|_| facts.status == 200).and_then(answer::next_page);
                 hooks.unauthorized_came = hooks.unauthorized && hooks.judged == Judged::OwnSessionDead;
                 let dead = matches!(hooks.judged, Judged::OwnSessionDead | Judged::EmptyInventory);
                 hooks.held = hooks.replay && dead;

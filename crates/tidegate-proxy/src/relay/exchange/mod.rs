@@ -158,6 +158,11 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// The first part of the body stands in the head already; `rest` reads what follows.
+    pub(crate) fn resume(&mut self, rest: Decoder) {
+        self.up.resume(rest);
+    }
+
     /// What is small enough to lie here whole is kept until an answer begins, so that it can be sent again.
     pub(crate) fn keep_request(&mut self) {
         self.up.keep();

@@ -17,7 +17,7 @@ pub(super) struct Heard {
     pub(super) returned: Option<Ref>,
     pub(super) text: Option<String>,
     pub(super) session: Option<UserSession>,
-    pub(super) token: bool,
+    pub(super) token: Option<String>,
     /// A property was not read for NotAuthenticated; what that fault says to people.
     pub(super) missing: Option<String>,
     pub(super) states: Vec<TaskState>,
@@ -133,7 +133,9 @@ impl<'b> Watch<'b> for Heard {
                 None => self.text = Some(text.to_owned()),
             }
         } else if path.len() == 5 && above.name == "returnval" {
-            self.token |= leaf.name == "token" && !text.trim().is_empty();
+            if leaf.name == "token" && !text.trim().is_empty() {
+                self.token = Some(text.trim().to_owned());
+            }
             self.of_session(leaf.name, text);
         } else {
             if self.in_missing && leaf.name == "localizedMessage" {

@@ -2,7 +2,7 @@
 
 use super::super::leaves::{Leaves, Open, Opened, Watch};
 use super::super::time;
-use super::{BODY_MAX, HeaderSpot, Login, NAMED_MAX, Operation, Ref, SESSION_REFS_MAX, Spoken};
+use super::{BODY_MAX, HeaderSpot, LONG_LOGIN, Login, NAMED_MAX, Operation, PREFIX_MAX, Ref, SESSION_REFS_MAX, Spoken};
 use crate::soap::walk::{self, End, Step, Verdict, Walked};
 use crate::soap::{Seen, SoapVersion, is_name};
 use std::ops::Range;
@@ -11,15 +11,17 @@ use zeroize::Zeroizing;
 /// What begins the id of an object that lives in one session.
 const IN_SESSION: &str = "session[";
 
-/// Reads the first bytes of a body. One pass over at most [`BODY_MAX`] bytes, behind which it counts as cut; a verdict other
-/// than [`Spoken::NeedMore`] on a body that grows is only said when it does not change.
+/// Reads the first bytes of a body. One pass, over at most [`PREFIX_MAX`] bytes, behind which it counts as cut, or over all of a
+/// whole body of at most [`BODY_MAX`]; a verdict other than [`Spoken::NeedMore`] on a body that grows is only said when it
+/// does not change, but of an operation more may be told when its body is whole.
 ///
 /// A whole body that is SOAP so far, but does not end as XML must, is refused: what vCenter would make of it is not known.
 /// So is a `Login` that is not seen whole.
 pub fn read(body: &[u8], seen: impl Into<Seen>) -> Spoken {
     let seen = seen.into();
-    let (body, whole) = (&body[..body.len().min(BODY_MAX)], seen == Seen::Whole && body.len() <= BODY_MAX);
-    let last = seen != Seen::Begun || body.len() >= BODY_MAX;
+    let whole = seen == Seen::Whole && body.len() <= BODY_MAX;
+    let body = if whole { body } else { &body[..body.len().min(PREFIX_MAX)] };
+    let last = seen != Seen::Begun || body.len() >= PREFIX_MAX;
     let mut leaves = Leaves::new(body, Reader::default());
     let walked = walk::document(body, &mut leaves);
     let reader = leaves.watch;
@@ -31,7 +33,7 @@ pub fn read(body: &[u8], seen: impl Into<Seen>) -> Spoken {
         Walked::Over(End::Broken) => reader.broken("an envelope that is no XML"),
         Walked::Over(_) if !last => Spoken::NeedMore,
         Walked::Over(End::Early) if whole => reader.broken("an envelope that is cut off"),
-        Walked::Over(_) => reader.finish(whole),
+        Walked::Over(_) => reader.finish(whole, body.len()),
     }
 }
 
@@ -70,14 +72,17 @@ impl Reader {
         if self.version.is_some() { Spoken::Refused(why) } else { Spoken::NotSoap }
     }
 
-    fn finish(self, whole: bool) -> Spoken {
+    fn finish(self, whole: bool, length: usize) -> Spoken {
         let Some(mut operation) = self.operation else { return Spoken::NotSoap };
         operation.whole = whole;
         (operation.cookie, operation.expires) = (self.cookie, self.expires);
         (operation.has_operation_id, operation.header) = (self.has_operation_id, self.header);
         if operation.name == "Login" {
-            let (true, Some(user), Some(password)) = (whole, self.user, self.password) else {
-                return Spoken::Refused("a Login that is too long, or without a user or a password");
+            if !whole || length > PREFIX_MAX {
+                return Spoken::Refused(LONG_LOGIN);
+            }
+            let (Some(user), Some(password)) = (self.user, self.password) else {
+                return Spoken::Refused("a Login without a user or a password");
             };
             operation.login = Some(Login { user, password, locale: self.locale });
         }
@@ -117,6 +122,7 @@ impl Reader {
             this: None,
             session_refs: Vec::new(),
             cookie: None,
+            token: None,
             max_objects: false,
             max_wait_s: None,
             login: None,
@@ -164,6 +170,9 @@ impl Reader {
             "userName" if login => self.user.replace(text.to_owned()).is_some(),
             "password" if login => self.password.replace(Zeroizing::new(text.to_owned())).is_some(),
             "locale" if login => self.locale.replace(text.to_owned()).is_some(),
+            "token" if operation.name.ends_with("RetrievePropertiesEx") => {
+                operation.token.replace(text.trim().to_owned()).is_some()
+            }
             "prop" if operation.name == "Fetch" => {
                 operation.asks_for(text.trim());
                 false

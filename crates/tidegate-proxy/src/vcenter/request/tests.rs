@@ -205,6 +205,7 @@ fn refuses_what_could_be_read_in_two_ways() {
         govmomi("<a/>") + "<Envelope/>",
         govmomi("<a/>") + "x",
         govmomi(&"<a>".repeat(100)),
+        govmomi(&format!("<a{}/>", (0..65).map(|n| format!(" b{n}=''")).collect::<String>())),
         govmomi(&format!("<a>{}</a>", "<b>session[x</b>".repeat(SESSION_REFS_MAX + 1))),
         format!("<!DOCTYPE a [<!ENTITY b 'c'>]>{}", govmomi("<a/>")),
     ] {
@@ -221,12 +222,36 @@ fn refuses_what_could_be_read_in_two_ways() {
 
 #[test]
 fn a_long_body_is_told_as_far_as_it_was_seen() {
-    let long = govmomi(&format!("<QueryPerf><_this type=\"A\">b</_this>{}</QueryPerf>", "<x>1</x>".repeat(4000)));
-    let Spoken::Operation(found) = read(long.as_bytes(), true) else { panic!() };
-    assert_eq!((found.whole, found.name.as_str(), found.this.unwrap().id.as_str()), (false, "QueryPerf", "b"));
-    assert_eq!(read(&long.as_bytes()[..BODY_MAX - 1], false), Spoken::NeedMore);
-    let login = govmomi(&format!("<Login><userName>a</userName><password>{}", "x".repeat(BODY_MAX)));
-    assert!(matches!(read(login.as_bytes(), false), Spoken::Refused(_)), "a Login of 50 MB");
+    let query = |count: usize| {
+        let view = "<b type=\"View\">session[a]b</b>";
+        govmomi(&format!("<QueryPerf><_this type=\"A\">b</_this>{}{view}</QueryPerf>", "<x>1</x>".repeat(count)))
+    };
+    for (body, whole) in [(query(4000), true), (query(40_000), false)] {
+        let Spoken::Operation(found) = read(body.as_bytes(), true) else { panic!() };
+        assert_eq!((found.whole, found.name.as_str(), found.this.unwrap().id.as_str()), (whole, "QueryPerf", "b"));
+        assert_eq!(found.session_refs.len(), usize::from(whole), "what stands at its end");
+        assert_eq!(read(&body.as_bytes()[..PREFIX_MAX - 1], false), Spoken::NeedMore);
+    }
+    let login = |length: usize| {
+        govmomi(&format!("<Login><userName>a</userName><password>{}</password></Login>", "x".repeat(length)))
+    };
+    assert!(matches!(read(login(12 << 10).as_bytes(), true), Spoken::Operation(_)));
+    for length in [PREFIX_MAX, BODY_MAX] {
+        let login = login(length);
+        assert_eq!(read(login.as_bytes(), true), Spoken::Refused(LONG_LOGIN));
+        assert_eq!(read(&login.as_bytes()[..PREFIX_MAX], false), Spoken::Refused(LONG_LOGIN), "as early as that");
+    }
+}
+
+#[test]
+fn a_page_is_known_by_its_token() {
+    for (name, token) in
+        [("ContinueRetrievePropertiesEx", Some("t-1")), ("CancelRetrievePropertiesEx", Some("t-1")), ("Other", None)]
+    {
+        let body = govmomi(&format!("<{name}><_this type=\"PropertyCollector\">pc</_this><token>t-1</token></{name}>"));
+        let Spoken::Operation(found) = read(body.as_bytes(), true) else { panic!() };
+        assert_eq!(found.token.as_deref(), token, "{name}");
+    }
 }
 
 #[test]
