@@ -186,9 +186,13 @@ def front(place: Path, **spec: Any) -> Iterator[Front]:
             yield one
 
 
-def gate_text(folder: Path, behind: Front, more: str = "") -> str:
-    """Return a file for a gate before it, with a certificate of its authority; ``more`` goes to ``vcenter``."""
+def gate_text(folder: Path, behind: Front, more: str = "", *, plain: str = "") -> str:
+    """Return a file for a gate before it, with a certificate of its authority; ``more`` goes to ``vcenter``.
+
+    ``plain``: sessions pass as they are, because the broker is ``off``, or the gate is to ``observe``.
+    """
     certificate, key = behind.authority.issue("127.0.0.1")
+    mode, broker = "observe" if plain == "observe" else "enforce", "off" if plain == "off" else "on"
     return f"""\
 [gate]
 admin = "unix:{folder}/admin.sock"
@@ -197,11 +201,11 @@ seed = 1
 [service.vc]
 listen = "127.0.0.1:0"
 protocol = "vcenter"
-mode = "enforce"
+mode = "{mode}"
 tls = {{kind = "terminate", certificate = "{certificate}", key = "{key}"}}
 
 [service.vc.vcenter]
-broker = "on"
+broker = "{broker}"
 {more}
 
 [service.vc.server.a]
@@ -211,7 +215,10 @@ tls = {{ca = "{behind.authority.ca}"}}
 
 
 @contextlib.contextmanager
-def gated(folder: Path, behind: Front, more: str = "") -> Iterator[Door]:
+def gated(folder: Path, behind: Front, more: str = "", *, plain: str = "") -> Iterator[Door]:
     """Run a gate before it; give its door."""
-    with gate_process(gate_text(folder, behind, more), folder) as gate, Door(gate.address, behind.authority) as door:
+    with (
+        gate_process(gate_text(folder, behind, more, plain=plain), folder) as gate,
+        Door(gate.address, behind.authority) as door,
+    ):
         yield door

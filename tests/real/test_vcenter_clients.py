@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from fronts import PASSWORD, USER, Door, Front, front, gated
+from fronts import PASSWORD, USER, Door, Front, changed, front, gated
+from tidegate.clients.vmomi import vim, vmodl
 
 pytestmark = pytest.mark.peer("vcsim")
 
@@ -24,14 +25,14 @@ TIME = """\
 <_this type="ServiceInstance">ServiceInstance</_this></CurrentTime></e:Body></e:Envelope>"""
 
 
-@pytest.fixture(scope="module", params=["straight", "gate"])
+@pytest.fixture(scope="module", params=["straight", "gate", "off", "observe"])
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Front, Door]]:
     place = tmp_path_factory.mktemp("clients")
     with front(place / "front", inventory={"cluster": 0, "standalone-host": 1, "vm": 2}) as vcenter:
         if request.param == "straight":
             yield vcenter, vcenter
         else:
-            with gated(place, vcenter) as gate:
+            with gated(place, vcenter, plain="" if request.param == "gate" else request.param) as gate:
                 yield vcenter, gate
 
 
@@ -91,6 +92,27 @@ def test_smart_connect_and_disconnect(world: tuple[Front, Door]) -> None:
     pyvim.Disconnect(instance)
     assert instance.content.sessionManager.currentSession is None
     instance._stub.DropConnections()
+
+
+def test_updates_come_and_a_wait_ends(world: tuple[Front, Door]) -> None:
+    _, door = world
+    script = door.script()
+    machine = script.all(vim.VirtualMachine)[0]
+    script.watch(machine, "name")
+    first = script.collector.WaitForUpdatesEx("", None)
+    assert changed(first) == {machine._moId}
+    assert script.seen(first.version, wait_s=1) == set()
+
+
+def test_hundreds_of_objects_are_named_in_one_call(world: tuple[Front, Door]) -> None:
+    vcenter, door = world
+    script = door.script()
+    clones = vcenter.counters()["clones"]
+    names = {machine._moId: machine.name for machine in script.all(vim.VirtualMachine)}
+    asked = [script.spec([machine for machine in script.all(vim.VirtualMachine) for _ in range(400)])]
+    found = script.collector.RetrievePropertiesEx(asked, vmodl.query.PropertyCollector.RetrieveOptions()).objects
+    assert {one.obj._moId: one.propSet[0].val for one in found} == names
+    assert vcenter.counters()["clones"] == clones
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # its own, at import
