@@ -60,7 +60,7 @@ fn answered(data: &[u8]) {
         let _ = answer::judge(status, data);
     }
     let _ = (answer::returned_ref(data), answer::user_session(data), answer::ticket(data));
-    let _ = (answer::paged(data), answer::faulted(data), answer::task_states(data));
+    let _ = (answer::next_page(data), answer::faulted(data), answer::task_states(data));
     let text = String::from_utf8_lossy(data);
     let (method, target) = text.split_once(' ').unwrap_or(("POST", &text));
     let _ = rest::read(method, target, Some(data));
