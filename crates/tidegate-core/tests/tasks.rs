@@ -35,13 +35,13 @@ impl Scene {
         actions
     }
 
-    /// A call arrives; it works on the VM and its datastore of the same number, on host 1.
+    /// A call arrives; it works on the VM and its datastore of the same number; a lease is on host 1.
     fn arrive(&mut self, principal: PrincipalIx, work: Work, vm: u64) -> Ask {
         let ask = Ask(self.asks);
         self.asks += 1;
         let datastores = [DatastoreKey(vm % 100)].into_iter().collect();
-        let vm = Some(VmKey(vm));
-        self.event(Event::Arrive { ask, principal, work, host: Some(HostKey(1)), datastores, vm });
+        let host = (work == Work::Lease).then_some(HostKey(1));
+        self.event(Event::Arrive { ask, principal, work, host, datastores, vm: Some(VmKey(vm)) });
         ask
     }
 
@@ -58,7 +58,7 @@ impl Scene {
     }
 
     fn end(&mut self, ask: Ask) -> Vec<Action> {
-        self.event(Event::Ended { task: TaskKey(ask.0), fine: true, vm: None })
+        self.event(Event::Ended { task: TaskKey(ask.0), how: How::Fine, vm: None })
     }
 
     fn look(&mut self, datastore: u64, micros: u32) -> Vec<Action> {
@@ -127,9 +127,9 @@ fn what_vcenter_gets_is_done_within_half_the_life_of_a_token() {
     let mut scene = Scene::new(settings());
     let mut inside: Vec<Ask> = Vec::new();
     let mut longest = 0;
-    for _ in 0..600 {
-        // 20 calls arrive every second, and vCenter does 2 tasks per second, in order.
-        (0..20).for_each(|_| _ = scene.arrive(OPERATOR, Work::Task, 1));
+    for _ in 0..2400 {
+        // 4 calls arrive every second, and vCenter does 2 tasks per second, in order.
+        (0..4).for_each(|_| _ = scene.arrive(OPERATOR, Work::Task, 1));
         let log = std::mem::take(&mut scene.log);
         for action in log {
             if let Action::Go { ask } = action {
@@ -202,7 +202,7 @@ fn four_vms_per_datastore_have_open_snapshots() {
     assert_eq!(scene.held(fifth), Some(Why::Snapshots));
     scene.begin(OPERATOR, Work::Snapshot, 101); // counts already
     scene.begin(OPERATOR, Work::Snapshot, 2); // on another one
-    scene.event(Event::Ended { task: TaskKey(first[3].0), fine: false, vm: None });
+    scene.event(Event::Ended { task: TaskKey(first[3].0), how: How::Failed, vm: None });
     assert!(scene.went(fifth), "there is no snapshot of the fourth");
     let sixth = scene.arrive(OPERATOR, Work::Snapshot, 501);
     // Only vCenter knows whose snapshot is removed.
@@ -211,7 +211,7 @@ fn four_vms_per_datastore_have_open_snapshots() {
     scene.event(Event::Arrive { ask: removal, principal: OPERATOR, work, host: None, datastores, vm: None });
     scene.started(removal);
     assert!(!scene.went(sixth));
-    scene.event(Event::Ended { task: TaskKey(1000), fine: true, vm: Some(VmKey(1)) });
+    scene.event(Event::Ended { task: TaskKey(1000), how: How::Fine, vm: Some(VmKey(1)) });
     assert!(scene.went(sixth));
 }
 
@@ -350,7 +350,7 @@ fn strange_events_are_no_matter() {
         Event::Left { ask: nobody },
         Event::Lost { ask: nobody },
         Event::Progress { task: TaskKey(5) },
-        Event::Ended { task: TaskKey(5), fine: true, vm: Some(VmKey(1)) },
+        Event::Ended { task: TaskKey(5), how: How::Fine, vm: Some(VmKey(1)) },
         Event::Time { unix_s: i64::MAX },
         Event::Wake,
     ];

@@ -13,7 +13,7 @@ enum Move {
     Lost(usize),
     Left(usize),
     Progress(usize),
-    Ended(usize, bool),
+    Ended(usize, How),
     Latency(u64, Option<u32>),
     Advance(u64),
     Drain,
@@ -28,6 +28,7 @@ fn moves() -> impl Strategy<Value = Move> {
         prop::collection::vec(0..3u64, 0..3),
         prop::option::weighted(0.9, 0..9u64),
     );
+    let how = prop_oneof![8 => Just(How::Fine), 1 => Just(How::Failed), 1 => Just(How::Expired)];
     let latency = prop::option::weighted(
         0.9,
         prop_oneof![15_000..28_000u32, Just(17_999), Just(18_000), Just(20_000), Just(25_000)],
@@ -38,7 +39,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => any::<usize>().prop_map(Move::Lost),
         2 => any::<usize>().prop_map(Move::Left),
         2 => any::<usize>().prop_map(Move::Progress),
-        8 => (any::<usize>(), prop::bool::weighted(0.8)).prop_map(|(at, fine)| Move::Ended(at, fine)),
+        8 => (any::<usize>(), how).prop_map(|(at, how)| Move::Ended(at, how)),
         3 => (0..3u64, latency).prop_map(|(datastore, micros)| Move::Latency(datastore, micros)),
         6 => (0..20_000u64).prop_map(Move::Advance),
         1 => (60_000..400_000u64).prop_map(Move::Advance),
@@ -215,7 +216,12 @@ impl World {
         assert_eq!((view.waiting, view.held.iter().sum()), (waiting, waiting));
         assert!(waiting <= self.settings.waiting_max && (1..=self.settings.most).contains(&view.limit));
         assert!(!went || view.running <= view.limit, "{} of {} slots", view.running, view.limit);
+        for host in 0..2 {
+            let there = count(&|call| World::slot(call) && call.host == Some(host));
+            assert_eq!(self.slots.on_host(HostKey(host)), there, "slots of hosts are counted right");
+        }
         let (counts, totals) = (&self.counts, &view.totals);
+        assert!(totals.late <= totals.fine + totals.let_go && totals.expired <= totals.failed);
         assert_eq!(counts.arrived, counts.went + counts.refused + counts.left + u64::from(waiting));
         let turned_away = totals.turned_away.iter().sum::<u64>();
         assert_eq!(
@@ -345,10 +351,11 @@ impl World {
                 let Some(ask) = self.pick(at, &[Stage::Runs]) else { return };
                 self.event(Event::Progress { task: TaskKey(ask) });
             }
-            Move::Ended(at, fine) => {
+            Move::Ended(at, how) => {
                 let Some(ask) = self.pick(at, &[Stage::Runs]) else { return };
+                let fine = how == How::Fine;
                 self.over(ask, fine, fine);
-                self.event(Event::Ended { task: TaskKey(ask), fine, vm: None });
+                self.event(Event::Ended { task: TaskKey(ask), how, vm: None });
             }
             Move::Latency(datastore, micros) => {
                 let (hot, cap) = self.speed(datastore);

@@ -72,6 +72,7 @@ fn words(cause: LimitCause) -> &'static str {
 pub(crate) fn slot(why: Why) -> &'static str {
     match why {
         Why::Limit => "as many tasks are under way as a token's life allows",
+        Why::Host => "as many tasks are on its host as a token's life allows",
         Why::Share => "the last slots are not for bulk principals",
         Why::Leases => "as many NFC leases are open as one vCenter may have",
         Why::HostLeases => "as many NFC leases are open as its host may have",

@@ -14,6 +14,7 @@ pub(super) fn tasks(scrape: &mut Scrape, served: &Served) {
         ("tidegate_tasks_leases", "Leases that are open", view.leases),
         ("tidegate_tasks_vms", "VMs in work", view.vms),
         ("tidegate_tasks_snapshot_vms", "VMs with open snapshots", view.snapshots),
+        ("tidegate_tasks_full_hosts", "Hosts that have as many tasks under way as they may", view.full_hosts),
         ("tidegate_tasks_slow_datastores", "Datastores too slow for a new snapshot", view.slow_datastores),
     ] {
         scrape.gauge(name, help, &labels, f64::from(value));
@@ -28,6 +29,8 @@ pub(super) fn tasks(scrape: &mut Scrape, served: &Served) {
         ("tidegate_tasks_begun_calls", "Calls that were let go", totals.let_go),
         ("tidegate_tasks_ended", "Tasks and leases that did what they were to do", totals.fine),
         ("tidegate_tasks_failed", "Tasks and leases that did not", totals.failed),
+        ("tidegate_tasks_late", "Of those that ended, those that took most of a token's life", totals.late),
+        ("tidegate_tasks_expired", "Of those that failed, those whose token was dead", totals.expired),
         ("tidegate_tasks_forgotten", "Slots given back because nothing was heard any more", totals.forgotten),
     ] {
         scrape.count(name, help, &labels, value);

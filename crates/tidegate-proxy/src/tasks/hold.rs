@@ -7,7 +7,7 @@ use crate::lobby::Awaits;
 use crate::vcenter::answer;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tidegate_core::limit::tasks::{Ask, Datastores, Event, HostKey, PrincipalIx, TaskKey, VmKey, Why, Work};
+use tidegate_core::limit::tasks::{Ask, Datastores, Event, HostKey, How, PrincipalIx, TaskKey, VmKey, Why, Work};
 use tidegate_core::time::Span;
 
 /// Whose sessions may ask how a task goes on: the number of a principal of the session broker.
@@ -99,7 +99,7 @@ impl TaskHold {
                     handle.begun.notify_one();
                 }
                 // Nobody can say how it goes on.
-                None => inner.event(now, Event::Ended { task, fine: true, vm: None }),
+                None => inner.event(now, Event::Ended { task, how: How::Fine, vm: None }),
             }
         }
         handle.rearm(&inner, now);

@@ -26,7 +26,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tidegate_core::key;
-use tidegate_core::limit::tasks::{Action, Ask, Event, PrincipalIx, TaskKey, TaskSlots, TasksView, VmKey, Why, Work};
+use tidegate_core::limit::tasks::{
+    Action, Ask, Event, How, PrincipalIx, TaskKey, TaskSlots, TasksView, VmKey, Why, Work,
+};
 use tidegate_core::time::{Nanos, Span};
 use tokio::sync::Notify;
 use watch::Outstanding;
@@ -195,8 +197,8 @@ impl Handle {
         let task = TaskKey(self.key(Kind::Task, this));
         let event = match operation {
             "HttpNfcLeaseProgress" => Event::Progress { task },
-            "HttpNfcLeaseComplete" => Event::Ended { task, fine: true, vm: None },
-            "HttpNfcLeaseAbort" => Event::Ended { task, fine: false, vm: None },
+            "HttpNfcLeaseComplete" => Event::Ended { task, how: How::Fine, vm: None },
+            "HttpNfcLeaseAbort" => Event::Ended { task, how: How::Failed, vm: None },
             _ => return,
         };
         self.event(event);

@@ -67,10 +67,10 @@ fn who_waits_is_woken_when_a_task_is_seen_to_end() {
     let mut waits = handle.ask(about(&handle, Work::Task, "vm-2")).unwrap();
     let (word, woken) = poll(&mut waits);
     assert_eq!((word, running(&handle)), (Poll::Pending, (2, 1)));
-    let seen = |id: &str, fine| Seen { id: id.into(), fine, entity: None };
-    handle.seen(&[seen("task-1", None), seen("task-3", Some(true)), seen("", Some(false))]);
+    let seen = |id: &str, how| Seen { id: id.into(), how, entity: None };
+    handle.seen(&[seen("task-1", None), seen("task-3", Some(How::Fine)), seen("", Some(How::Failed))]);
     assert_eq!(woken.0.load(Ordering::SeqCst), 0);
-    handle.seen(&[seen("task-2", Some(false))]);
+    handle.seen(&[seen("task-2", Some(How::Failed))]);
     assert_eq!((woken.0.load(Ordering::SeqCst), poll(&mut waits).0), (1, GO));
     assert_eq!(handle.due(1), BTreeMap::from([(Watcher(1), vec!["task-1".to_string()])]));
 }
@@ -221,7 +221,7 @@ impl Witness for Slow {
         let mut look = |id: &String| {
             let times = asked.entry(id.clone()).or_default();
             *times += 1;
-            Seen { id: id.clone(), fine: (*times > 1).then_some(true), entity: None }
+            Seen { id: id.clone(), how: (*times > 1).then_some(How::Fine), entity: None }
         };
         ids.iter().map(&mut look).collect()
     }

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tidegate_core::limit::tasks::{Event, TaskKey, VmKey};
+use tidegate_core::limit::tasks::{Event, How, TaskKey, VmKey};
 use tidegate_core::session::broker::PrincipalKey;
 
 /// Most tasks that one call asks for; the others come next.
@@ -40,8 +40,8 @@ impl Outstanding {
 pub(crate) struct Seen {
     /// Its id.
     pub(crate) id: String,
-    /// Whether it did what it was to do; `None`: it is not over.
-    pub(crate) fine: Option<bool>,
+    /// How it ended; `None`: it is not over.
+    pub(crate) how: Option<How>,
     /// Id of what it was done to, if that is said.
     pub(crate) entity: Option<String>,
 }
@@ -78,19 +78,20 @@ impl Witness for Kept {
 }
 
 /// How a task is, by its state.
-fn seen(TaskState { id, state, entity }: TaskState) -> Seen {
-    let fine = match state {
+fn seen(TaskState { id, state, entity, expired }: TaskState) -> Seen {
+    let how = match state {
         State::Queued | State::Running => None,
-        State::Success => Some(true),
-        State::Error => Some(false),
+        State::Success => Some(How::Fine),
+        State::Error if expired => Some(How::Expired),
+        State::Error => Some(How::Failed),
     };
-    Seen { id, fine, entity }
+    Seen { id, how, entity }
 }
 
 /// A task that does not exist any more.
 fn gone(body: &[u8]) -> Option<Seen> {
     let fault = answer::faulted(body).filter(|fault| fault.name == "ManagedObjectNotFound")?;
-    Some(Seen { id: fault.object?.id, fine: Some(false), entity: None })
+    Some(Seen { id: fault.object?.id, how: Some(How::Failed), entity: None })
 }
 
 /// Starts timer and collector, unless they run.
@@ -152,8 +153,8 @@ impl Handle {
             if inner.outstanding.contains_key(&task) {
                 inner.event(
                     now,
-                    match seen.fine {
-                        Some(fine) => Event::Ended { task, fine, vm },
+                    match seen.how {
+                        Some(how) => Event::Ended { task, how, vm },
                         None => Event::Progress { task },
                     },
                 );

@@ -62,6 +62,8 @@ pub struct TaskState {
     pub state: State,
     /// Id of the object that it is done to, such as the machine whose snapshot it removes; `None`: it is not said.
     pub entity: Option<String>,
+    /// It failed with `NotAuthenticated`: its token was dead when its turn came.
+    pub expired: bool,
 }
 
 const NOT_AUTHENTICATED: &str = "NotAuthenticated";

@@ -1,6 +1,7 @@
 //! Who may go, and what that takes.
 
 use super::event::{Action, Ask, VmKey, Why, Work};
+use super::feedback::Begun;
 use super::machine::{Known, Over, State, TaskSlots};
 use super::pace::Load;
 use super::vms::{Made, less};
@@ -48,7 +49,7 @@ impl TaskSlots {
     /// Tells the pace how full it is now.
     pub(super) fn load(&mut self, now: Nanos) {
         let load = Load { running: self.running, wanted: self.wanted };
-        self.pace.load(now, load, self.limit());
+        self.bound.pace.load(now, load, self.limit());
     }
 
     /// What a call waits for, if anything: a free slot last of all.
@@ -65,6 +66,8 @@ impl TaskSlots {
             Work::Lease => self.lease_blocked(known),
             Work::Task | Work::Unsnapshot => None,
         };
+        let own =
+            own.or_else(|| known.host.filter(|host| self.hosts.full(now, &self.settings, *host)).map(|_| Why::Host));
         let limit = self.limit();
         let share = if limit < 2 { 0 } else { (limit / SHARE).max(1) };
         own.or_else(|| (self.running >= limit).then_some(Why::Limit))
@@ -100,7 +103,9 @@ impl TaskSlots {
         let Some(known) = self.asks.get(&ask).copied() else { return };
         self.totals.let_go += 1;
         self.line.take(known.principal, known.order, ask);
-        self.turn(ask, Known { state: State::Sent, ..known });
+        let begun = Begun { at: now, rank: self.running + 1 };
+        let rank_there = known.host.map_or(0, |host| self.hosts.running(host)) + 1;
+        self.turn(now, ask, Known { state: State::Sent, begun, rank_there, ..known });
         self.set_timer(ask, now + self.settings.work_max);
         let until = now + self.settings.work_max;
         if let Some(vm) = known.vm.filter(|_| known.works()) {
@@ -114,7 +119,7 @@ impl TaskSlots {
     /// A call that was let go is over. `vm`: what it was done to, where only vCenter knew that.
     pub(super) fn over(&mut self, now: Nanos, ask: Ask, over: Over, vm: Option<VmKey>) {
         let Some(known) = self.remove(ask) else { return };
-        self.count(&known, false);
+        self.count(now, &known, false);
         self.line.done(known.principal);
         if let State::Runs(task) = known.state {
             self.tasks.remove(&task);
@@ -145,14 +150,20 @@ impl TaskSlots {
     }
 
     /// A call changes, with all that is counted of it.
-    pub(super) fn turn(&mut self, ask: Ask, known: Known) {
+    pub(super) fn turn(&mut self, now: Nanos, ask: Ask, known: Known) {
         if let Some(before) = self.asks.insert(ask, known) {
-            self.count(&before, false);
+            self.count(now, &before, false);
         }
-        self.count(&known, true);
+        self.count(now, &known, true);
     }
 
-    fn count(&mut self, known: &Known, more: bool) {
+    pub(super) fn count(&mut self, now: Nanos, known: &Known, more: bool) {
+        if let Some(host) = known.host {
+            let one = if more { 1 } else { -1 };
+            let waiting = if known.state == State::Waits { one } else { 0 };
+            let running = if known.slot() { one } else { 0 };
+            self.hosts.count(now, &self.settings, host, waiting, running);
+        }
         let add = |count: &mut u32| *count = if more { *count + 1 } else { count.saturating_sub(1) };
         if known.slot() {
             add(&mut self.running);

@@ -62,6 +62,18 @@ impl FromIterator<DatastoreKey> for Datastores {
 }
 
 words! {
+    /// How a task or lease ended.
+    How {
+        /// It did what it was to do.
+        Fine = "fine",
+        /// It did not.
+        Failed = "failed",
+        /// It did not, because its token was dead when its turn came.
+        Expired = "expired",
+    }
+}
+
+words! {
     /// What a call begins.
     Work {
         /// A task that none of the others is.
@@ -114,8 +126,8 @@ pub enum Event {
     Ended {
         /// Which.
         task: TaskKey,
-        /// Whether it did what it was to do.
-        fine: bool,
+        /// How.
+        how: How,
         /// The VM that it was done to, where only vCenter knew that.
         vm: Option<VmKey>,
     },
@@ -147,6 +159,8 @@ words! {
     Why {
         /// As many tasks are in vCenter as a token's life allows.
         Limit = "task-limit",
+        /// As many tasks are on a host as a token's life allows.
+        Host = "host-task-limit",
         /// The last slots are not for bulk principals.
         Share = "bulk-share",
         /// As many leases are open as one vCenter may have …

@@ -1,9 +1,10 @@
 //! The machine: what it knows, and what it does with each event.
 
-use super::event::{Action, Ask, Datastores, Event, HostKey, PrincipalIx, TaskKey, VmKey, Why, Work};
+use super::bound::{Bound, Hosts};
+use super::event::{Action, Ask, Datastores, Event, HostKey, How, PrincipalIx, TaskKey, VmKey, Why, Work};
+use super::feedback::Begun;
 use super::hours::Hours;
 use super::line::Line;
-use super::pace::Pace;
 use super::settings::{PrincipalPlan, Settings};
 use super::storage::Storage;
 use super::view::Totals;
@@ -41,6 +42,10 @@ pub(super) struct Known {
     pub state: State,
     /// Its place among all arrivals.
     pub order: u64,
+    /// When it was let go, and with how many under way.
+    pub begun: Begun,
+    /// The same, of its host.
+    pub rank_there: u32,
     /// When something must be done about it: turned away while it waits, forgotten later.
     pub timer: Nanos,
 }
@@ -66,7 +71,8 @@ pub struct TaskSlots {
     pub(super) tasks: BTreeMap<TaskKey, Ask>,
     timers: BTreeSet<(Nanos, Ask)>,
     pub(super) line: Line,
-    pub(super) pace: Pace,
+    pub(super) bound: Bound,
+    pub(super) hosts: Hosts,
     pub(super) storage: Storage,
     pub(super) hours: Hours,
     pub(super) vms: Vms,
@@ -94,7 +100,8 @@ impl TaskSlots {
             tasks: BTreeMap::new(),
             timers: BTreeSet::new(),
             line: Line::default(),
-            pace: Pace::default(),
+            bound: Bound::default(),
+            hosts: Hosts::default(),
             storage: Storage::default(),
             hours: Hours::default(),
             vms: Vms::default(),
@@ -111,19 +118,21 @@ impl TaskSlots {
 
     /// Something happened. What must be done is added to `actions`.
     pub fn on_event(&mut self, now: Nanos, event: Event, actions: &mut Vec<Action>) {
-        self.pace.advance(now, self.settings.token_life);
+        self.bound.advance(now, self.settings.token_life, self.settings.start);
         // These free nothing: whoever waited goes on waiting.
         let frees = !matches!(event, Event::Arrive { .. } | Event::Progress { .. });
         match event {
             Event::Arrive { ask, principal, work, host, datastores, vm } => {
-                let state = State::Waits;
-                let known = Known { principal, work, host, datastores, vm, state, order: 0, timer: Nanos::NEVER };
+                let (state, begun) = (State::Waits, Begun::default());
+                let timer = Nanos::NEVER;
+                let known =
+                    Known { principal, work, host, datastores, vm, state, order: 0, begun, rank_there: 0, timer };
                 self.arrive(now, ask, known, actions);
             }
             Event::Started { ask, task } => self.started(now, ask, task),
             Event::Lost { ask } => self.lost(now, ask),
             Event::Progress { task } => self.progress(now, task),
-            Event::Ended { task, fine, vm } => self.ended(now, task, fine, vm),
+            Event::Ended { task, how, vm } => self.ended(now, task, how, vm),
             Event::Left { ask } => self.left(now, ask),
             Event::Latency { datastore, micros } => self.storage.looked(&self.settings, datastore, micros),
             Event::Time { unix_s } => self.hours.told(now, unix_s),
@@ -146,7 +155,7 @@ impl TaskSlots {
         number: impl Fn(PrincipalIx) -> PrincipalIx,
         actions: &mut Vec<Action>,
     ) {
-        self.pace.advance(now, self.settings.token_life);
+        self.bound.advance(now, self.settings.token_life, self.settings.start);
         self.settings = settings;
         self.vms.renumber(&number);
         self.line = Line::default();
@@ -182,7 +191,7 @@ impl TaskSlots {
 
     /// How many slots there are now.
     pub(super) fn limit(&self) -> u32 {
-        self.pace.limit(self.settings.start, self.settings.most)
+        self.bound.limit(self.settings.start, self.settings.most)
     }
 
     pub(super) fn plan(&self, principal: PrincipalIx) -> &PrincipalPlan {
@@ -203,7 +212,7 @@ impl TaskSlots {
         }
         let known = Known { order: self.orders, ..known };
         self.line.push(known.principal, known.order, ask);
-        self.asks.insert(ask, known);
+        self.turn(now, ask, known);
         self.set_timer(ask, now + self.settings.wait_max);
         let Some(why) = self.blocked(now, &known) else {
             // Whoever waits could not go before, or it would have gone.
@@ -230,14 +239,17 @@ impl TaskSlots {
             return self.over(now, ask, Over::Unbegun, None);
         };
         self.tasks.insert(task, ask);
-        self.turn(ask, Known { state: State::Runs(task), ..known });
+        if known.work == Work::Lease {
+            self.granted(now, &known);
+        }
+        self.turn(now, ask, Known { state: State::Runs(task), ..known });
         self.set_timer(ask, now + self.silence(known.work));
     }
 
     fn lost(&mut self, now: Nanos, ask: Ask) {
         if let Some(known) = self.asks.get(&ask).filter(|known| known.state == State::Sent).copied() {
             self.totals.lost += 1;
-            self.turn(ask, Known { state: State::Lost, ..known });
+            self.turn(now, ask, Known { state: State::Lost, ..known });
             self.set_timer(ask, now + self.settings.token_life);
         }
     }
@@ -251,19 +263,23 @@ impl TaskSlots {
         }
     }
 
-    fn ended(&mut self, now: Nanos, task: TaskKey, fine: bool, vm: Option<VmKey>) {
+    fn ended(&mut self, now: Nanos, task: TaskKey, how: How, vm: Option<VmKey>) {
         let Some(&ask) = self.tasks.get(&task) else { return };
-        if fine && self.asks.get(&ask).is_some_and(Known::slot) {
-            self.pace.ended();
+        if let Some(known) = self.asks.get(&ask).filter(|known| known.slot()).copied() {
+            match how {
+                How::Fine => self.learn(now, &known),
+                How::Failed => {}
+                How::Expired => self.expired(now, &known),
+            }
         }
-        self.over(now, ask, if fine { Over::Fine } else { Over::Failed }, vm);
+        self.over(now, ask, if how == How::Fine { Over::Fine } else { Over::Failed }, vm);
     }
 
     fn left(&mut self, now: Nanos, ask: Ask) {
         match self.asks.get(&ask).map(|known| known.state) {
             Some(State::Waits) => {
                 self.totals.left += 1;
-                self.forget_waiting(ask);
+                self.forget_waiting(now, ask);
             }
             Some(State::Sent) => self.over(now, ask, Over::Unbegun, None),
             Some(State::Runs(_) | State::Lost) | None => {}
@@ -300,7 +316,7 @@ impl TaskSlots {
     fn turn_away(&mut self, now: Nanos, ask: Ask, why: Why, actions: &mut Vec<Action>) {
         if let Some(principal) = self.asks.get(&ask).map(|known| known.principal) {
             self.refuse(now, ask, principal, why, actions);
-            self.forget_waiting(ask);
+            self.forget_waiting(now, ask);
         }
     }
 
@@ -314,13 +330,14 @@ impl TaskSlots {
 
     /// How long those that wait now will take.
     fn backlog(&self) -> Span {
-        let rate = self.pace.per_second(self.settings.token_life, self.settings.start).filter(|rate| *rate > 0.0);
+        let rate = self.bound.pace.per_second(self.settings.token_life, self.settings.start).filter(|rate| *rate > 0.0);
         let seconds = rate.map(|rate| f64::from(self.line.count() + 1) / rate);
         seconds.map_or(self.settings.wait_max, Span::from_secs_f64).min(self.settings.token_life)
     }
 
-    fn forget_waiting(&mut self, ask: Ask) {
+    fn forget_waiting(&mut self, now: Nanos, ask: Ask) {
         if let Some(known) = self.remove(ask) {
+            self.count(now, &known, false);
             self.line.remove(known.principal, known.order, ask);
         }
     }

@@ -41,8 +41,8 @@ pub(super) struct Load {
 }
 
 impl Pace {
-    /// Time goes on until `now`. Call it before anything changes.
-    pub fn advance(&mut self, now: Nanos, life: Span) {
+    /// Time goes on until `now`. Call it before anything changes. True when what was known is forgotten.
+    pub fn advance(&mut self, now: Nanos, life: Span) -> bool {
         let half = half(life);
         if let Some(since) = self.since {
             let kept = (-now.since(since).as_secs_f64() / half).exp();
@@ -52,7 +52,9 @@ impl Pace {
             self.counted = now;
         } else if now.since(self.counted).as_secs_f64() >= half {
             *self = Pace { counted: now, ..Pace::default() };
+            return true;
         }
+        false
     }
 
     /// How full it is from now on, after a change; `limit` is what [`Pace::limit`] says.

@@ -1,6 +1,6 @@
 //! Task slots as plain data: what `status`, metrics and tests read.
 
-use super::event::{Ask, PrincipalIx, Why};
+use super::event::{Ask, HostKey, PrincipalIx, Why};
 use super::machine::{State, TaskSlots};
 use crate::time::Nanos;
 
@@ -24,6 +24,10 @@ pub struct Totals {
     pub fine: u64,
     /// Tasks and leases that did not.
     pub failed: u64,
+    /// Of those that did, how many took so long that there are fewer slots now …
+    pub late: u64,
+    /// … and of those that did not, how many whose token was dead.
+    pub expired: u64,
     /// Calls without an answer.
     pub lost: u64,
     /// Slots that were given back because nothing was heard any more.
@@ -45,6 +49,8 @@ pub struct TasksView {
     pub waiting: u32,
     /// … by [`Why`] (index: `why as usize`).
     pub held: [u32; Why::ALL.len()],
+    /// Hosts that have as many tasks as they may.
+    pub full_hosts: u32,
     /// Open leases.
     pub leases: u32,
     /// VMs in work.
@@ -67,11 +73,12 @@ impl TaskSlots {
         let (vms, snapshots) = self.vms.counts();
         TasksView {
             limit: self.limit(),
-            per_second: self.pace.per_second(self.settings.token_life, self.settings.start),
+            per_second: self.bound.pace.per_second(self.settings.token_life, self.settings.start),
             running: self.running,
             bulk: self.bulk,
             waiting: self.line.count(),
             held,
+            full_hosts: self.hosts.full_ones(now, &self.settings),
             leases: self.leases,
             vms,
             snapshots,
@@ -84,6 +91,11 @@ impl TaskSlots {
     pub fn why(&self, now: Nanos, ask: Ask) -> Option<Why> {
         let known = self.asks.get(&ask).filter(|known| known.state == State::Waits)?;
         Some(self.blocked(now, known).unwrap_or(Why::Limit))
+    }
+
+    /// Tasks that are under way on a host.
+    pub fn on_host(&self, host: HostKey) -> u32 {
+        self.hosts.running(host)
     }
 
     /// VMs that a principal has in work.

@@ -25,6 +25,7 @@ pub(super) struct Heard {
     task: Option<String>,
     state: Option<State>,
     entity: Option<String>,
+    expired: bool,
     /// The property whose value comes.
     property: String,
     /// The fault of a property is NotAuthenticated.
@@ -113,6 +114,10 @@ impl<'b> Watch<'b> for Heard {
                     self.missing.get_or_insert_default();
                 }
             }
+            // `info.error` is a LocalizedMethodFault.
+            [.., set, val, fault] if set.name == "propSet" && val.name == "val" && fault.name == "fault" => {
+                self.expired |= self.property == "info.error" && fault.xsi == Some(NOT_AUTHENTICATED);
+            }
             _ => {}
         }
         Step::Go
@@ -151,10 +156,11 @@ impl<'b> Watch<'b> for Heard {
             Some("missingSet") => self.in_missing = false,
             Some("objects") => {
                 let (task, state, entity) = (self.task.take(), self.state.take(), self.entity.take());
+                let expired = std::mem::take(&mut self.expired);
                 if let (Some(id), Some(state)) = (task, state)
                     && self.states.len() < TASKS_MAX
                 {
-                    self.states.push(TaskState { id, state, entity });
+                    self.states.push(TaskState { id, state, entity, expired });
                 }
             }
             Some("propSet") => self.property.clear(),

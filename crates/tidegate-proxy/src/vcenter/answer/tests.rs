@@ -156,17 +156,23 @@ fn reads_the_states_of_tasks() {
     };
     let lost = "<objects><obj type=\"Task\">task-3</obj><missingSet><path>info.state</path></missingSet></objects>";
     let entity = "<propSet><name>info.entity</name><val type=\"VirtualMachine\" xsi:type=\"ManagedObjectReference\">vm-7</val></propSet></objects>";
+    let error = "<propSet><name>info.error</name><val xsi:type=\"LocalizedMethodFault\"><fault xsi:type=\"NotAuthenticated\">\
+                 <privilegeId>Datastore.FileManagement</privilegeId></fault><localizedMessage>x</localizedMessage></val></propSet></objects>";
     let machine = task("vm-1", "running").replace("\"Task\"", "\"VirtualMachine\"");
     let answer = envelope(&format!(
         "<RetrievePropertiesExResponse xmlns=\"urn:vim25\"><returnval>{}{}{lost}{machine}{}</returnval></RetrievePropertiesExResponse>",
         task("task-1", "running"),
         task("task-2", "success").replace("</objects>", entity),
-        task("task-4", "error"),
+        task("task-4", "error").replace("</objects>", error),
     ));
     let expected =
         [("task-1", State::Running, None), ("task-2", State::Success, Some("vm-7")), ("task-4", State::Error, None)];
-    let expected =
-        expected.map(|(id, state, entity)| TaskState { id: id.to_owned(), state, entity: entity.map(str::to_owned) });
+    let expected = expected.map(|(id, state, entity)| TaskState {
+        id: id.to_owned(),
+        state,
+        entity: entity.map(str::to_owned),
+        expired: state == State::Error,
+    });
     assert_eq!(task_states(answer.as_bytes()), expected);
 }
 

@@ -79,11 +79,12 @@ pub fn current_time() -> Ask {
     ask("CurrentTime", "ServiceInstance", "ServiceInstance", "")
 }
 
-/// `RetrievePropertiesEx` of `info.state` and `info.entity` of these tasks; one that does not exist any more makes it fail with
-/// `ManagedObjectNotFound`, whose object it is.
+/// `RetrievePropertiesEx` of `info.state`, `info.entity` and `info.error` of these tasks; one that does not exist any more makes
+/// it fail with `ManagedObjectNotFound`, whose object it is.
 pub fn retrieve_tasks(ids: &[&str]) -> Ask {
     let mut arguments = String::from(
-        "<specSet><propSet><type>Task</type><pathSet>info.entity</pathSet><pathSet>info.state</pathSet></propSet>",
+        "<specSet><propSet><type>Task</type><pathSet>info.entity</pathSet><pathSet>info.error</pathSet>\
+         <pathSet>info.state</pathSet></propSet>",
     );
     for id in ids {
         let object = format!(r#"<objectSet><obj type="Task">{}</obj><skip>false</skip></objectSet>"#, escape(*id));
