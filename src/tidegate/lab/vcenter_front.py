@@ -7,6 +7,8 @@ says what it has seen; so does a line ``{"cmd": "counts"}`` on stdin. ``POST /la
     {"kill": "*"}               end all sessions, or those of the user named
     {"stale": ["host-12"]}      gateways of these hosts ("*": all) take no token of a session that is older than now
     {"latency_ms": 20}          every call takes so much longer
+    {"hold": true}              no task of a host comes to its end, until it may again
+    {"simulator": {"latency": {"host": "host-12", …}}}    what vcsim's own ``/control`` is asked for
 """
 
 from __future__ import annotations
@@ -53,7 +55,7 @@ class Front:
         self.counters = Counters()
         self._spec = spec
         self._upstream = Upstream(port)
-        simulator = Simulator(self._upstream, spec.users.partition(",")[0], spec.password)
+        simulator = self._simulator = Simulator(self._upstream, spec.users.partition(",")[0], spec.password)
         self._work = Work(spec)
         self._hosts = Hosts(spec, self.counters, simulator, group.create_task)
         self.calls = Calls(spec, self.counters, simulator, self._hosts, self._work)
@@ -104,6 +106,10 @@ class Front:
             said["killed"] = len(gone) + await self.rest.kill(user)
         for host in wish.get("stale", ()):
             self._hosts.stale[host] = time.monotonic()
+        if "hold" in wish:
+            self._hosts.hold(held=wish["hold"])
+        for what, query in wish.get("simulator", {}).items():
+            said[what] = await self._simulator.control(what, **query)
         if "latency_ms" in wish:
             self._work.latency_s = wish["latency_ms"] / 1000
         return said

@@ -61,6 +61,12 @@ class Hosts:
         self._workers: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(spec.host_workers))
         self._queued = 0
         self._leases: dict[str, _Lease] = {}
+        self._may_end = asyncio.Event()
+        self._may_end.set()
+
+    def hold(self, *, held: bool) -> None:
+        """Let no task come to its end, or let them again."""
+        (self._may_end.clear if held else self._may_end.set)()
 
     async def host_of(self, ref: Ref, body: bytes) -> str:
         """Return the host that a call goes to, or nothing: it is vCenter's own."""
@@ -104,6 +110,7 @@ class Hosts:
         made = await self._simulator.control("task", name=shown, user=session.user, entity=entity, state="queued")
         self._counters.tasks_queued += 1
         self._queued += 1
+        self._counters.peak_tasks = max(self._counters.peak_tasks, self._queued)
         self._spawn(self._worked(made["task"], call.body, name, host, machine or ref[1]))
         return xml_answer(void(name, f'<returnval type="Task">{made["task"]}</returnval>'))
 
@@ -120,6 +127,7 @@ class Hosts:
                     return
                 await self._simulator.control("task", id=task, state="running")
                 await asyncio.sleep(self._spec.tasks_s.get(name, self._spec.task_s))
+                await self._may_end.wait()
                 done = await self._simulator.own(body)
                 if done.status == 200:
                     of = returned(done.body)[1]
@@ -155,6 +163,8 @@ class Hosts:
             if answer.status == 200 and kind == "HttpNfcLease":
                 self._leases[lease] = _Lease(session, host, time.monotonic())
                 kept = True
+                there = sum(lease.host == host for lease in self._leases.values())
+                self._counters.peak_leases = max(self._counters.peak_leases, there)
             return answer
         finally:
             if not kept:

@@ -76,7 +76,8 @@ class Counters:
 
     ``in_flight`` are calls that are not answered, waiting ones too; ``refused`` counts answers 503 by what there was no
     room for; ``not_authenticated`` counts by shape (vsphere.md §2.2), and tokens that expired in a host's queue are
-    counted by themselves.
+    counted by themselves. ``peak_tasks`` are tasks of hosts that waited or were worked on at once, ``peak_leases``
+    leases of one host.
     """
 
     logins: int = 0
@@ -87,6 +88,8 @@ class Counters:
     expired_in_queue: int = 0
     tasks_queued: int = 0
     tasks_done: int = 0
+    peak_tasks: int = 0
+    peak_leases: int = 0
     not_authenticated: Counter[str] = field(default_factory=lambda: Counter({"1": 0, "2": 0, "3": 0}))
     refused: Counter[str] = field(default_factory=lambda: Counter({"sessions": 0, "rest_sessions": 0}))
     by_operation: Counter[str] = field(default_factory=Counter)
@@ -105,6 +108,8 @@ class Counters:
             "refused": dict(self.refused),
             "tasks_queued": self.tasks_queued,
             "tasks_done": self.tasks_done,
+            "peak_tasks": self.peak_tasks,
+            "peak_leases": self.peak_leases,
             "by_operation": dict(self.by_operation),
             **more,
         }
