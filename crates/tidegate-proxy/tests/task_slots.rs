@@ -69,6 +69,26 @@ async fn work_that_is_asked_for_at_length_is_watched_too() {
 }
 
 #[tokio::test]
+async fn on_a_clone_tasks_are_watched_by_a_collector_of_the_gates_own() {
+    let vcenter = Vcenter::start().await;
+    let gated = gate(&vcenter, json!({"start": 1, "most": 1}));
+    let mut client = Client::login(&gated, "ann").await;
+    let shared = vcenter.state().sessions.keys().next().cloned().expect("a session");
+    let filter = "<spec/><partialUpdates>false</partialUpdates>";
+    assert_eq!(client.call("CreateFilter", "PropertyCollector", "propertyCollector", filter).await.status, 200);
+    vcenter.state().sessions.remove(&shared);
+    assert_eq!(on_vm(&mut client, "PowerOnVM_Task", "vm-1").await.status, 200);
+    vcenter.tasks_are("success");
+    gated.until("it is over", |g| metric(g, "tidegate_tasks_running") == 0.0).await;
+    let asked = vcenter.last("RetrievePropertiesEx");
+    assert_ne!(asked.cookie, shared);
+    assert_eq!(refs(&asked.body).len(), 1, "the pages that its client reads are not disturbed: {asked:?}");
+    assert_eq!(vcenter.count("CreatePropertyCollector"), 1);
+    gated.until("nothing is in flight", |g| g.in_flight() == 0 && g.service()["open_requests"] == 0).await;
+    gated.assert_conserved();
+}
+
+#[tokio::test]
 async fn who_waits_too_long_is_told_to_come_back_and_nothing_was_sent() {
     let vcenter = Vcenter::start().await;
     let gated = gate(&vcenter, json!({"start": 1, "most": 1, "wait_max_ns": 1_000_000}));

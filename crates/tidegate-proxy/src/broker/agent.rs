@@ -146,20 +146,35 @@ async fn work(home: &Rc<Home>, handle: &Handle, job: Job) {
     }
 }
 
-/// Asks something with a session of this principal, and says with which; `None`: there is none, or no answer.
+/// Asks a property collector with a session of this principal, and says with which; `None`: there is none, or no answer.
+/// `ask`: the request, for the collector with this id.
 pub(crate) async fn ask_for(
     home: &Rc<Home>,
     handle: &Handle,
     principal: PrincipalKey,
-    ask: &write::Ask,
+    ask: impl Fn(&str) -> write::Ask,
 ) -> Option<(UpId, upstream::Said)> {
-    let (up, cookie) = handle.tables(|tables| {
+    let (up, cookie, collector) = handle.tables(|tables| {
         let own = tables.ups.iter().filter(|(_, up)| up.principal == principal && up.kind != Kind::Own);
         // The shared one first, and of its kind the newest: an older one may be about to end.
         let (id, up) = own.max_by_key(|(id, up)| (up.kind == Kind::Shared, **id))?;
-        Some((*id, up.cookie.clone()))
+        // Clients have collectors of their own on a shared session; on a clone the common one is its client's.
+        let collector =
+            if up.kind == Kind::Shared { Some("propertyCollector") } else { up.collectors.first().map(String::as_str) };
+        Some((*id, up.cookie.clone(), collector.map(str::to_string)))
     })?;
-    let request = |host: &str| upstream::request(host, Some(&cookie), ask);
+    let collector = match collector {
+        Some(collector) => collector,
+        None => {
+            let make = write::create_property_collector();
+            let request = |host: &str| upstream::request(host, Some(&cookie), &make);
+            let made = answer::returned_ref(&send(home, "CreatePropertyCollector", &request).await?.body)?.id;
+            handle.tables(|t| t.ups.get_mut(&up).into_iter().for_each(|up| up.collectors.push(made.clone())));
+            made
+        }
+    };
+    let ask = ask(&collector);
+    let request = |host: &str| upstream::request(host, Some(&cookie), &ask);
     send(home, "RetrievePropertiesEx", &request).await.map(|said| (up, said))
 }
 

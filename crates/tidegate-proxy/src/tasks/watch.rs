@@ -61,8 +61,8 @@ struct Kept {
 impl Witness for Kept {
     async fn look(&self, watcher: Watcher, ids: &[String]) -> Vec<Seen> {
         let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        let ask = write::retrieve_tasks(&ids);
-        let Some((up, said)) = agent::ask_for(&self.home, &self.broker, PrincipalKey(watcher.0), &ask).await else {
+        let ask = |collector: &str| write::retrieve_tasks(collector, &ids);
+        let Some((up, said)) = agent::ask_for(&self.home, &self.broker, PrincipalKey(watcher.0), ask).await else {
             return Vec::new();
         };
         match answer::judge(said.status, &said.body) {

@@ -79,9 +79,9 @@ pub fn current_time() -> Ask {
     ask("CurrentTime", "ServiceInstance", "ServiceInstance", "")
 }
 
-/// `RetrievePropertiesEx` of `info.state`, `info.entity` and `info.error` of these tasks; one that does not exist any more makes
-/// it fail with `ManagedObjectNotFound`, whose object it is.
-pub fn retrieve_tasks(ids: &[&str]) -> Ask {
+/// `RetrievePropertiesEx` of `info.state`, `info.entity` and `info.error` of these tasks, by this collector; one that does not
+/// exist any more makes it fail with `ManagedObjectNotFound`, whose object it is.
+pub fn retrieve_tasks(collector: &str, ids: &[&str]) -> Ask {
     let mut arguments = String::from(
         "<specSet><propSet><type>Task</type><pathSet>info.entity</pathSet><pathSet>info.error</pathSet>\
          <pathSet>info.state</pathSet></propSet>",
@@ -91,7 +91,7 @@ pub fn retrieve_tasks(ids: &[&str]) -> Ask {
         arguments.push_str(&object);
     }
     arguments.push_str("</specSet><options></options>");
-    ask("RetrievePropertiesEx", "PropertyCollector", "propertyCollector", &arguments)
+    ask("RetrievePropertiesEx", "PropertyCollector", collector, &arguments)
 }
 
 fn ask(operation: &str, kind: &str, id: &str, arguments: &str) -> Ask {

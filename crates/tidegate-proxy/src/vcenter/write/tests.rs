@@ -24,14 +24,19 @@ fn requests_say_what_they_mean() {
         (destroy_property_collector("session[a]c"), "DestroyPropertyCollector", "PropertyCollector", "session[a]c"),
         (destroy_view(&view), "DestroyView", "ContainerView", "session[a]b"),
         (current_time(), "CurrentTime", "ServiceInstance", "ServiceInstance"),
-        (retrieve_tasks(&["task-1", "task-2"]), "RetrievePropertiesEx", "PropertyCollector", "propertyCollector"),
+        (
+            retrieve_tasks("propertyCollector", &["task-1", "task-2"]),
+            "RetrievePropertiesEx",
+            "PropertyCollector",
+            "propertyCollector",
+        ),
     ] {
         let found = operation(&ask);
         let this = found.this.unwrap();
         assert_eq!((found.name.as_str(), found.namespace.as_str()), (name, "urn:vim25"));
         assert_eq!((this.kind.as_str(), this.id.as_str(), ask.soap_action), (kind, id, "\"urn:vim25/6.5\""));
     }
-    let named = operation(&retrieve_tasks(&["task-1", "task-2"])).named;
+    let named = operation(&retrieve_tasks("propertyCollector", &["task-1", "task-2"])).named;
     assert_eq!(named.iter().map(|task| task.id.as_str()).collect::<Vec<_>>(), ["task-1", "task-2"]);
 }
 
