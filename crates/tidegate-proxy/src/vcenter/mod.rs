@@ -20,4 +20,4 @@ pub mod table;
 mod time;
 pub mod write;
 
-pub use request::{Edit, Login, Operation, Ref, Spoken, edit, read};
+pub use request::{Edit, Login, Operation, Ref, Spoken, edit, read, texts};

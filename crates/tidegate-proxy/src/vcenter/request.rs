@@ -4,7 +4,9 @@ mod read;
 #[cfg(test)]
 mod tests;
 
+use super::leaves::{Leaves, Open, Opened, Watch};
 use crate::soap::SoapVersion;
+use crate::soap::walk::{self, Step};
 use std::borrow::Cow;
 use std::ops::Range;
 use zeroize::Zeroizing;
@@ -22,6 +24,8 @@ pub const LONG_LOGIN: &str = "a Login of more than 16 KiB";
 pub const SESSION_REFS_MAX: usize = 256;
 /// How many of the objects that a body names are told: the first ones.
 pub const NAMED_MAX: usize = 16;
+/// Most texts that are taken out of a body.
+pub const TEXTS_MAX: usize = 65;
 
 /// What a body is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,6 +135,37 @@ impl Operation {
         };
         Edit { at: self.header.at.clone(), xml: Cow::Owned(xml) }
     }
+}
+
+/// Texts of a body's elements by their name.
+struct Texts<'n> {
+    name: &'n str,
+    found: Vec<String>,
+}
+
+impl<'b> Watch<'b> for Texts<'_> {
+    type Found = ();
+
+    fn opened(&mut self, _: &[Open<'b>], _: &Opened<'_>) -> Step<()> {
+        Step::Go
+    }
+
+    fn leaf(&mut self, path: &[Open<'b>], text: &str, _: Range<usize>) -> Step<()> {
+        let wanted =
+            matches!(path, [_, part, _, .., leaf] if part.name == "Body" && leaf.name.eq_ignore_ascii_case(self.name));
+        if wanted && self.found.len() < TEXTS_MAX {
+            self.found.push(text.trim().to_owned());
+        }
+        Step::Go
+    }
+}
+
+/// The texts of the elements called `name` in the body of an envelope that was read before, as the vCenter will read them;
+/// at most [`TEXTS_MAX`].
+pub fn texts(body: &[u8], name: &str) -> Vec<String> {
+    let mut leaves = Leaves::new(body, Texts { name, found: Vec::new() });
+    let _was_read_before = walk::document(body, &mut leaves);
+    leaves.watch.found
 }
 
 /// Something of a body to be replaced.

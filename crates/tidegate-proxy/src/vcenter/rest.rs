@@ -81,6 +81,61 @@ pub fn read(method: &str, target: &str, authorization: Option<&[u8]>) -> Meaning
     }
 }
 
+/// The first steps of paths where SOAP is spoken, or VI/JSON.
+const SOAP: [&str; 5] = ["sdk", "sms", "pbm", "vslm", "vsanHealth"];
+
+/// Whether a path is below those of SOAP.
+pub fn is_near_soap(path: &str) -> bool {
+    let first = path.split('/').nth(1).unwrap_or_default();
+    SOAP.contains(&first)
+}
+
+/// Whether a server that is less strict than the gate may take this path for one of SOAP, of VI/JSON or of the sessions of
+/// REST, which the gate would take for another: `/x/../sdk`, `//sdk`, `/%73dk`.
+pub fn is_disguised(path: &str) -> bool {
+    let (mut meant, mut odd) = (Vec::new(), false);
+    let last = path.matches('/').count();
+    for (at, written) in path.split('/').enumerate().skip(1) {
+        let step = decoded(written).to_ascii_lowercase();
+        let mut pieces = step.split(['/', '\\']).map(|piece| piece.split(';').next().unwrap_or_default());
+        odd |= step.contains(['/', '\\', ';', '%'])
+            || matches!(step.as_str(), "" if at < last)
+            || matches!(step.as_str(), "." | "..");
+        pieces.by_ref().for_each(|piece| match piece {
+            "" | "." => {}
+            ".." => drop(meant.pop()),
+            _ => meant.push(piece.to_owned()),
+        });
+    }
+    let meant: Vec<&str> = meant.iter().map(String::as_str).collect();
+    let near = meant.first().is_some_and(|first| SOAP.iter().any(|root| root.eq_ignore_ascii_case(first)));
+    match meant[..] {
+        ["api", "session"] => path != "/api/session",
+        ["rest", "com", "vmware", "cis", "session"] => path != "/rest/com/vmware/cis/session",
+        _ => near && (odd || !is_near_soap(path)),
+    }
+}
+
+/// A step of a path with its `%XX` resolved; what is none stays.
+fn decoded(step: &str) -> String {
+    let mut bytes = Vec::with_capacity(step.len());
+    let mut rest = step.as_bytes();
+    while let Some((&first, behind)) = rest.split_first() {
+        let code = (first == b'%').then(|| behind.get(..2)).flatten().and_then(|two| std::str::from_utf8(two).ok());
+        match code.and_then(|two| u8::from_str_radix(two, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = behind.get(2..).unwrap_or_default();
+            }
+            None => {
+                bytes.push(first);
+                rest = behind;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// `{release}/{type}/{id}/{method or property}`.
 fn vi_json(method: &str, rest: &str) -> Option<Meaning> {
     let mut pieces = rest.split('/');
@@ -193,6 +248,55 @@ mod tests {
     }
 
     #[test]
+    fn a_path_that_may_be_taken_for_another_is_told() {
+        for path in [
+            "//sdk",
+            "/./sdk",
+            "/x/../sdk",
+            "/%73dk",
+            "/sdk%2f",
+            "/SDK",
+            "/sdk;x",
+            "/sdk//",
+            "/pbm/../sdk",
+            "/sdk;x/y",
+            "/%2e%2e/sdk",
+            "/x%2f..%2fsdk",
+            "/x\\..\\sdk",
+            "/sdk/vim25/8/a/../b",
+            "/Sdk/vim25/8/A/b/C",
+            "/api//session",
+            "/api/./session",
+            "/API/session",
+            "/api/session/",
+            "/rest/com/vmware/cis/x/../session",
+            "/vsanhealth",
+            "/sdk/%2573dk",
+        ] {
+            assert!(is_disguised(path), "{path}");
+        }
+        for path in [
+            "/sdk",
+            "/sdk/",
+            "/sdk/vimService",
+            "/sdk/vimServiceVersions.xml",
+            "/vsanHealth",
+            "/pbm/sdk",
+            "/x/../ui",
+            "/sdk/vim25/8.0.1.0/ContainerView/session%5B52%5D7/view",
+            "/api/session",
+            "/api/vcenter/vm/vm-1",
+            "/",
+            "/ui//a",
+            "/rest/com/vmware/cis/session",
+            "/folder/a%20b/../c.vmdk",
+            "/sdkx",
+        ] {
+            assert!(!is_disguised(path), "{path}");
+        }
+    }
+
+    #[test]
     fn operations_as_json_have_the_names_of_soap() {
         let of = |operation: &str, kind: &str, id: &str| Meaning::ViJson {
             operation: operation.to_owned(),
@@ -242,6 +346,7 @@ mod tests {
         fn never_panics(method in "GET|POST|DELETE", target in "\\PC{0,60}", value in proptest::collection::vec(any::<u8>(), 0..60)) {
             let _ = read(&method, &target, Some(&value));
             let _ = basic(&[b"Basic ".as_slice(), &value].concat());
+            let _ = is_disguised(&target);
         }
     }
 }

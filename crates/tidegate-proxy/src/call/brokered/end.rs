@@ -1,10 +1,10 @@
 //! What an answer leaves behind: objects that a client has made, or destroyed.
 
-use super::local::texts;
 use super::send::Way;
 use crate::broker::Handle;
 use crate::vcenter::answer;
 use crate::vcenter::table::{Makes, Sess};
+use crate::vcenter::texts;
 use crate::vcenter::write::{self, Answer};
 use tidegate_core::session::broker::{DownId, Holds, Kind, UpId};
 

@@ -2,12 +2,9 @@
 
 use super::Call;
 use crate::connection::Next;
-use crate::vasa::soap::is_name;
 use crate::vcenter::table;
 use crate::vcenter::write::{self, Say};
-use crate::vcenter::{Operation, table::Sess};
-use quick_xml::Reader;
-use quick_xml::events::Event;
+use crate::vcenter::{Operation, table::Sess, texts};
 use tidegate_core::session::broker::DownId;
 use zeroize::Zeroizing;
 
@@ -52,35 +49,5 @@ impl Call<'_> {
     /// The session with this key, if it is of the same user.
     fn mate(&self, down: DownId, key: &str) -> Option<DownId> {
         self.broker.tables(|t| t.down_with(key).filter(|mate| t.mates(*mate, down)))
-    }
-}
-
-/// The texts of the elements called `name`. The body was read before, so it is well formed.
-pub(super) fn texts(body: &[u8], name: &str) -> Vec<String> {
-    debug_assert!(is_name(name));
-    let mut reader = Reader::from_str(std::str::from_utf8(body).unwrap_or_default());
-    let (mut found, mut within) = (Vec::new(), false);
-    loop {
-        match reader.read_event() {
-            Ok(Event::Start(tag)) => within = tag.local_name().as_ref().eq_ignore_ascii_case(name),
-            Ok(Event::Text(text)) if within && found.len() <= IDS_MAX => {
-                found.push(text.trim().to_string());
-                found.retain(|text| !text.is_empty());
-            }
-            Ok(Event::End(_)) => within = false,
-            Ok(Event::Eof) | Err(_) => return found,
-            Ok(_) => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn ids_are_found_by_their_element() {
-        let body = b"<e:Envelope><e:Body><TerminateSession><_this>SessionManager</_this><sessionId>a</sessionId>\
-                     <v:sessionId> b </v:sessionId></TerminateSession></e:Body></e:Envelope>";
-        assert_eq!(super::texts(body, "sessionId"), ["a", "b"]);
-        assert_eq!(super::texts(b"<a>", "sessionId"), [""; 0]);
     }
 }

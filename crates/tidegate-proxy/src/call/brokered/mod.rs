@@ -38,7 +38,7 @@ use crate::lobby::{Awaits, Stay};
 use crate::setup::Setup;
 use crate::vcenter::table::{self, Local, Sess};
 use crate::vcenter::write::{self, Answer, Say};
-use crate::vcenter::{Operation, Ref};
+use crate::vcenter::{Operation, Ref, rest};
 use read::{Begun, Long, Soap};
 use std::sync::Arc;
 use tidegate_core::admission::{ClientKey, Role};
@@ -49,6 +49,9 @@ use zeroize::Zeroize;
 
 /// When a client that met a bound of the broker's is told to come back.
 const COME_BACK: Span = Span::secs(5);
+
+/// What is said of a path that the server may read in another way than the gate does.
+const DISGUISED: &str = "a path that may be taken for another one";
 
 /// A call, and all that it goes by.
 pub(super) struct Call<'a> {
@@ -95,7 +98,11 @@ pub(super) async fn call(
     };
     let token = head::session(&call.prepared.head);
     call.claim(token.as_deref());
-    let next = if call.prepared.in_body.take().is_some() { call.soap().await } else { call.other().await };
+    let next = match (call.is_disguised(), call.prepared.in_body.take()) {
+        (true, _) => call.refuse(DISGUISED).await,
+        (false, Some(_)) => call.soap().await,
+        (false, None) => call.other().await,
+    };
     call.prepared.head.zeroize(); // of a login by REST the password stands in it
     home.service.stats.open_requests.sub(1);
     next
@@ -119,6 +126,15 @@ impl Call<'_> {
         }
     }
 
+    fn is_disguised(&self) -> bool {
+        head::line(&self.prepared.head).is_none_or(|(_, target)| rest::is_disguised(path(&target)))
+    }
+
+    /// Refuses what cannot be passed on safely, and closes.
+    async fn refuse(&mut self, why: &'static str) -> Next {
+        Box::pin(refuse::bad_request(self.conn, crate::http1::Refusal::bad(why))).await
+    }
+
     async fn soap(&mut self) -> Next {
         let Soap { mut op, mut body } =
             match read::soap(self.conn, self.setup, self.buf, &mut self.prepared.facts).await {
@@ -127,8 +143,11 @@ impl Call<'_> {
             };
         let main = head::line(&self.prepared.head).is_some_and(|(_, target)| target.starts_with("/sdk"));
         if let Some((_, token)) = &op.cookie {
-            let token = token.clone();
+            let (token, other) = (token.clone(), head::session(&self.prepared.head));
             self.claim(Some(token.as_bytes()));
+            if other.is_some_and(|other| other != token.as_bytes()) {
+                return self.not_authenticated(&op).await; // which is meant would be a guess
+            }
         }
         if body.is_none() && self.down.is_some() && read::fits(self.prepared.facts.framing) {
             match read::long(self.conn, self.setup, self.buf, &mut self.prepared.facts).await {
@@ -275,6 +294,11 @@ impl Call<'_> {
         );
         next
     }
+}
+
+/// A target without its query.
+fn path(target: &str) -> &str {
+    target.split_once('?').map_or(target, |(path, _)| path)
 }
 
 /// Whether it asks only about what a vCenter tells everybody: what it is, and whether somebody is logged in.

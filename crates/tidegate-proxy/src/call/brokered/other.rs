@@ -26,6 +26,8 @@ use zeroize::Zeroizing;
 const UNAUTHENTICATED: &[u8] = b"{\"error_type\":\"UNAUTHENTICATED\",\"messages\":[{\"args\":[],\"default_message\":\
     \"Authentication required.\",\"id\":\"com.vmware.vapi.endpoint.method.authentication.required\"}]}";
 const JSON: &str = "application/json";
+/// What VI/JSON cannot do on a session that clients share.
+const ELSEWHERE: &[u8] = b"this needs a session of its own: log in by VI/JSON's SessionManager, or by SOAP\n";
 
 /// How many bytes a login may have, other than by SOAP.
 const LOGIN_MAX: u64 = 8 << 10;
@@ -60,13 +62,17 @@ impl Call<'_> {
                 let replay = method == "GET" && self.prepared.facts.framing == Framing::None;
                 self.through(Carrier::Header, replay).await
             }
-            Meaning::ViJson { operation, .. } => self.vi_json(&operation).await,
+            Meaning::ViJson { operation, id, .. } => self.vi_json(&operation, &id).await,
+            Meaning::Elsewhere if rest::is_near_soap(super::path(&target)) => match method.as_str() {
+                "GET" | "HEAD" if self.prepared.facts.framing == Framing::None => self.plain(None).await,
+                _ => self.refuse("a path beside those of SOAP").await,
+            },
             Meaning::Elsewhere if self.down.is_none() => self.plain(None).await,
             Meaning::Elsewhere => self.through(Carrier::Cookie, false).await,
         }
     }
 
-    async fn vi_json(&mut self, operation: &str) -> Next {
+    async fn vi_json(&mut self, operation: &str, id: &str) -> Next {
         let manner = table::manner("urn:vim25", operation);
         let kind = self.down.and_then(|down| self.broker.kind_of(down));
         match (manner.session, kind) {
@@ -77,13 +83,14 @@ impl Call<'_> {
                 self.down.into_iter().for_each(|down| self.broker.log_out(down));
                 self.say(204, JSON, b"", "").await
             }
+            (Sess::Local(table::Local::Terminate), _) => self.say(501, "text/plain", ELSEWHERE, "").await,
+            (_, Some(Kind::Shared | Kind::Clone)) if id.starts_with("session") => {
+                self.say(404, JSON, b"{}", "").await // an object of a session, which may be another client's
+            }
             (_, Some(Kind::Own)) | (Sess::Anonymous | Sess::Shared, _) => {
                 self.through(Carrier::Header, manner.replay && self.prepared.facts.framing == Framing::None).await
             }
-            _ => {
-                let words = b"this needs a session of its own: log in by VI/JSON's SessionManager, or by SOAP\n";
-                self.say(501, "text/plain", words, "").await
-            }
+            _ => self.say(501, "text/plain", ELSEWHERE, "").await,
         }
     }
 

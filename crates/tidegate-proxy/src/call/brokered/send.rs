@@ -60,8 +60,13 @@ impl Call<'_> {
     ) -> Next {
         let Some(down) = self.down else { return self.not_authenticated(&op).await };
         let way = Way { op: &op, body: body.as_ref().map(|body| &body[..]), session, manner, main };
-        if way.body.is_none() && (op.cookie.is_some() || !op.session_refs.is_empty()) {
+        let manager = op.this.as_ref().is_some_and(|this| this.id == "SessionManager");
+        let names = op.names_current_session || op.names_session_list || manager && way.body.is_none();
+        if way.body.is_none() && (names || op.cookie.is_some() || !op.session_refs.is_empty()) {
             return self.say(413, "text/plain", b"more than 256 KiB of SOAP that names a session\n", "").await;
+        }
+        if names && op.name == "CreateFilter" {
+            return self.fault(&Say::InvalidRequest).await; // updates stream, and would tell of the gate's own sessions
         }
         let service = self.conn.home.service.clone();
         let most = self.setup.long_polls_max();
@@ -274,6 +279,9 @@ impl Call<'_> {
                 return Tried::Over(self.reply(&told, "").await);
             }
             if way.op.names_current_session || way.op.names_session_list {
+                if answer::next_page(&said.body).is_some() {
+                    return Tried::Over(self.fault(&Say::InvalidRequest).await); // so would the next pages
+                }
                 match self.told_sessions(down, &said.body) {
                     Some(body) => said.body = body,
                     None => return Tried::Over(self.no_answer(AskFailed::TooLong).await),

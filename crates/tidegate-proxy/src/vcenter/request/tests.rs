@@ -47,6 +47,17 @@ fn stands(body: &str, reference: &Ref) {
 }
 
 #[test]
+fn texts_are_what_the_vcenter_will_read() {
+    let body = "<TerminateSession xmlns=\"urn:vim25\"><_this type=\"SessionManager\">SessionManager</_this>\
+                <sessionId>a</sessionId><v:sessionId xmlns:v=\"urn:vim25\"> b\n</v:sessionId><sessionId>&#x63;&amp;</sessionId>\
+                <sessionId>d<!-- -->d</sessionId><sessionId><![CDATA[e]]></sessionId><sessionId/></TerminateSession>";
+    assert_eq!(texts(pyvmomi(body).as_bytes(), "sessionId"), ["a", "b", "c&", "dd", "e", ""]);
+    assert_eq!(texts(pyvmomi("<a><b>x</b></a>").as_bytes(), "b"), ["x"]);
+    let many = format!("<T>{}</T>", "<b>x</b>".repeat(2 * TEXTS_MAX));
+    assert_eq!(texts(pyvmomi(&many).as_bytes(), "b").len(), TEXTS_MAX);
+}
+
+#[test]
 fn reads_the_logins_of_both() {
     let py = pyvmomi(
         "<Login xmlns=\"urn:vim25\"><_this versionId=\"6.5\" type=\"SessionManager\">SessionManager</_this>\
