@@ -112,6 +112,13 @@ mod tests {
     }
 
     #[test]
+    fn a_process_that_knows_passwords_writes_no_core() {
+        keep_out_of_dumps();
+        assert_eq!(process::dumpable_behavior(), Ok(process::DumpableBehavior::NotDumpable));
+        assert_eq!(process::getrlimit(process::Resource::Core).maximum, Some(0));
+    }
+
+    #[test]
     fn principals_and_secrets_differ_in_each_of_their_parts() {
         let keys = Keys::new().unwrap();
         let one = keys.principal("a", None, None);
