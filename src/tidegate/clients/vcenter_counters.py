@@ -39,9 +39,7 @@ class Counters:
         async with self._lock:
             if self._names is None:
                 self._names = await self._vcenter.session.call(
-                    lambda _, content: learn(
-                        content, self._vcenter.options.page, self._only, by_id=self._by_id
-                    )
+                    lambda _, content: learn(content, self._vcenter.options.page, self._only, by_id=self._by_id)
                 )
             names = self._names
         return await self._vcenter.session.call(lambda stub, content: query(stub, content, names))
