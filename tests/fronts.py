@@ -173,10 +173,10 @@ class Front(Door):
 
 
 @contextlib.contextmanager
-def front(place: Path, **spec: Any) -> Iterator[Front]:
-    """Start one that is like ``spec``, with a certificate of an authority that lives in ``place``."""
+def front(place: Path, *, authority: Authority | None = None, **spec: Any) -> Iterator[Front]:
+    """Start one that is like ``spec``, with a certificate of an authority; of one in ``place``, as a rule."""
     place.mkdir(exist_ok=True)
-    authority = Authority(place)
+    authority = authority or Authority(place)
     certificate, key = authority.issue("127.0.0.1")
     told = {"certificate": str(certificate), "key": str(key), "users": f"{USER},{OTHER}", "task_s": 0.0, **spec}
     with World() as world:

@@ -23,6 +23,7 @@ FAULTS = {
     "InvalidState": vim.fault.InvalidState,
     "InvalidRequest": vmodl.fault.InvalidRequest,
     "NotFound": vim.fault.NotFound,
+    "HostCommunication": vmodl.fault.HostCommunication,
 }
 
 

@@ -1,9 +1,9 @@
 //! What the broker wants done in the background: sessions ended and kept alive, objects of clients that left destroyed.
 //! One thing at a time, and each through admission like any call.
 
-use super::Handle;
-use super::table::{Remains, Up};
+use super::table::{Remains, Tables, Up};
 use super::upstream;
+use super::{Handle, Word};
 use crate::call::connect;
 use crate::clock;
 use crate::explain::{ClientName, Label, Record};
@@ -22,7 +22,7 @@ use std::sync::atomic::Ordering;
 use std::task::Poll;
 use tidegate_core::admission::{Arrival, ClientKey, KindKey, OperationKey, Role};
 use tidegate_core::reason::{End, Step, Who};
-use tidegate_core::session::broker::{Kind, PrincipalKey, UpId};
+use tidegate_core::session::broker::{Event, Holds, Kind, Make, Need, PrincipalKey, UpId};
 use zeroize::Zeroizing;
 
 /// Most things that wait to be done. What does not fit is left to the vCenter's own idle timeout.
@@ -138,7 +138,8 @@ async fn work(home: &Rc<Home>, handle: &Handle, job: Job) {
         Job::DestroyView(up, view) => (write::destroy_view(view), "DestroyView", cookie(up)),
     };
     let Some(cookie) = known else { return };
-    let Some(said) = send(home, name, &|host: &str| upstream::request(host, Some(&cookie), &ask)).await else { return };
+    let request = |host: &str| upstream::request(host, Some(&cookie), &ask);
+    let Some((said, _)) = send(home, name, &request).await else { return };
     if let Job::KeepAlive(up) = job
         && matches!(answer::judge(said.status, &said.body), answer::Judged::OwnSessionDead)
     {
@@ -154,35 +155,63 @@ pub(crate) async fn ask_for(
     principal: PrincipalKey,
     ask: impl Fn(&str) -> write::Ask,
 ) -> Option<(UpId, upstream::Said)> {
-    let (up, cookie, collector) = handle.tables(|tables| {
-        let own = tables.ups.iter().filter(|(_, up)| up.principal == principal && up.kind != Kind::Own);
-        // The shared one first, and of its kind the newest: an older one may be about to end.
-        let (id, up) = own.max_by_key(|(id, up)| (up.kind == Kind::Shared, **id))?;
-        // Clients have collectors of their own on a shared session; on a clone the common one is its client's.
-        let collector =
-            if up.kind == Kind::Shared { Some("propertyCollector") } else { up.collectors.first().map(String::as_str) };
-        Some((*id, up.cookie.clone(), collector.map(str::to_string)))
-    })?;
+    let stands = || {
+        handle.tables(|tables| {
+            let own = tables.ups.iter().filter(|(_, up)| up.principal == principal && up.kind != Kind::Own);
+            // The shared one first, and of its kind the newest: an older one may be about to end.
+            let (id, up) = own.max_by_key(|(id, up)| (up.kind == Kind::Shared, **id))?;
+            // Clients have collectors of their own on a shared session; on a clone the common one is its client's.
+            let shared = up.kind == Kind::Shared;
+            let collector = if shared { Some("propertyCollector") } else { up.collectors.first().map(String::as_str) };
+            Some((*id, up.cookie.clone(), collector.map(str::to_string)))
+        })
+    };
+    if stands().is_none() {
+        again(home, handle, principal).await;
+    }
+    let (up, cookie, collector) = stands()?;
     let collector = match collector {
         Some(collector) => collector,
         None => {
             let make = write::create_property_collector();
             let request = |host: &str| upstream::request(host, Some(&cookie), &make);
-            let made = answer::returned_ref(&send(home, "CreatePropertyCollector", &request).await?.body)?.id;
+            let (said, _) = send(home, "CreatePropertyCollector", &request).await?;
+            let made = answer::returned_ref(&said.body)?.id;
             handle.tables(|t| t.ups.get_mut(&up).into_iter().for_each(|up| up.collectors.push(made.clone())));
             made
         }
     };
     let ask = ask(&collector);
     let request = |host: &str| upstream::request(host, Some(&cookie), &ask);
-    send(home, "RetrievePropertiesEx", &request).await.map(|said| (up, said))
+    send(home, "RetrievePropertiesEx", &request).await.map(|(said, _)| (up, said))
+}
+
+/// Makes the shared session of this principal again, in the name of one of its clients: those may all wait for what is
+/// asked with it.
+async fn again(home: &Rc<Home>, handle: &Handle, principal: PrincipalKey) {
+    let of = |tables: &mut Tables| {
+        let mut downs = tables.downs.iter().filter(|(_, down)| down.principal == principal);
+        downs.next().map(|(id, _)| *id)
+    };
+    let Some(down) = handle.tables(of) else { return };
+    let mut ask = handle.ask(|ask| Event::Use { ask, down, need: Need::Shared });
+    if let Word::Lend { make: Some(Make::Login), .. } = poll_fn(|cx| ask.poll(cx)).await
+        && let Some(login) = handle.login_again(principal)
+        && let Some((said, server)) = send(home, "Login", &|host: &str| upstream::request(host, None, &login)).await
+    {
+        let _or_whoever_needs_it_next = handle.established(&mut ask, (principal, Kind::Shared), &said, server);
+    }
+    ask.done(Holds::Unchanged);
 }
 
 /// A request, for a server by its name.
 type Request<'r> = &'r dyn Fn(&str) -> Zeroizing<Vec<u8>>;
 
+/// An answer, and whose it is.
+type Heard = (upstream::Said, Arc<Server>);
+
 /// Sends one request of the gate's own; `None`: it could not, or there was no answer.
-async fn send(home: &Rc<Home>, name: &str, request: Request<'_>) -> Option<upstream::Said> {
+async fn send(home: &Rc<Home>, name: &str, request: Request<'_>) -> Option<Heard> {
     match home.service.stopping() {
         true => send_at_last(home, request).await,
         false => send_admitted(home, name, request).await,
@@ -190,7 +219,7 @@ async fn send(home: &Rc<Home>, name: &str, request: Request<'_>) -> Option<upstr
 }
 
 /// When the machine admits nothing any more: sessions are ended all the same.
-async fn send_at_last(home: &Rc<Home>, request: Request<'_>) -> Option<upstream::Said> {
+async fn send_at_last(home: &Rc<Home>, request: Request<'_>) -> Option<Heard> {
     let setup = home.service.setup();
     let limit = clock::duration(setup.io.connect_timeout);
     for server in &setup.servers {
@@ -199,14 +228,14 @@ async fn send_at_last(home: &Rc<Home>, request: Request<'_>) -> Option<upstream:
             upstream::ask(None, &mut conn, &request(server.host())).await.0.ok()
         };
         if let Ok(Some(said)) = tokio::time::timeout(limit, sending).await {
-            return Some(said);
+            return Some((said, server.clone()));
         }
     }
     None
 }
 
 /// When the machine lets it.
-async fn send_admitted(home: &Rc<Home>, name: &str, request: Request<'_>) -> Option<upstream::Said> {
+async fn send_admitted(home: &Rc<Home>, name: &str, request: Request<'_>) -> Option<Heard> {
     let setup = home.service.setup();
     let label = Label::new(&[b"(gate) ", name.as_bytes()]);
     let arrival = Arrival {
@@ -237,7 +266,7 @@ async fn send_admitted(home: &Rc<Home>, name: &str, request: Request<'_>) -> Opt
                         drop(conn)
                     }
                     upstream::finish(ticket, said.as_ref().map_err(|failed| *failed));
-                    return said.ok();
+                    return said.ok().map(|said| (said, server));
                 }
                 Err(why) => ticket.not_dialled(why),
             },

@@ -13,7 +13,9 @@ pub(crate) mod upstream;
 
 use crate::clock;
 use crate::plan::BrokerPlan;
+use crate::pool::Server;
 use crate::setup::Setup;
+use crate::vcenter::{answer, write};
 use agent::Jobs;
 use secret::Keys;
 use std::collections::HashMap;
@@ -21,9 +23,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
-use table::Tables;
+use table::{Tables, Up};
 use tidegate_core::session::broker::{
-    Action, AskId, Broker, DownId, Event, Holds, Kind, Make, Refusal, Settings, UpId,
+    Action, AskId, Broker, DownId, Event, Holds, Kind, Make, PrincipalKey, Refusal, Settings, UpId,
 };
 
 /// What the broker decided about a call.
@@ -175,6 +177,41 @@ impl Handle {
         inner.event(event(id));
         self.leave(inner);
         Ask { handle: self, id, lent: false, duty: None, over: false }
+    }
+
+    /// The request that logs this principal in once more; `None`: its password is not kept any more.
+    pub(crate) fn login_again(&self, principal: PrincipalKey) -> Option<write::Ask> {
+        self.tables(|tables| {
+            let known = tables.principals.get(&principal)?;
+            Some(write::login(&known.user, known.password.as_ref()?, known.locale.as_deref()))
+        })
+    }
+
+    /// Takes the answer to a login or a clone that a call had to make.
+    ///
+    /// # Errors
+    /// There is no session in it; `true`: the vCenter said that there is none for this user.
+    pub(crate) fn established(
+        &self,
+        ask: &mut Ask<'_>,
+        (principal, kind): (PrincipalKey, Kind),
+        said: &upstream::Said,
+        server: Arc<Server>,
+    ) -> Result<(), bool> {
+        let session = answer::user_session(&said.body).filter(|_| said.status == 200);
+        let (Some(cookie), Some(session)) = (said.token.clone(), session) else {
+            let denied = answer::faulted(&said.body).is_some_and(|fault| fault.name == "InvalidLogin");
+            ask.made(|up| if denied { Event::Denied { up } } else { Event::Failed { up } });
+            return Err(denied);
+        };
+        ask.made(|up| {
+            self.tables(|tables| {
+                let user = tables.principals.get(&principal).map(|known| known.user.clone()).unwrap_or_default();
+                tables.stands(up, Up::new(kind, principal, cookie, session, server), &user, None);
+            });
+            Event::Verified { up }
+        });
+        Ok(())
     }
 
     /// A number for a call, to be found in the vCenter's log.

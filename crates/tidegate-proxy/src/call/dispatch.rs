@@ -283,7 +283,7 @@ pub(super) async fn exchange(
                 Ended::NoAnswer(Verdict::Never(never)) => never.text(),
                 _ => "the server gave no answer that can be passed on",
             };
-            no_answer(conn, &facts, ticket, why).await
+            no_answer(conn, &facts, ticket, (why, speaks_soap(&hooks))).await
         }
         Ended::Cut => {
             broken(&server);
@@ -298,8 +298,12 @@ pub(super) async fn exchange(
         Ended::Expired => {
             broken(&server);
             drop(server);
-            let head_only = facts.method == Method::Head;
-            refuse::say(conn, 504, "the server did not answer in time", true, head_only).await;
+            if speaks_soap(&hooks) {
+                refuse::fault(conn).await;
+            } else {
+                let head_only = facts.method == Method::Head;
+                refuse::say(conn, 504, "the server did not answer in time", true, head_only).await;
+            }
             ticket.abandon(end(Who::Server, Step::Wait), 504);
             Next::Linger
         }
@@ -315,10 +319,18 @@ pub(super) async fn exchange(
     (next, hooks)
 }
 
-async fn no_answer(conn: &mut Conn, facts: &Facts, ticket: Ticket, why: &str) -> Next {
+async fn no_answer(conn: &mut Conn, facts: &Facts, ticket: Ticket, (why, soap): (&str, bool)) -> Next {
     ticket.done(Outcome::Broken, end(Who::Server, Step::Wait), 502);
-    refuse::say(conn, 502, why, true, facts.method == Method::Head).await;
+    if soap {
+        refuse::fault(conn).await;
+    } else {
+        refuse::say(conn, 502, why, true, facts.method == Method::Head).await;
+    }
     Next::Linger
+}
+
+fn speaks_soap(hooks: &Option<Box<Hooks>>) -> bool {
+    hooks.as_ref().is_some_and(|hooks| hooks.soap)
 }
 
 async fn client_fault(conn: &mut Conn, fault: ClientFault, status: u16) -> Next {

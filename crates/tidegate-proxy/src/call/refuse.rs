@@ -9,6 +9,7 @@ use crate::http1::request::{Facts, Method};
 use crate::http1::{Framing, Refusal};
 use crate::protocol::Soap;
 use crate::setup::Setup;
+use crate::vcenter::write::{self, Answer, Say};
 use tidegate_core::reason::{End, Reason, Step, Who};
 use tidegate_core::time::Span;
 
@@ -35,6 +36,13 @@ pub(super) async fn say(conn: &mut Conn, status: u16, text: &str, close: bool, h
     let reply =
         Reply { status, kind: "text/plain", body: body.as_bytes(), retry_after: None, lines: "", close, head_only };
     send(conn, &reply).await
+}
+
+/// Tells a client of a vCenter that there is no answer, and closes.
+pub(super) async fn fault(conn: &mut Conn) -> bool {
+    let Answer { status, content_type: kind, body } = write::fault(&Say::NoAnswer, None);
+    let reply = Reply { status, kind, body: &body, retry_after: None, lines: "", close: true, head_only: false };
+    Box::pin(send(conn, &reply)).await
 }
 
 pub(super) async fn send(conn: &mut Conn, reply: &Reply<'_>) -> bool {

@@ -151,7 +151,9 @@ impl Protocol {
     pub(crate) fn refuse(&self, reason: Reason, retry_after: Span, soap: Option<&Soap>) -> Refused {
         match (self, soap) {
             (Protocol::Vasa(_), Some(soap)) => soap.refuse(reason, retry_after),
-            (Protocol::Vasa(_), None) | (Protocol::Vcenter(_), _) => http::refuse(503, reason, retry_after),
+            (Protocol::Vasa(_), None) => http::refuse(503, reason, retry_after),
+            // What all its clients take for "later"; 429 they do not know.
+            (Protocol::Vcenter(_), _) => Refused { status: 503, ..http::refuse(503, reason, retry_after) },
             (Protocol::Http(http), _) => http.refuse(reason, retry_after),
         }
     }

@@ -4,11 +4,10 @@ use super::Call;
 use super::send::Tried;
 use super::slot::Slot;
 use crate::broker::Ask;
-use crate::broker::table::Up;
 use crate::broker::upstream::{self, AskFailed, Said};
 use crate::vcenter::answer::{self, Judged};
 use crate::vcenter::write;
-use tidegate_core::session::broker::{DownId, Event, Kind, Make, Refusal, UpId};
+use tidegate_core::session::broker::{DownId, Event, Kind, Make, Refusal};
 
 /// Why a session does not stand.
 pub(super) enum NotMade {
@@ -26,36 +25,21 @@ impl Call<'_> {
         ask: &mut Ask<'_>,
         slot: &mut Slot,
         down: DownId,
-        up: UpId,
         make: Make,
     ) -> Result<(), NotMade> {
-        let made = self.make(ask, slot, down, up, make).await;
+        let made = self.make(ask, slot, down, make).await;
         if let Err(NotMade::Failed(_) | NotMade::Said(_)) = made {
             ask.made(|up| Event::Failed { up });
         }
         made // what it is made of may be gone: then the call gives up, and asks again
     }
 
-    async fn make(
-        &mut self,
-        ask: &mut Ask<'_>,
-        slot: &mut Slot,
-        down: DownId,
-        up: UpId,
-        make: Make,
-    ) -> Result<(), NotMade> {
+    async fn make(&mut self, ask: &mut Ask<'_>, slot: &mut Slot, down: DownId, make: Make) -> Result<(), NotMade> {
         let host = slot.server.host().to_string();
         let principal = self.broker.tables(|tables| tables.downs.get(&down).map(|down| down.principal));
         let principal = principal.ok_or(NotMade::Dead)?;
         let (asked, kind) = match make {
-            Make::Login => {
-                let known = self.broker.tables(|tables| {
-                    let known = tables.principals.get(&principal)?;
-                    let password = known.password.as_ref()?;
-                    Some(write::login(&known.user, password, known.locale.as_deref()))
-                });
-                (known.ok_or(NotMade::Dead)?, Kind::Shared)
-            }
+            Make::Login => (self.broker.login_again(principal).ok_or(NotMade::Dead)?, Kind::Shared),
             Make::Clone { of } => {
                 let cookie = self.broker.tables(|tables| tables.ups.get(&of).map(|up| up.cookie.clone()));
                 let cookie = cookie.ok_or(NotMade::Dead)?;
@@ -73,21 +57,8 @@ impl Call<'_> {
         };
         let request = upstream::request(&host, None, &asked);
         let said = self.ask(slot, &request, false).await.map_err(NotMade::Failed)?;
-        let session = answer::user_session(&said.body).filter(|_| said.status == 200);
-        let (Some(cookie), Some(session)) = (said.token.clone(), session) else {
-            let denied = answer::faulted(&said.body).is_some_and(|fault| fault.name == "InvalidLogin");
-            if denied {
-                ask.made(|up| Event::Denied { up });
-            }
-            return Err(if denied { NotMade::Dead } else { NotMade::Said(said) });
-        };
-        let server = slot.server.clone();
-        self.broker.tables(|tables| {
-            let user = tables.principals.get(&principal).map(|known| known.user.clone()).unwrap_or_default();
-            tables.stands(up, Up::new(kind, principal, cookie, session, server), &user, None);
-        });
-        ask.made(|up| Event::Verified { up });
-        Ok(())
+        let established = self.broker.established(ask, (principal, kind), &said, slot.server.clone());
+        established.map_err(|denied| if denied { NotMade::Dead } else { NotMade::Said(said) })
     }
 
     /// The call was not sent, for its session does not stand.
@@ -95,7 +66,7 @@ impl Call<'_> {
         match failed {
             NotMade::Dead => {
                 self.unused(slot);
-                Tried::Dead
+                Tried::Unsent
             }
             NotMade::Failed(failed) => {
                 self.close(slot, Err(failed));

@@ -70,6 +70,8 @@ pub(super) struct Call<'a> {
     charge: Option<Charge>,
     /// The first part of a body that is longer still.
     begun: Option<Begun>,
+    /// It reads SOAP.
+    soap: bool,
 }
 
 /// Handles the call whose head was prepared, and whose body begins in `buf`.
@@ -95,6 +97,7 @@ pub(super) async fn call(
         claims: false,
         charge: None,
         begun: None,
+        soap: false,
     };
     let token = head::session(&call.prepared.head);
     call.claim(token.as_deref());
@@ -156,6 +159,7 @@ impl Call<'_> {
                 Err(next) => return next,
             }
         }
+        self.soap = true;
         self.classify(&op);
         let manner = table::manner(&op.namespace, &op.name);
         let session = match (main, self.claims) {

@@ -198,7 +198,9 @@ impl Call<'_> {
             return Next::Close;
         };
         request.extend_from_slice(body.unwrap_or_default());
-        let prepared = self.prepared.with(request, Hooks::new(false, false, None));
+        let mut hooks = Hooks::new(false, false, None);
+        hooks.soap = self.soap;
+        let prepared = self.prepared.with(request, hooks);
         dispatch::admit(self.conn, self.setup, self.buf, prepared).await
     }
 
@@ -226,11 +228,11 @@ impl Call<'_> {
                 Err(next) => return next,
             };
             if let Some(make) = make
-                && let Err(failed) = self.establish(&mut ask, &mut slot, down, up, make).await
+                && let Err(failed) = self.establish(&mut ask, &mut slot, down, make).await
             {
                 match self.not_made(slot, failed).await {
                     Tried::Over(next) => return next,
-                    Tried::Dead => continue, // with the next word of the broker
+                    Tried::Dead | Tried::Unsent => continue, // with the next word of the broker
                 }
             }
             match self.carried(slot, (down, up), carrier, replay).await {
@@ -238,7 +240,7 @@ impl Call<'_> {
                     ask.done(Holds::Unchanged);
                     return next;
                 }
-                Tried::Dead => ask.done(Holds::Unchanged),
+                Tried::Dead | Tried::Unsent => ask.done(Holds::Unchanged),
             }
         }
         self.unauthenticated().await

@@ -22,6 +22,8 @@ use zeroize::Zeroizing;
 
 /// A call is sent at most so often: once more when its session turns out to be dead and it has done nothing.
 const ATTEMPTS: usize = 2;
+/// A call is lent a session at most so often: sessions may end while it waits for its slot.
+const LENDS: usize = 8;
 
 /// What became of an attempt.
 pub(super) enum Tried {
@@ -29,6 +31,8 @@ pub(super) enum Tried {
     Over(Next),
     /// Its session is dead, and nothing was executed.
     Dead,
+    /// Its session ended before it was sent.
+    Unsent,
 }
 
 /// A SOAP call on its way.
@@ -85,7 +89,8 @@ impl Call<'_> {
             _ => Need::Shared,
         };
         let broker = self.broker.clone();
-        for _ in 0..ATTEMPTS {
+        let mut sent = 0;
+        for _ in 0..LENDS {
             let mut ask = broker.ask(|ask| Event::Use { ask, down, need });
             let kept = self.kept(&way);
             let (up, make) = match self.hear(&mut ask, kept).await {
@@ -110,7 +115,14 @@ impl Call<'_> {
                     ask.done(holds);
                     return next;
                 }
-                Tried::Dead => ask.done(Holds::Unchanged),
+                Tried::Dead => {
+                    ask.done(Holds::Unchanged);
+                    sent += 1;
+                    if sent == ATTEMPTS {
+                        break;
+                    }
+                }
+                Tried::Unsent => ask.done(Holds::Unchanged),
             }
         }
         self.not_authenticated(&op).await
@@ -145,7 +157,7 @@ impl Call<'_> {
                 Ok(slot) => slot,
                 Err(next) => return Tried::Over(next),
             };
-            if let Err(failed) = self.establish(ask, &mut slot, down, up, make).await {
+            if let Err(failed) = self.establish(ask, &mut slot, down, make).await {
                 return self.not_made(slot, failed).await;
             }
             self.unused(slot);
@@ -159,13 +171,13 @@ impl Call<'_> {
             Err(next) => return Tried::Over(next),
         };
         if let Some(make) = make
-            && let Err(failed) = self.establish(ask, &mut slot, down, up, make).await
+            && let Err(failed) = self.establish(ask, &mut slot, down, make).await
         {
             return self.not_made(slot, failed).await;
         }
         let Some((cookie, kind)) = self.broker.tables(|t| t.ups.get(&up).map(|up| (up.cookie.clone(), up.kind))) else {
             self.unused(slot);
-            return Tried::Dead; // it ended while the call waited for its slot
+            return Tried::Unsent; // it ended while the call waited for its slot
         };
         let edits = match self.edits(&mut slot, (down, up, kind), &cookie, way).await {
             Ok(edits) => edits,
@@ -176,7 +188,7 @@ impl Call<'_> {
             Err(Foreign::Dead) => {
                 self.unused(slot);
                 self.broker.dead(up);
-                return Tried::Dead;
+                return Tried::Unsent;
             }
             Err(Foreign::Failed(failed)) => {
                 self.close(slot, Err(failed));
@@ -235,6 +247,7 @@ impl Call<'_> {
         let mut hooks = Hooks::new(way.manner.peek, way.manner.replay && way.body.is_some(), long_poll);
         hooks.keep = hold.is_some(); // it names what was begun
         hooks.begun = self.begun.as_ref().map(|begun| begun.rest.clone());
+        hooks.soap = true;
         let prepared = self.prepared.with(request, hooks);
         hold.iter_mut().for_each(TaskHold::sent);
         let (next, hooks) = dispatch::exchange(self.conn, self.setup, self.buf, prepared, slot.ticket, line).await;

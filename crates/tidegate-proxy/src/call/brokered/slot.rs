@@ -8,6 +8,7 @@ use crate::connection::Next;
 use crate::plan::PoolScope;
 use crate::pool::{Server, ServerConn};
 use crate::service::{Decision, Ticket};
+use crate::vcenter::write::Say;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
@@ -94,6 +95,7 @@ impl Call<'_> {
     pub(super) async fn no_answer(&mut self, failed: AskFailed) -> Next {
         let (status, words) = match failed {
             AskFailed::Left => return Next::Close,
+            _ if self.soap => return self.fault(&Say::NoAnswer).await,
             AskFailed::Late => (504, "the server did not answer in time\n"),
             AskFailed::TooLong => (502, "the server's answer is too long to be looked into\n"),
             _ => (502, "the server gave no answer that can be passed on\n"),

@@ -56,6 +56,8 @@ pub(crate) struct Hooks {
     pub(crate) begun: Option<Decoder>,
     /// The answer was held back.
     pub(crate) held: bool,
+    /// Its client reads SOAP: that there is no answer is told by a fault.
+    pub(crate) soap: bool,
     /// A session of REST or VI/JSON is told from the answer to be dead.
     pub(crate) unauthorized: bool,
     /// It came.
@@ -80,6 +82,7 @@ impl Hooks {
             next_page: None,
             begun: None,
             held: false,
+            soap: false,
             unauthorized: false,
             unauthorized_came: false,
             keep: false,

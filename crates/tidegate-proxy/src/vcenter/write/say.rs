@@ -49,6 +49,8 @@ pub enum Say {
     InvalidRequest,
     /// There is no such session.
     NotFound,
+    /// The server gave no answer; what was asked may have been done.
+    NoAnswer,
 }
 
 impl Say {
@@ -64,6 +66,10 @@ impl Say {
             Say::NoPermission { .. } => ("NoPermission", "Permission to perform this operation was denied."),
             Say::InvalidState => ("InvalidState", "The operation is not allowed in the current state."),
             Say::InvalidRequest => ("InvalidRequest", "The request is not valid."),
+            Say::NoAnswer => (
+                "HostCommunication",
+                "The vCenter gave no answer that can be passed on. What was asked may have been done.",
+            ),
             Say::NotFound => ("NotFound", "The object or item referred to could not be found."),
         }
     }

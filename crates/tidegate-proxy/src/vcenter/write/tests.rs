@@ -79,6 +79,7 @@ fn answers_are_those_that_pyvmomi_is_tested_with() {
         ("InvalidState", fault(&Say::InvalidState, None)),
         ("InvalidRequest", fault(&Say::InvalidRequest, Some("words of <its> own & more"))),
         ("NotFound", fault(&Say::NotFound, None)),
+        ("HostCommunication", fault(&Say::NoAnswer, None)),
     ] {
         let said = String::from_utf8(answer.body).unwrap();
         assert_eq!(
@@ -86,7 +87,10 @@ fn answers_are_those_that_pyvmomi_is_tested_with() {
             said + "\n",
             "{name}"
         );
-        assert_eq!((answer.status == 500, answer.content_type), (name.starts_with(['N', 'I', 'M', 'R']), CONTENT_TYPE));
+        assert_eq!(
+            (answer.status == 500, answer.content_type),
+            (name.starts_with(['N', 'I', 'M', 'R', 'H']), CONTENT_TYPE)
+        );
     }
 }
 
