@@ -254,17 +254,12 @@ impl Vcenter {
                 state.tasks.insert(task.clone(), ("running", on));
                 (200, None, done(name, &format!("<returnval type=\"Task\">{task}</returnval>")))
             }
-            "ExportVm" => {
-                let lease = format!("session[{}]lease-{number}", session.key);
-                let answer = done(name, &format!("<returnval type=\"HttpNfcLease\">{lease}</returnval>"));
-                state.sessions.entry(asked.cookie.clone()).and_modify(|session| {
-                    session.objects.insert(lease);
-                });
-                (200, None, answer)
-            }
-            _ if name.starts_with("Create") => {
-                let object = format!("session[{}]5286fa88-0000-0000-0000-{number:012}", session.key);
-                let kind = name.strip_prefix("Create").unwrap_or(name);
+            _ if name == "ExportVm" || name.starts_with("Create") => {
+                let (kind, id) = match name.strip_prefix("Create") {
+                    Some(kind) => (kind, format!("5286fa88-0000-0000-0000-{number:012}")),
+                    None => ("HttpNfcLease", format!("lease-{number}")),
+                };
+                let object = format!("session[{}]{id}", session.key);
                 let answer = done(name, &format!("<returnval type=\"{kind}\">{object}</returnval>"));
                 state.sessions.entry(asked.cookie.clone()).and_modify(|session| {
                     session.objects.insert(object);
