@@ -95,7 +95,7 @@ impl TaskHold {
         if let (Some(task), Some(id), true) = (task, id, self.work != Work::Lease) {
             match self.watcher {
                 Some(watcher) => {
-                    inner.outstanding.insert(task, Outstanding::new(id, watcher));
+                    inner.outstanding.insert(task, Outstanding::new(id, watcher, self.ask));
                     handle.begun.notify_one();
                 }
                 // Nobody can say how it goes on.

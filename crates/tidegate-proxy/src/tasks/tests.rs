@@ -76,6 +76,20 @@ fn who_waits_is_woken_when_a_task_is_seen_to_end() {
 }
 
 #[test]
+fn a_snapshot_that_is_made_and_removed_between_two_looks_is_not_open() {
+    let handle = two();
+    for (work, id) in [(Work::Snapshot, "task-1"), (Work::Unsnapshot, "task-2")] {
+        let mut hold = handle.ask(about(&handle, work, "vm-1"));
+        assert_eq!(poll(&mut hold).0, GO);
+        hold.sent();
+        hold.began(Some(id));
+    }
+    let seen = |id: &str| Seen { id: id.into(), how: Some(How::Fine), entity: Some("vm-1".into()) };
+    handle.seen(&[seen("task-2"), seen("task-1")]);
+    assert_eq!((running(&handle), handle.view().snapshots, handle.view().vms), ((0, 0), 0, 0));
+}
+
+#[test]
 fn what_is_dropped_unsent_is_given_back_and_what_was_sent_is_not() {
     let handle = two();
     let mut first = handle.ask(about(&handle, Work::Task, "vm-1")).unwrap();

@@ -12,7 +12,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tidegate_core::limit::tasks::{Event, How, TaskKey, VmKey};
+use tidegate_core::limit::tasks::{Ask, Event, How, TaskKey, VmKey};
 use tidegate_core::session::broker::PrincipalKey;
 
 /// Most tasks that one call asks for; the others come next.
@@ -25,13 +25,15 @@ const EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Outstanding {
     id: Box<str>,
     watcher: Watcher,
+    /// Its call: they are numbered in the order in which they came.
+    ask: Ask,
     /// In which round it was asked for last.
     round: u64,
 }
 
 impl Outstanding {
-    pub(super) fn new(id: &str, watcher: Watcher) -> Outstanding {
-        Outstanding { id: id.into(), watcher, round: 0 }
+    pub(super) fn new(id: &str, watcher: Watcher, ask: Ask) -> Outstanding {
+        Outstanding { id: id.into(), watcher, ask, round: 0 }
     }
 }
 
@@ -147,18 +149,18 @@ impl Handle {
     pub(super) fn seen(&self, all: &[Seen]) {
         let mut inner = self.inner();
         let now = clock::now();
-        for seen in all {
-            let task = TaskKey(self.key(Kind::Task, &seen.id));
+        // In the order in which they were begun: a snapshot is made before it is removed, whatever one look tells first.
+        let task = |seen: &Seen| TaskKey(self.key(Kind::Task, &seen.id));
+        let known = all.iter().filter_map(|seen| Some((inner.outstanding.get(&task(seen))?.ask, task(seen), seen)));
+        let mut known: Vec<(Ask, TaskKey, &Seen)> = known.collect();
+        known.sort_by_key(|(ask, ..)| *ask);
+        for (_, task, seen) in known {
             let vm = seen.entity.as_ref().map(|id| VmKey(self.key(Kind::Vm, id)));
-            if inner.outstanding.contains_key(&task) {
-                inner.event(
-                    now,
-                    match seen.how {
-                        Some(how) => Event::Ended { task, how, vm },
-                        None => Event::Progress { task },
-                    },
-                );
-            }
+            let event = match seen.how {
+                Some(how) => Event::Ended { task, how, vm },
+                None => Event::Progress { task },
+            };
+            inner.event(now, event);
         }
         self.rearm(&inner, now);
     }
