@@ -131,7 +131,7 @@ def vcenter(tmp_path: Path) -> Iterator[Front]:
 
 @pytest.fixture
 def start(vcenter: Front, tmp_path: Path) -> Iterator[Start]:
-    with ExitStack() as stack, ThreadPoolExecutor(64) as pool:
+    with ThreadPoolExecutor(64) as pool, ExitStack() as stack:  # the gate ends first, and with it what waits there
 
         def begin(more: str) -> Site:
             gate = gate_process(gate_text(tmp_path, vcenter, more), tmp_path, {PASSWORD_ENV: PASSWORD})
