@@ -101,7 +101,7 @@ impl World {
             self.expired += u64::from(how == How::Expired);
             self.event(Event::Ended { task: TaskKey(ask.0), how, vm: None });
         }
-        if self.second.is_multiple_of(60) {
+        if self.second.is_multiple_of(5) {
             let alive = self.hosts.iter().flat_map(|host| host.queue.iter().chain(&host.works));
             let alive: Vec<Ask> = alive.map(|(ask, _)| *ask).collect();
             alive.into_iter().for_each(|ask| self.event(Event::Progress { task: TaskKey(ask.0) }));
@@ -157,7 +157,7 @@ fn no_token_dies_where_hosts_are_known() {
 fn nor_where_they_are_not_as_tasks_that_are_late_tell_of_them() {
     for (name, hosts) in shapes() {
         let (done, expired, longest) = two_hours(hosts, false);
-        assert!(done > 2000 && expired == 0 && longest < 0.85, "{name}: {done} done, {expired} dead, {longest}");
+        assert!(done > 2000 && expired == 0 && longest < 0.9, "{name}: {done} done, {expired} dead, {longest}");
     }
 }
 

@@ -103,7 +103,7 @@ impl TaskSlots {
         let Some(known) = self.asks.get(&ask).copied() else { return };
         self.totals.let_go += 1;
         self.line.take(known.principal, known.order, ask);
-        let begun = Begun { at: now, rank: self.running + 1 };
+        let begun = Begun { at: now, alive: now, rank: self.running + 1 };
         let rank_there = known.host.map_or(0, |host| self.hosts.running(host)) + 1;
         self.turn(now, ask, Known { state: State::Sent, begun, rank_there, ..known });
         self.set_timer(ask, now + self.settings.work_max);

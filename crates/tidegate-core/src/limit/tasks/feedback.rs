@@ -26,17 +26,19 @@ const SHRINK: f64 = 0.7;
 /// … and after a dead token.
 const HARD: f64 = 0.5;
 /// What a task in time adds, while the slowest ones take less than so much of a life …
-const GROW: [(f64, f64); 2] = [(0.15, 0.5), (0.35, 0.15)];
+const GROW: [(f64, f64); 2] = [(0.15, 0.5), (0.3, 0.1)];
 /// … and when they take more.
-const GROW_LEAST: f64 = 0.05;
+const GROW_LEAST: f64 = 0.03;
 /// It does not double within this part of a life: a queue is seen only when what has waited in it ends.
-const DOUBLE: f64 = 0.4;
+const DOUBLE: f64 = 0.6;
 /// Tasks take no longer than one alone if it is less than this part of a life more …
 const SAME: f64 = 0.1;
 /// … and too many were tried when it is this part.
 const LONGER: f64 = 0.25;
 /// So many lives after a dead token nothing is tried.
 const WARY: f64 = 16.0;
+/// What is not used of that is kept, up to this part: one look may tell of many tasks that ended.
+const ROOM: f64 = 0.25;
 /// The weight of the newest time in the mean ones.
 const NEWEST: f64 = 0.25;
 
@@ -45,14 +47,16 @@ const NEWEST: f64 = 0.25;
 pub(super) struct Begun {
     /// When.
     pub at: Nanos,
+    /// When it was seen alive for the last time: what came then is between two looks, and not known.
+    pub alive: Nanos,
     /// How many were under way then, with it.
     pub rank: u32,
 }
 
 impl Begun {
-    /// How long that was ago.
-    fn lives(self, now: Nanos, life: Span) -> f64 {
-        now.since(self.at).as_secs_f64() / life.as_secs_f64().max(1e-9)
+    /// How long it took at the least.
+    fn lives(self, life: Span) -> f64 {
+        self.alive.since(self.at).as_secs_f64() / life.as_secs_f64().max(1e-9)
     }
 }
 
@@ -63,6 +67,8 @@ pub(super) struct Feedback {
     shown: Option<f64>,
     /// How long the slowest ones took of late, in lives, as of then.
     slowest: f64,
+    /// By how much it may grow at once.
+    room: f64,
     /// When the last task ended.
     ended_at: Nanos,
     /// When the last step down was, of each kind.
@@ -81,6 +87,7 @@ impl Default for Feedback {
         Feedback {
             shown: None,
             slowest: 0.0,
+            room: 0.0,
             ended_at: Nanos(0),
             late_at: Nanos(0),
             dead_at: Nanos(0),
@@ -108,9 +115,11 @@ impl Feedback {
     /// A task has ended well, or what has waited was begun; `start` and `limit`: slots at the
     /// beginning, and now. True when that was late.
     pub fn took(&mut self, now: Nanos, task: Begun, life: Span, (start, limit): (u32, u32)) -> bool {
-        let lives = task.lives(now, life);
+        let lives = task.lives(life);
         let since = now.since(self.ended_at).as_secs_f64() / life.as_secs_f64().max(1e-9);
         (self.slowest, self.ended_at) = (self.slowest * (-since).exp(), now);
+        let shown = self.shown.unwrap_or(f64::from(start));
+        self.room = (self.room + shown * since * LN_2 / DOUBLE).min(shown * ROOM);
         if lives > LONG {
             return false;
         }
@@ -118,8 +127,8 @@ impl Feedback {
         let late = lives > LATE;
         if !late {
             let grow = GROW.iter().find(|(below, _)| self.slowest < *below).map_or(GROW_LEAST, |(_, grow)| *grow);
-            let shown = self.shown.unwrap_or(f64::from(start));
-            let grow = grow.min(shown * since * LN_2 / DOUBLE);
+            let grow = grow.min(self.room);
+            self.room -= grow;
             // No more than twice what there is: what is not let in is not shown.
             self.shown = Some((shown + grow).min(shown.max(2.0 * f64::from(limit))));
         } else if task.at >= self.late_at {
@@ -134,7 +143,7 @@ impl Feedback {
         if task.rank != tried {
             return;
         }
-        let lives = task.lives(now, life);
+        let lives = task.lives(life);
         if tried == 1 {
             self.alone = Some(mean(self.alone, lives));
         }
@@ -177,12 +186,13 @@ mod tests {
 
     const LIFE: Span = Span::secs(100);
 
-    fn begun(second: u64, rank: u32) -> Begun {
-        Begun { at: Nanos(second * 1_000_000_000), rank }
+    fn at(second: u64) -> Nanos {
+        Nanos(second * 1_000_000_000)
     }
 
-    fn at(second: u64) -> Nanos {
-        begun(second, 0).at
+    /// Let go in one second, and alive in another.
+    fn begun(second: u64, alive: u64, rank: u32) -> Begun {
+        Begun { at: at(second), alive: at(alive), rank }
     }
 
     fn limit(feedback: &Feedback) -> u32 {
@@ -190,7 +200,7 @@ mod tests {
     }
 
     fn took(feedback: &mut Feedback, second: u64, since: u64) -> bool {
-        feedback.took(at(second), begun(since, 9), LIFE, (100, limit(feedback)))
+        feedback.took(at(second), begun(since, second, 9), LIFE, (100, limit(feedback)))
     }
 
     #[test]
@@ -213,18 +223,18 @@ mod tests {
         let mut feedback = Feedback::default();
         took(&mut feedback, 61, 0);
         (62..162).for_each(|second| _ = took(&mut feedback, second, second - 2));
-        assert_eq!(limit(&feedback), 79);
+        assert_eq!(limit(&feedback), 75);
         (500..600).for_each(|second| _ = took(&mut feedback, second, second));
         assert_eq!(limit(&feedback), 100, "the rate allows no more");
-        assert!(feedback.limit(640, 100, 640) >= 120);
+        assert!(feedback.limit(640, 100, 640) >= 110);
     }
 
     #[test]
     fn no_more_is_shown_than_was_let_in_and_it_takes_time() {
         let mut feedback = Feedback::default();
-        (0..1000).for_each(|_| _ = feedback.took(at(4), begun(4, 9), LIFE, (32, 40)));
-        assert_eq!(feedback.limit(640, 32, 640), 32);
-        (5..1000).for_each(|second| _ = feedback.took(at(second), begun(second, 9), LIFE, (32, 40)));
+        (0..1000).for_each(|_| _ = feedback.took(at(4), begun(4, 4, 9), LIFE, (32, 40)));
+        assert_eq!(feedback.limit(640, 32, 640), 33);
+        (5..1000).for_each(|second| _ = feedback.took(at(second), begun(second, second, 9), LIFE, (32, 40)));
         assert_eq!(feedback.limit(640, 32, 640), 80);
         feedback.quiet(32);
         assert_eq!(feedback.limit(640, 32, 640), 32, "the search begins again");
@@ -233,13 +243,13 @@ mod tests {
     #[test]
     fn dead_tokens_halve_it_once_per_batch() {
         let mut feedback = Feedback::default();
-        (0..9).for_each(|second| feedback.expired(at(101 + second), begun(second, 9), LIFE, 100));
+        (0..9).for_each(|second| feedback.expired(at(101 + second), begun(second, second, 9), LIFE, 100));
         assert_eq!(limit(&feedback), 50);
-        feedback.expired(at(203), begun(102, 9), LIFE, 50);
+        feedback.expired(at(203), begun(102, 102, 9), LIFE, 50);
         assert_eq!(limit(&feedback), 25);
         feedback.quiet(100);
         assert_eq!(limit(&feedback), 25, "that is not forgotten");
-        (3..9).for_each(|n| feedback.expired(at(n * 101), begun(n * 101, 9), LIFE, 1));
+        (3..9).for_each(|n| feedback.expired(at(n * 101), begun(n * 101, n * 101, 9), LIFE, 1));
         assert_eq!(limit(&feedback), 1);
     }
 
@@ -251,7 +261,7 @@ mod tests {
             most = most.max(limit);
             let took = takes * u64::from(limit.max(workers)) / u64::from(workers);
             now += took;
-            (0..limit).for_each(|_| feedback.tries(at(now), begun(now - took, limit), LIFE, limit));
+            (0..limit).for_each(|_| feedback.tries(at(now), begun(now - took, now, limit), LIFE, limit));
         }
         (now, most, feedback.limit(1, 32, 640))
     }
@@ -270,7 +280,7 @@ mod tests {
         let mut feedback = Feedback::default();
         let (now, most, _) = tried(&mut feedback, 0, 5, 8, 60);
         assert!(most > 3);
-        feedback.expired(at(now), begun(now, 9), LIFE, 4);
+        feedback.expired(at(now), begun(now, now, 9), LIFE, 4);
         let (now, most, _) = tried(&mut feedback, now, 26, 8, 60);
         assert_eq!(most, 1);
         assert!(tried(&mut feedback, now, 5, 8, 60).1 > 3);

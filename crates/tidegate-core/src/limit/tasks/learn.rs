@@ -23,7 +23,8 @@ impl TaskSlots {
     }
 
     /// A lease was granted: that is what it has waited for.
-    pub(super) fn granted(&mut self, now: Nanos, known: &Known) {
+    pub(super) fn granted(&mut self, now: Nanos, mut known: Known) {
+        known.begun.alive = now;
         let (life, slots) = (self.settings.token_life, (self.settings.start, self.limit()));
         let there = |host| self.hosts.granted(now, &self.settings, host, known.begun_there());
         let late = known.host.is_some_and(there) || self.bound.feedback.took(now, known.begun, life, slots);

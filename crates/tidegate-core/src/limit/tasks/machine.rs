@@ -240,7 +240,7 @@ impl TaskSlots {
         };
         self.tasks.insert(task, ask);
         if known.work == Work::Lease {
-            self.granted(now, &known);
+            self.granted(now, known);
         }
         self.turn(now, ask, Known { state: State::Runs(task), ..known });
         self.set_timer(ask, now + self.silence(known.work));
@@ -258,6 +258,9 @@ impl TaskSlots {
         let Some(&ask) = self.tasks.get(&task) else { return };
         let Some(known) = self.asks.get(&ask).copied() else { return };
         self.set_timer(ask, now + self.silence(known.work));
+        if let Some(known) = self.asks.get_mut(&ask) {
+            known.begun.alive = now;
+        }
         if let Some(vm) = known.vm.filter(|_| known.works()) {
             self.vms.heard(vm, now + self.settings.work_max);
         }
