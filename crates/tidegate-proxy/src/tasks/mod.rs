@@ -52,6 +52,8 @@ struct Inner {
     outstanding: BTreeMap<TaskKey, Outstanding>,
     /// The operator lets everything pass.
     bypass: bool,
+    /// Between two looks of the collector.
+    every: Duration,
 }
 
 /// The task slots of one service.
@@ -88,6 +90,7 @@ impl Handle {
                 principals: settings::names(plan),
                 outstanding: BTreeMap::new(),
                 bypass: false,
+                every: watch::every(plan.tasks.token_life),
             }),
             seed,
             asks: AtomicU64::new(0),
@@ -104,6 +107,7 @@ impl Handle {
     /// Another plan. Principals are matched by name; who is not named any more is one of everybody else.
     pub(crate) fn apply(&self, plan: &VcenterPlan) {
         let mut inner = self.inner();
+        inner.every = watch::every(plan.tasks.token_life);
         let names = settings::names(plan);
         let before = std::mem::replace(&mut inner.principals, names.clone());
         let number = |ix: PrincipalIx| {
@@ -143,6 +147,10 @@ impl Handle {
         self.closed.store(true, Ordering::Relaxed);
         self.timer.notify_one();
         self.begun.notify_one();
+    }
+
+    fn every(&self) -> Duration {
+        self.inner().every
     }
 
     pub(crate) fn closed(&self) -> bool {

@@ -79,7 +79,7 @@ fn who_waits_is_woken_when_a_task_is_seen_to_end() {
 fn a_snapshot_that_is_made_and_removed_between_two_looks_is_not_open() {
     let handle = two();
     for (work, id) in [(Work::Snapshot, "task-1"), (Work::Unsnapshot, "task-2")] {
-        let mut hold = handle.ask(about(&handle, work, "vm-1"));
+        let mut hold = handle.ask(about(&handle, work, "vm-1")).unwrap();
         assert_eq!(poll(&mut hold).0, GO);
         hold.sent();
         hold.began(Some(id));

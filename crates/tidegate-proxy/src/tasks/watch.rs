@@ -1,4 +1,5 @@
-//! The collector: asks the vCenter how the tasks that hold slots go on, once a second and principal at most.
+//! The collector: asks the vCenter how the tasks that hold slots go on, once a second and principal at most where a token
+//! lives for 300 s, and more often where it lives for less.
 
 use super::hold::Watcher;
 use super::{Handle, Inner, Kind};
@@ -14,11 +15,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_core::limit::tasks::{Ask, Event, How, TaskKey, VmKey};
 use tidegate_core::session::broker::PrincipalKey;
+use tidegate_core::time::Span;
 
 /// Most tasks that one call asks for; the others come next.
 const AT_ONCE: usize = 256;
-/// Between two calls for one principal.
-const EVERY: Duration = Duration::from_secs(1);
+/// Between two calls for one principal: this part of a token's life …
+const LIVES: u32 = 300;
+/// … within these bounds.
+const OFTEN: Duration = Duration::from_millis(50);
+const SELDOM: Duration = Duration::from_secs(1);
+
+/// Time between two looks at the tasks of one principal.
+pub(super) fn every(token_life: Span) -> Duration {
+    (clock::duration(token_life) / LIVES).clamp(OFTEN, SELDOM)
+}
 
 /// A task that is asked for.
 #[derive(Debug)]
@@ -112,7 +122,7 @@ pub(crate) async fn run(handle: Arc<Handle>, witness: impl Witness) {
         } else if !round(&handle, &witness, number).await {
             handle.begun.notified().await;
         }
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(handle.every()).await;
     }
 }
 
