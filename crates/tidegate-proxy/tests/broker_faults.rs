@@ -190,3 +190,18 @@ async fn who_logs_in_by_a_token_ends_no_session_of_another_user() {
     assert_eq!(clients[0].0.read().await.status, 500, "a user may end what is its own");
     settled(&gated).await;
 }
+
+#[tokio::test]
+async fn a_clone_made_by_a_login_takes_what_its_client_held_with_it() {
+    let vcenter = Vcenter::start().await;
+    let gated = start(&vcenter_plan(vcenter.address, 8));
+    let mut client = Client::login(&gated, "ann").await;
+    vcenter.forget(); // no session is left to clone
+    let made = client.call("CreateFilter", "PropertyCollector", "propertyCollector", "").await;
+    assert_eq!(made.status, 200, "{made:?}");
+    assert_eq!((vcenter.count("Login"), vcenter.count("CloneSession")), (2, 0));
+    assert_eq!(vcenter.count("CreatePropertyCollector"), 0, "nobody else uses its collector");
+    vcenter.forget();
+    let read = client.read().await;
+    assert!(read.status == 500 && read.body.contains("NotAuthenticated"), "the filter is gone: {read:?}");
+}

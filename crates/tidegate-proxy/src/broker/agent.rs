@@ -199,7 +199,7 @@ async fn again(home: &Rc<Home>, handle: &Handle, principal: PrincipalKey) {
         && let Some(login) = handle.login_again(principal)
         && let Some((said, server)) = send(home, "Login", &|host: &str| upstream::request(host, None, &login)).await
     {
-        let _or_whoever_needs_it_next = handle.established(&mut ask, (principal, Kind::Shared), &said, server);
+        let _or_whoever_needs_it_next = handle.established(&mut ask, principal, &said, server);
     }
     ask.done(Holds::Unchanged);
 }

@@ -194,7 +194,7 @@ impl Handle {
     pub(crate) fn established(
         &self,
         ask: &mut Ask<'_>,
-        (principal, kind): (PrincipalKey, Kind),
+        principal: PrincipalKey,
         said: &upstream::Said,
         server: Arc<Server>,
     ) -> Result<(), bool> {
@@ -205,10 +205,10 @@ impl Handle {
             return Err(denied);
         };
         ask.made(|up| {
-            self.tables(|tables| {
-                let user = tables.principals.get(&principal).map(|known| known.user.clone()).unwrap_or_default();
-                tables.stands(up, Up::new(kind, principal, cookie, session, server), &user, None);
-            });
+            let inner = &mut *self.inner();
+            let kind = inner.broker.kind_of(up).unwrap_or(Kind::Shared); // a login may be for a clone
+            let user = inner.tables.principals.get(&principal).map(|known| known.user.clone()).unwrap_or_default();
+            inner.tables.stands(up, Up::new(kind, principal, cookie, session, server), &user, None);
             Event::Verified { up }
         });
         Ok(())

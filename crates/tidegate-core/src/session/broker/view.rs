@@ -151,6 +151,11 @@ impl Broker {
         self.downs.get(&down).map(|session| self.view_down(now, down, session))
     }
 
+    /// What this upstream session is for.
+    pub fn kind_of(&self, up: UpId) -> Option<Kind> {
+        self.ups.get(&up).map(|up| up.kind)
+    }
+
     /// Where a downstream session lives now.
     pub fn up_of(&self, down: DownId) -> Option<UpId> {
         let down = self.downs.get(&down)?;

@@ -7,7 +7,7 @@ use crate::broker::Ask;
 use crate::broker::upstream::{self, AskFailed, Said};
 use crate::vcenter::answer::{self, Judged};
 use crate::vcenter::write;
-use tidegate_core::session::broker::{DownId, Event, Kind, Make, Refusal};
+use tidegate_core::session::broker::{DownId, Event, Make, Refusal};
 
 /// Why a session does not stand.
 pub(super) enum NotMade {
@@ -38,8 +38,8 @@ impl Call<'_> {
         let host = slot.server.host().to_string();
         let principal = self.broker.tables(|tables| tables.downs.get(&down).map(|down| down.principal));
         let principal = principal.ok_or(NotMade::Dead)?;
-        let (asked, kind) = match make {
-            Make::Login => (self.broker.login_again(principal).ok_or(NotMade::Dead)?, Kind::Shared),
+        let asked = match make {
+            Make::Login => self.broker.login_again(principal).ok_or(NotMade::Dead)?,
             Make::Clone { of } => {
                 let cookie = self.broker.tables(|tables| tables.ups.get(&of).map(|up| up.cookie.clone()));
                 let cookie = cookie.ok_or(NotMade::Dead)?;
@@ -52,12 +52,12 @@ impl Call<'_> {
                     }
                     return Err(NotMade::Said(said));
                 };
-                (write::clone_session(&ticket), Kind::Clone)
+                write::clone_session(&ticket)
             }
         };
         let request = upstream::request(&host, None, &asked);
         let said = self.ask(slot, &request, false).await.map_err(NotMade::Failed)?;
-        let established = self.broker.established(ask, (principal, kind), &said, slot.server.clone());
+        let established = self.broker.established(ask, principal, &said, slot.server.clone());
         established.map_err(|denied| if denied { NotMade::Dead } else { NotMade::Said(said) })
     }
 
