@@ -27,6 +27,9 @@ tls.insecure = true
 address = "[::1]:1"
 tls = {sha256 = "SHA"}
 
+[service.vc.vcenter]
+broker = "off"
+
 [service.vc.vcenter.pace]
 interval = "30s"
 account = {user = "counters", password_file = "counters"}
