@@ -51,7 +51,7 @@ pub fn answer(data: &[u8]) {
     let mut fields = room();
     let Ok(response) = Response::parse(head, &mut fields, Method::Other) else { return };
     let mut forwarded = Vec::new();
-    let manner = Manner { close: false, modern: true, unchunk: false, switch: false };
+    let manner = Manner { close: false, modern: true, unchunk: false, switch: false, private: false };
     response.write_to(manner, &mut forwarded);
     let mut fields = room();
     match Response::parse(&forwarded, &mut fields, Method::Other) {
