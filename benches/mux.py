@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benches import mux_blame, mux_cliff, mux_fan, mux_l4, mux_race, peers
+from benches.command import command
 from benches.load import pin_to_client_cpu
 from benches.mux_world import need_root
 from benches.peers.mux import PACKAGES, PEERS, SkippedError
@@ -160,24 +160,5 @@ def _measured(bench: Bench, record: Record, test: str, peer: str, number: int) -
     return True
 
 
-def main() -> int:
-    """Run from the command line: 0 fine, 3 it cannot run here or its figures could not be trusted, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m benches.mux", description="Measure ports, pooling and verdicts.")
-    parser.add_argument("--quick", action="store_true", help="one short run of each, into mux-quick.json")
-    parser.add_argument("--fresh", action="store_true", help="begin anew instead of going on where it stopped")
-    parser.add_argument("--peers", help="only these, separated by commas")
-    parser.add_argument("--tests", help="only these, separated by commas")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the peers are ended after TERM as after Ctrl-C
-    try:
-        run(parser.parse_args())
-    except (BenchError, LabError) as error:
-        print(f"bench-mux: {error}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        print("bench-mux: interrupted; called again it goes on where it stopped", file=sys.stderr)
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("mux", "Measure ports, pooling and verdicts.", "one short run of each, into mux-quick.json", run))

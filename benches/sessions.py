@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benches import peers, sessions_storm
+from benches.command import command
 from benches.load import percentile, pin_to_client_cpu
 from benches.peers.sessions import BEST, PACKAGES, PEERS
 from benches.process import BenchError, chosen_from, install_missing
@@ -26,7 +26,6 @@ from benches.record import Record, Row, digest
 from benches.sessions_storm import Storm
 from benches.sessions_world import Stage
 from benches.trust import refuse_debug_build, tell, tried, wait_for_quiet
-from tidegate.errors import LabError
 from tidegate.lab.vasa_host import CallFailed
 from tidegate.lab.vcenter_caller import Caller, Calls
 from tidegate.lab.vcenter_scenario import PASSWORD, USER, VcenterScenario
@@ -198,24 +197,5 @@ def run(arguments: argparse.Namespace) -> None:
     tell(f"written: {path.relative_to(RESULTS.parent.parent)}")
 
 
-def main() -> int:
-    """Run from the command line: 0 fine, 3 it cannot run here or its figures could not be trusted, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m benches.sessions", description="Measure sessions at a vCenter.")
-    parser.add_argument("--quick", action="store_true", help="each once, into sessions-quick.json")
-    parser.add_argument("--fresh", action="store_true", help="begin anew instead of going on where it stopped")
-    parser.add_argument("--peers", help="only these, separated by commas")
-    parser.add_argument("--tests", help="only these, separated by commas")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the peers are ended after TERM as after Ctrl-C
-    try:
-        run(parser.parse_args())
-    except (BenchError, LabError) as error:
-        print(f"bench-sessions: {error}", file=sys.stderr)
-        return 3
-    except KeyboardInterrupt:
-        print("bench-sessions: interrupted; called again it goes on where it stopped", file=sys.stderr)
-        return 130
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command("sessions", "Measure sessions at a vCenter.", "each once, into sessions-quick.json", run))
