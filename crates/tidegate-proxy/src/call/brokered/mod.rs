@@ -211,15 +211,21 @@ impl Call<'_> {
         stand_alone(self.conn, self.setup, arrival);
     }
 
-    /// Whether the plan calls its principal bulk.
-    fn is_bulk(&self) -> bool {
-        let Some(vcenter) = self.setup.vcenter() else { return false };
+    /// Which of the plan's principals its client is: its place among them, from 1 on; 0: none of them.
+    fn principal(&self) -> u16 {
+        let Some(vcenter) = self.setup.vcenter() else { return 0 };
         let user = self.broker.tables(|tables| {
             let principal = tables.downs.get(&self.down?)?.principal;
             tables.principals.get(&principal).map(|known| known.user.clone())
         });
-        let place = user.map_or(0, |user| usize::from(vcenter.plan().principal(&user)));
-        place.checked_sub(1).and_then(|at| vcenter.plan().principals.get(at)).is_some_and(|plan| plan.bulk)
+        user.map_or(0, |user| vcenter.plan().principal(&user))
+    }
+
+    /// Whether the plan calls its principal bulk.
+    fn is_bulk(&self) -> bool {
+        let place = usize::from(self.principal()).checked_sub(1);
+        let plan = self.setup.vcenter().map(|vcenter| vcenter.plan());
+        plan.zip(place).and_then(|(plan, at)| plan.principals.get(at)).is_some_and(|principal| principal.bulk)
     }
 
     fn is_on_shared(&self) -> bool {

@@ -16,17 +16,17 @@ impl Call<'_> {
         way: &Way<'_>,
     ) -> Result<Option<TaskHold>, Next> {
         let (Some(work), Some(tasks)) = (way.manner.work, self.conn.home.service.tasks()) else { return Ok(None) };
-        let Some(vcenter) = self.setup.vcenter().filter(|_| way.main) else { return Ok(None) };
+        if !way.main || self.setup.vcenter().is_none() {
+            return Ok(None);
+        }
         watch::ensure(&self.conn.home, &tasks, self.broker);
-        let (user, watcher) = self.broker.tables(|tables| {
-            let principal = tables.downs.get(&down).map(|down| down.principal);
-            let known = principal.and_then(|principal| tables.principals.get(&principal));
+        let watcher = self.broker.tables(|tables| {
+            let principal = tables.downs.get(&down)?.principal;
             let own = tables.ups.get(&up).is_none_or(|up| up.kind == Kind::Own);
-            let watcher = principal.filter(|_| !own).map(|principal| Watcher(principal.0));
-            (known.map(|known| known.user.clone()).unwrap_or_default(), watcher)
+            (!own).then_some(Watcher(principal.0))
         });
         let objects = way.op.this.iter().chain(&way.op.named);
-        let ask = tasks.about(work, vcenter.plan().principal(&user), watcher, objects);
+        let ask = tasks.about(work, self.principal(), watcher, objects);
         let Some(hold) = tasks.ask(ask) else { return Ok(None) };
         task_slot::wait(self.conn, self.setup, self.buf, (&self.prepared, &mut self.past), kept, hold).await
     }
