@@ -58,6 +58,8 @@ class Client:
                 time.sleep(0.05)
             except NotAuthenticated:
                 self.said["NotAuthenticated at once"] += 1
+            except vmodl.MethodFault as fault:  # its first look met the next blow
+                self.said[type(fault).__name__] += 1
             else:
                 return script
 

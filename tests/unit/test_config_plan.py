@@ -166,9 +166,9 @@ def test_a_full_file() -> None:
 def test_a_limit_is_adaptive_unless_it_is_set() -> None:
     static = 'limit = "static:4"'
     for line, limit in (
-        ("", {"most": 256}),
-        ('limit = "adaptive"', {"most": 256}),
-        ("limit_max = 9", {"most": 9}),
+        ("", {"most": 256, "first": 1}),
+        ('limit = "adaptive"', {"most": 256, "first": 1}),
+        ("limit_max = 9", {"most": 9, "first": 1}),
         (static, 4),
     ):
         assert plan(MINIMAL.replace(static, line))["services"][0]["admission"]["servers"][0]["limit"] == limit

@@ -104,8 +104,8 @@ def test_defaults() -> None:
     second = 1_000_000_000
     protocol = plan(SMALL)
     assert protocol["broker"] == {
-        "clones_max": 8, "sessions_max": 4096, "sessions_per_principal_max": 1000, "own_max": 200,
-        "principals_max": 200, "waiting_max": 1000, "wait_max_ns": 60 * second, "idle_ns": 1800 * second,
+        "clones_max": 8, "sessions_max": 16_384, "sessions_per_principal_max": 4096, "own_max": 200,
+        "principals_max": 200, "waiting_max": 4096, "wait_max_ns": 60 * second, "idle_ns": 1800 * second,
         "life_ns": 72_000 * second, "verify_ns": 900 * second, "keepalive_ns": 600 * second,
     }  # fmt: skip
     assert protocol["tasks"] == {
@@ -122,7 +122,7 @@ def test_defaults() -> None:
 @pytest.mark.parametrize(
     ("text", "held"),
     [
-        (SMALL, 1000),
+        (SMALL, 4096),
         (with_line("sessions_per_principal_max = 70_000"), 65_536),
         (f"{SMALL}[service.vc.admission]\nheld_per_client_max = 8\n", 8),
         (SMALL.replace("vcenter", "http"), 8),

@@ -225,7 +225,7 @@ proptest! {
     /// A trace that begins in the middle replays to the same decisions.
     #[test]
     fn a_trace_replays(before in prop::collection::vec(moves(), 0..100), after in prop::collection::vec(moves(), 0..100)) {
-        let limits = [LimitPlan::Static(2), LimitPlan::Adaptive { most: 8 }].iter().zip(["a", "b"]);
+        let limits = [LimitPlan::Static(2), LimitPlan::Adaptive { most: 8, first: 1 }].iter().zip(["a", "b"]);
         let servers = limits.map(|(limit, name)| ServerPlan { name: name.into(), limit: *limit, standby: false }).collect();
         let base = Plan { servers, ..plan(2) };
         let mut world = World::new(base.clone());

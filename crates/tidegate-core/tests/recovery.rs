@@ -365,7 +365,8 @@ fn a_recovering_pool_knows_when_all_are_in() {
 
 #[test]
 fn where_the_limit_is_learned_a_batch_keeps_every_slot_busy() {
-    let servers = vec![ServerPlan { name: "a".into(), limit: LimitPlan::Adaptive { most: 256 }, standby: false }];
+    let servers =
+        vec![ServerPlan { name: "a".into(), limit: LimitPlan::Adaptive { most: 256, first: 1 }, standby: false }];
     let (mut world, calls) = storm(Plan { servers, ..plan(1) }, 100);
     for client in 1..=40 {
         let server = &world.machine.snapshot(world.now).servers[0];

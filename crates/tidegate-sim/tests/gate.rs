@@ -52,7 +52,7 @@ fn a_server_that_comes_back_cold_gets_everybody_in() {
     let cold = [("/servers/0/cold_s", json!(10)), ("/servers/0/cold_factor", json!(2))];
     let restart = ("/servers/0/down_until_s", json!(10));
     let crash = ("/servers/0/changes", json!([{"at_s": 12, "restart_for_s": 10}]));
-    for limit in [LimitPlan::Static(22), LimitPlan::Adaptive { most: 256 }] {
+    for limit in [LimitPlan::Static(22), LimitPlan::Adaptive { most: 256, first: 1 }] {
         for (outage, hosts) in [(&restart, 300), (&restart, 1000), (&crash, 300), (&crash, 1000)] {
             let changes = [&cold[..], &[outage.clone(), ("/populations/0/hosts", json!(hosts))]].concat();
             let spec = read(&with(&changes));

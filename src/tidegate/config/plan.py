@@ -31,7 +31,7 @@ from tidegate.config.model import (
 )
 from tidegate.config.numbers import milli, plain
 from tidegate.config.vcenter import VcenterOperation
-from tidegate.config.vcenter_plan import many_scripts, vcenter_plan
+from tidegate.config.vcenter_plan import FIRST_CALLS, many_scripts, vcenter_plan
 
 __all__ = ["FORMAT", "Known", "admission_plan", "compile_plan"]
 
@@ -88,12 +88,12 @@ def _ports(config: Config) -> Json:
 
 def _service(name: str, config: Config, seed: int, known: Known, now: float) -> Json:
     service = config.service[name]
-    admission = service.admission
+    admission, first = service.admission, 1
     if service.protocol == "vasa":
         protocol = _vasa(service.vasa or Vasa(), known)
     elif service.protocol == "vcenter":
         protocol = vcenter_plan(service, config.window, known.vcenter, known.vcenter_other, now)
-        admission = many_scripts(service)
+        admission, first = many_scripts(service), FIRST_CALLS
     elif service.protocol == "http":
         protocol = _http(service.http or Http())
     else:
@@ -108,7 +108,7 @@ def _service(name: str, config: Config, seed: int, known: Known, now: float) -> 
         "monitor": _monitor(service, service.monitor) if service.monitor else None,
         "accept_proxy": service.accept_proxy,
         "forwarded_from": list(service.forwarded_from),
-        "admission": admission_plan(admission, service.mode, service.server, seed),
+        "admission": admission_plan(admission, service.mode, service.server, seed, first=first),
         "io": _io(service.io),
         "tcp": _tcp(service.tcp or Tcp()),
         "identities": [_identity(identity) for identity in service.identity.values()],
@@ -207,12 +207,17 @@ def _server_tls(tls: ServerTls) -> Json:
     return {"verify": verify, "name": tls.name, "certificate": _text(tls.certificate), "key": _text(tls.key)}
 
 
-def admission_plan(admission: Admission, mode: str, servers: Mapping[str, Server], seed: int) -> Json:
-    """Return the plan of one admission machine: all that it knows of ``servers`` is what :func:`_admitted` says."""
+def admission_plan(
+    admission: Admission, mode: str, servers: Mapping[str, Server], seed: int, *, first: int = 1
+) -> Json:
+    """Return the plan of one admission machine: all that it knows of ``servers`` is what :func:`_admitted` says.
+
+    ``first`` is how many calls an adaptive limit begins with while nothing is known of a server.
+    """
     guarantees = {key: round(share * 1000) for key, share in dict(admission.guarantees).items()}
     return {
         "mode": mode,
-        "servers": [_admitted(name, server) for name, server in servers.items()],
+        "servers": [_admitted(name, server, first) for name, server in servers.items()],
         "guarantees": guarantees,
         "seed": seed,
         "follow_ups_milli": milli(admission.follow_ups),
@@ -221,12 +226,10 @@ def admission_plan(admission: Admission, mode: str, servers: Mapping[str, Server
     }
 
 
-def _admitted(name: str, server: Server) -> Json:
-    return {"name": name, "limit": _limit(server), "standby": server.standby}
-
-
-def _limit(server: Server) -> int | Json:
-    return {"most": server.limit_most} if server.limit_static is None else server.limit_static
+def _admitted(name: str, server: Server, first: int) -> Json:
+    adaptive = {"most": server.limit_most, "first": min(first, server.limit_most)}
+    limit = adaptive if server.limit_static is None else server.limit_static
+    return {"name": name, "limit": limit, "standby": server.standby}
 
 
 def _io(io: Io) -> Json:

@@ -116,9 +116,9 @@ class Vcenter(Table):
     """Sessions per principal beside the shared one, each lent to one client at a time that needs one of its own."""
     clone_wait: Duration = duration("60s")
     """How long a call waits for one of them."""
-    sessions_max: Count = 4096
-    """Sessions that clients have at the gate."""
-    sessions_per_principal_max: Count = 1000
+    sessions_max: Count = 16_384
+    """Sessions that clients have at the gate. They cost the vCenter nothing, and the gate about a kilobyte each."""
+    sessions_per_principal_max: Count = 4096
     """The same, of one user."""
     own_max: Count = 200
     """Sessions that cannot be shared: by token, by SSPI, of extensions."""

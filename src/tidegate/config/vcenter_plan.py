@@ -11,7 +11,7 @@ from tidegate.config.vcenter import GateWindow, Vcenter, VcenterOperation
 from tidegate.config.windows import open_between
 from tidegate.units import Duration
 
-__all__ = ["WINDOW_DAYS", "many_scripts", "vcenter_plan"]
+__all__ = ["FIRST_CALLS", "WINDOW_DAYS", "many_scripts", "vcenter_plan"]
 
 Json = dict[str, Any]
 
@@ -66,6 +66,10 @@ def vcenter_plan(
         "long_polls_max": vcenter.long_polls_max,
         "long_poll_max_ns": vcenter.long_poll_max.nanoseconds,
     }
+
+
+FIRST_CALLS = 8
+"""How many calls at a vCenter of which nothing is known: it serves 640 at once by itself (vsphere.md §3), never one."""
 
 
 def many_scripts(service: Service) -> Admission:

@@ -31,8 +31,6 @@ TASKS_PER_S = 2.0
 """What the hosts finish, together, in a second of a real estate."""
 CLUSTERS, HOSTS, MACHINES, DATASTORES = 8, 1, 13, 4
 """Of the inventory: so many clusters, each with so many hosts and machines; vcsim has nothing that balances hosts."""
-HELD_PER_CLIENT_MAX = 400
-"""All scripts come from one address, as those of a jump host do; before they log in that is who they are."""
 USER, PASSWORD = "automation@vsphere.local", "correct horse"
 """One service account for all scripts, as estates have it."""
 
@@ -119,10 +117,7 @@ class VcenterScenario:
             tls=tls,
             vcenter=self.vcenter(),
             server={"vcenter": Server(address=server, tls=upstream)},
-            admission=Admission(
-                client_timeout=Duration.from_seconds(self.window_s),
-                held_per_client_max=HELD_PER_CLIENT_MAX,
-            ),
+            admission=Admission(client_timeout=Duration.from_seconds(self.window_s)),
         )
         table = GateTable(admin=f"unix:{folder}/admin.sock", seed=self.seed)
         return Config(gate=table, service={"vcenter": service})

@@ -17,22 +17,31 @@ impl Machine {
         let terms = self.terms();
         let Some(server) = self.servers.get_mut(usize::from(at.server.0)) else { return };
         let Some(finder) = &mut server.finder else { return };
-        match outcome {
+        let rescaled = match outcome {
             // Nobody waited for this answer any more: the server is as good as one that says that it cannot.
-            Outcome::Answered { .. } if at.orphan && now > call.deadline => finder.overload(now, terms),
+            Outcome::Answered { .. } if at.orphan && now > call.deadline => {
+                finder.overload(now, terms);
+                false
+            }
             Outcome::Answered { .. } if !at.expired => {
                 let service = now.since(at.since);
                 let units = self.costs.expected(call.operation, call.configured);
                 finder.answered(at.epoch, units, service);
-                self.costs.answered(call.operation, call.configured, call.opens, service);
+                self.costs.answered(call.operation, call.configured, call.opens, service)
             }
-            Outcome::Overload | Outcome::Broken => finder.overload(now, terms),
+            Outcome::Overload | Outcome::Broken => {
+                finder.overload(now, terms);
+                false
+            }
             Outcome::Answered { .. }
             | Outcome::ConnectFailed
             | Outcome::NotConnected(_)
             | Outcome::Incomplete
-            | Outcome::Parked => {}
-        }
+            | Outcome::Parked => false,
+        };
         server.judge(now, terms);
+        if rescaled {
+            self.servers.iter_mut().filter_map(|server| server.finder.as_mut()).for_each(|finder| finder.rescaled(now));
+        }
     }
 }

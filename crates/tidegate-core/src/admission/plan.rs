@@ -14,7 +14,7 @@ pub enum Mode {
     Enforce,
 }
 
-/// How many calls may be in flight at a server. In JSON: `22`, or `{"most": 256}`.
+/// How many calls may be in flight at a server. In JSON: `22`, or `{"most": 256}`, or `{"most": 256, "first": 8}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum LimitPlan {
@@ -24,14 +24,30 @@ pub enum LimitPlan {
     Adaptive {
         /// Never more than this, 1..=65_536 (default 256).
         most: u32,
+        /// Where the search begins while nothing is known of the server, 1..=65_536 (default 1: one call alone cannot be
+        /// too many, and shows what it takes unhindered). More only of a kind of server that is known to serve so many.
+        #[serde(default = "one")]
+        first: u32,
     },
 }
 
+fn one() -> u32 {
+    1
+}
+
 impl LimitPlan {
+    /// Where it begins while nothing is known.
+    pub fn first(self) -> u32 {
+        match self {
+            LimitPlan::Static(limit) => limit,
+            LimitPlan::Adaptive { first, .. } => first,
+        }
+    }
+
     /// The most that it can ever be.
     pub fn most(self) -> u32 {
         match self {
-            LimitPlan::Static(limit) | LimitPlan::Adaptive { most: limit } => limit,
+            LimitPlan::Static(limit) | LimitPlan::Adaptive { most: limit, .. } => limit,
         }
     }
 }
@@ -209,6 +225,7 @@ impl Plan {
                 return Err(PlanError::Twice(server.name.clone()));
             }
             within("limit", "1 to 65536", u64::from(server.limit.most()), 1, 65_536)?;
+            within("limit.first", "1 to 65536", u64::from(server.limit.first()), 1, 65_536)?;
         }
         if self.servers.iter().all(|server| server.standby) {
             return Err(PlanError::Standbys);

@@ -76,8 +76,8 @@ impl Server {
     pub fn new(plan: &ServerPlan, known: Option<&LearnedServer>, now: Nanos) -> Server {
         let finder = match plan.limit {
             LimitPlan::Static(_) => None,
-            LimitPlan::Adaptive { most } => {
-                Some(Adaptive::new(most, known.map(|known| (known.limit, known.base.as_secs_f64())), now))
+            LimitPlan::Adaptive { most, first } => {
+                Some(Adaptive::new((first, most), known.map(|known| (known.limit, known.base.as_secs_f64())), now))
             }
         };
         Server {
@@ -220,8 +220,8 @@ impl Server {
     /// A new plan for it. A limit that is found stays where it is, within the new bound.
     pub fn replan(&mut self, plan: &ServerPlan, now: Nanos) {
         match (plan.limit, &mut self.finder) {
-            (LimitPlan::Adaptive { most }, Some(finder)) => finder.bound(most, now),
-            (LimitPlan::Adaptive { most }, none) => *none = Some(Adaptive::new(most, None, now)),
+            (LimitPlan::Adaptive { most, first }, Some(finder)) => finder.bound((first, most), now),
+            (LimitPlan::Adaptive { most, first }, none) => *none = Some(Adaptive::new((first, most), None, now)),
             (LimitPlan::Static(_), finder) => *finder = None,
         }
         self.limit = self.finder.as_ref().map_or(plan.limit.most(), Adaptive::limit);

@@ -71,7 +71,7 @@ fn pause() -> f64 {
 }
 
 fn adaptive() -> LimitPlan {
-    LimitPlan::Adaptive { most: 256 }
+    LimitPlan::Adaptive { most: 256, first: 1 }
 }
 
 impl PolicySpec {

@@ -210,7 +210,8 @@ fn tuned(dice: &mut Dice, spec: &Spec, timeout_s: f64) -> Plan {
     let least = knees.flatten().min().unwrap_or(1);
     let adaptive = dice.chance(0.6);
     let limit = if adaptive {
-        LimitPlan::Adaptive { most: if dice.chance(0.2) { dice.whole(1, 30) as u32 } else { 256 } }
+        let most = if dice.chance(0.2) { dice.whole(1, 30) as u32 } else { 256 };
+        LimitPlan::Adaptive { most, first: 1 }
     } else {
         LimitPlan::Static(dice.whole(1, u64::from(least)) as u32)
     };

@@ -1,7 +1,7 @@
 //! What takes a limit down at once: stalls, starved calls, overload, and that nobody needs it.
 
 use super::steps::PROBE_AFTER;
-use super::{Adaptive, FIRST, Mode, Terms};
+use super::{Adaptive, Mode, Terms};
 use crate::limit::view::LimitCause;
 use crate::time::Nanos;
 
@@ -108,8 +108,8 @@ impl Adaptive {
         if let Some(unit) = self.unit {
             self.base = self.base.map(|base| base.max(unit.min(base * (1.0 + BASE_RISE * IDLE_WINDOWS))));
         }
-        if self.limit > FIRST.max(2 * peak) {
-            self.search_from(now, FIRST.max(2 * peak), LimitCause::Idle);
+        if self.limit > self.first.max(2 * peak) {
+            self.search_from(now, self.first.max(2 * peak), LimitCause::Idle);
         }
     }
 }

@@ -36,8 +36,6 @@ use crate::time::{Nanos, Span};
 use measure::LOADED;
 use serde::{Deserialize, Serialize};
 
-/// First limit of a server of which nothing is known: one call alone cannot be too many, and shows what it takes unhindered.
-const FIRST: u32 = 1;
 /// A remembered limit is begun with at this part of it: it may be out of date. At a server that showed load at its limit a
 /// third, so that it is not too much for one with a third of the capacity; at one that showed nothing (or of which that is not
 /// known) a quarter, since there the first call too many may be the end.
@@ -74,6 +72,8 @@ pub struct TooEarly;
 /// See the module.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Adaptive {
+    /// Where the search begins while nothing is known.
+    first: u32,
     most: u32,
     limit: u32,
     cause: LimitCause,
@@ -117,12 +117,14 @@ pub struct Adaptive {
 }
 
 impl Adaptive {
-    /// A limit of at most `most`, begun low; `remembered`: the best limit and the base (seconds per unit) of an earlier run.
-    pub fn new(most: u32, remembered: Option<(u32, f64)>, now: Nanos) -> Adaptive {
-        let first = remembered.map_or(FIRST, |(limit, _)| (limit / SILENT).clamp(REMEMBERED.0, REMEMBERED.1));
+    /// A limit of at most `most`, begun at `first`; `remembered`: the best limit and the base (seconds per unit) of an
+    /// earlier run, which is begun low.
+    pub fn new((first, most): (u32, u32), remembered: Option<(u32, f64)>, now: Nanos) -> Adaptive {
+        let begin = remembered.map_or(first, |(limit, _)| (limit / SILENT).clamp(REMEMBERED.0, REMEMBERED.1));
         Adaptive {
+            first,
             most,
-            limit: first.clamp(1, most),
+            limit: begin.clamp(1, most),
             cause: if remembered.is_some() { LimitCause::Remembered } else { LimitCause::Start },
             changed: now,
             mode: Mode::Search { doubt: false },
@@ -182,9 +184,9 @@ impl Adaptive {
         Some((self.best?, self.base.filter(|_| self.base_known)?))
     }
 
-    /// A new bound.
-    pub fn bound(&mut self, most: u32, now: Nanos) {
-        self.most = most;
+    /// A new beginning and a new bound.
+    pub fn bound(&mut self, (first, most): (u32, u32), now: Nanos) {
+        (self.first, self.most) = (first, most);
         if self.limit > most {
             self.set(now, most, LimitCause::Start);
         }
@@ -195,7 +197,7 @@ impl Adaptive {
         let loaded = |unit: &f64| self.base.is_some_and(|base| *unit > LOADED * base);
         let earlier = self.best.zip(self.best_unit.filter(loaded));
         let part = if earlier.is_some() { TELLING } else { SILENT };
-        let first = self.best.map_or(FIRST, |best| (best / part).clamp(REMEMBERED.0, REMEMBERED.1));
+        let first = self.best.map_or(self.first, |best| (best / part).clamp(REMEMBERED.0, REMEMBERED.1));
         self.search_from(now, first.min(self.limit), LimitCause::Restarted);
         self.earlier = earlier;
         // What was in flight has died with it: there is nothing to recover from, and what it met is not the new one's fault.
@@ -205,6 +207,13 @@ impl Adaptive {
         }
         // A slot is taken for as much less time as a unit of work takes on a server that is not loaded.
         self.round /= self.ratio().map_or(1.0, |ratio| ratio.max(1.0));
+    }
+
+    /// A unit of work is not what it was: what was measured in such units says nothing more; the limit stays.
+    pub fn rescaled(&mut self, now: Nanos) {
+        (self.base, self.base_samples, self.base_known) = (None, 0.0, false);
+        (self.unit, self.best_unit, self.scatter) = (None, None, SCATTER);
+        self.search_from(now, self.limit, self.cause);
     }
 
     /// A call with so much work (thousandths of a unit) was admitted; gives the epoch to be handed back with its answer.
