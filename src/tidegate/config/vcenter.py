@@ -117,7 +117,7 @@ class Vcenter(Table):
     clone_wait: Duration = duration("60s")
     """How long a call waits for one of them."""
     sessions_max: Count = 16_384
-    """Sessions that clients have at the gate. They cost the vCenter nothing, and the gate about a kilobyte each."""
+    """Sessions that clients have at the gate. They cost the vCenter nothing, and the gate some kilobytes each."""
     sessions_per_principal_max: Count = 4096
     """The same, of one user."""
     own_max: Count = 200
