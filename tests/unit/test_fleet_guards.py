@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from tidegate.clients.hysteresis import RELEASE
+from tidegate.config.urls import broken_url, shown_url
 from tidegate.errors import ConfigError
 from tidegate.fleet.act import Guard, Readings
 from tidegate.fleet.guard_tables import (
@@ -24,7 +25,6 @@ from tidegate.fleet.guard_tables import (
     ProviderResponseTable,
     WindowTable,
 )
-from tidegate.fleet.guard_urls import broken_url, shown_url
 from tidegate.fleet.guards import (
     FRESH_S,
     HOSTS_FAILED,

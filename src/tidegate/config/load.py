@@ -134,6 +134,8 @@ def absolute(model: Table, folder: Path) -> Table:
         value = getattr(model, name)
         if isinstance(value, Path):
             changed[name] = folder.absolute() / value
+        elif isinstance(value, tuple):
+            changed[name] = tuple(folder.absolute() / v if isinstance(v, Path) else v for v in value)
         elif isinstance(value, BaseModel):
             changed[name] = absolute(value, folder)
         elif isinstance(value, dict):

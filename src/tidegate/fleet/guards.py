@@ -39,6 +39,7 @@ from enum import IntEnum
 
 from tidegate.clients.hysteresis import RELEASE, held
 from tidegate.config.broken import Broken
+from tidegate.config.urls import broken_url
 from tidegate.config.windows import Window, window_of
 from tidegate.fleet.act import Guard, Readings, Sample, Trip
 from tidegate.fleet.guard_tables import (
@@ -51,7 +52,6 @@ from tidegate.fleet.guard_tables import (
     UrlTable,
     WindowTable,
 )
-from tidegate.fleet.guard_urls import broken_url
 
 __all__ = [
     "AlertGuard",

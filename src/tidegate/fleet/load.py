@@ -8,10 +8,11 @@ from pathlib import Path
 
 from tidegate.config.broken import Broken
 from tidegate.config.load import absolute, parse_tables, read_text
+from tidegate.config.reach import Endpoint
 from tidegate.errors import ConfigError, Problem
 from tidegate.fleet.act import Host
 from tidegate.fleet.guards import broken_guards
-from tidegate.fleet.model import HOSTS_MAX, Endpoint, Inventory, Plan
+from tidegate.fleet.model import HOSTS_MAX, Inventory, Plan
 
 __all__ = ["load_inventory", "load_plan", "parse_plan"]
 

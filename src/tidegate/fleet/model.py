@@ -19,18 +19,17 @@ from typing import Literal
 from pydantic import Field
 
 from tidegate.config.fields import Name, Table, duration
+from tidegate.config.reach import Endpoint, Ssh
 from tidegate.fleet.guard_tables import GuardTable
 from tidegate.units import Duration
 
 __all__ = [
     "Batch",
-    "Endpoint",
     "Inventory",
     "InventoryHost",
     "Option",
     "Plan",
     "Run",
-    "Ssh",
     "Targets",
     "TargetsVcenter",
     "Vcenter",
@@ -49,22 +48,6 @@ class Run(Table):
     plan: Name
     variant: Name | None = None
     """The plan's own word, such as ``stop-all`` or ``rolling``; left out: the plan's default."""
-
-
-class Endpoint(Table):
-    """A server with a login. The password comes from ``$password_env``, else from ``password_file`` (mode 0600)."""
-
-    address: str = Field(min_length=1, max_length=253)
-    port: int = Field(default=443, ge=1, le=65535)
-    user: str = Field(min_length=1, max_length=255)
-    password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    password_file: Path | None = None
-    ca: Path | None = None
-    thumbprint: str | None = Field(default=None, pattern=r"^[0-9A-Fa-f]{2}(:?[0-9A-Fa-f]{2}){31}$")
-    """SHA-256 of its certificate: exactly that one is trusted."""
-    verify: bool = True
-    """Whether its certificate is verified; ``false`` is said aloud in every run."""
-    timeout: Duration = duration("30s")
 
 
 class Vcenter(Endpoint):
@@ -105,26 +88,6 @@ class Batch(Table):
     def most(self) -> int:
         """The size that batches grow to."""
         return max(self.size, 10) if self.grow_to is None else self.grow_to
-
-
-class Ssh(Table):
-    """``[ssh]``: keys come from the agent or from ``identity``."""
-
-    user: str = Field(default="root", min_length=1, max_length=64)
-    port: int = Field(default=22, ge=1, le=65535)
-    known_hosts: Path | None = None
-    """Left out: the user's own."""
-    check_host_key: bool = True
-    """``false`` trusts whoever answers; it is said aloud in every run."""
-    identity: Path | None = None
-    password_env: str | None = Field(default=None, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")
-    """Name of the environment variable with the password, for hosts that take no key."""
-    jump: str | None = None
-    """``[USER@]HOST[:PORT]``."""
-    open_ssh: bool = False
-    """Start TSM-SSH through the API where it is off, and stop it again."""
-    connect: Duration = duration("15s")
-    command: Duration = duration("60s")
 
 
 class Verify(Table):

@@ -38,6 +38,7 @@ from typing import Any
 import httpx
 
 from tidegate.clients.secret import read_secret
+from tidegate.config.urls import shown_url
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Probe
 from tidegate.fleet.guard_tables import (
@@ -48,7 +49,6 @@ from tidegate.fleet.guard_tables import (
     ProviderResponseTable,
     UrlTable,
 )
-from tidegate.fleet.guard_urls import shown_url
 
 __all__ = [
     "AlertFile",

@@ -10,8 +10,9 @@ from tidegate.clients.vcenter_inventory import FoundHost, select
 from tidegate.clients.vcenter_machines import Machine
 from tidegate.clients.vcenter_rest import VcenterRest
 from tidegate.clients.vcenter_session import VcenterOptions
+from tidegate.config.reach import Endpoint
 from tidegate.fleet.act import Host
-from tidegate.fleet.model import Endpoint, TargetsVcenter
+from tidegate.fleet.model import TargetsVcenter
 
 __all__ = ["ask_vcenter", "options_of", "tagged_objects", "with_tags"]
 

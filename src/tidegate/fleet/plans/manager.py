@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from tidegate.clients.http import HttpOptions
 from tidegate.clients.tls import Trust
+from tidegate.config.reach import Endpoint
 from tidegate.errors import FleetError
-from tidegate.fleet.model import Endpoint, Plan
+from tidegate.fleet.model import Plan
 from tidegate.units import Duration
 
 __all__ = ["Options", "manager_options"]

@@ -1,6 +1,6 @@
-"""URLs of guards (pure): what one may hold, and how much of it is shown.
+"""URLs that a file names (pure): what one may hold, and how much of it is shown.
 
-A plan is kept in the journal, and a guard's sentences are shown to everybody: no secret may stand in either.
+A plan is kept in the journal, and what is said about a URL is shown to everybody: no secret may stand in either.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _HINT = 'name where the secret is: token_env = "…" or token_file = "…"; it i
 
 
 def broken_url(url: str) -> tuple[str, str] | None:
-    """Return what is wrong with a guard's URL, and the hint; ``None``: nothing. Neither shows a secret."""
+    """Return what is wrong with a URL, and the hint; ``None``: nothing. Neither shows a secret."""
     what = "is no URL" if set("@?#") & set(url) else f'"{url}" is no URL'
     none = what, "it begins with https:// or http://, and a host follows"
     try:
