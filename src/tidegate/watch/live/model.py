@@ -22,8 +22,8 @@ Severity = Literal["critical", "warning", "notice"]
 class Gap:
     """Something that was not seen: from here to there nothing can be said about ``source``.
 
-    ``kind`` is one of ``not_running``, ``kernel_drops``, ``sender_lost``, ``truncated``, ``queue_full``, ``unreadable``,
-    ``probe_failed``; ``count`` is how many records, where that is known.
+    ``kind`` is one of ``not_running``, ``kernel_drops``, ``sender_lost``, ``truncated``, ``queue_full``,
+    ``unreadable``, ``probe_failed``; ``count`` is how many records, where that is known.
     """
 
     source: str
@@ -43,7 +43,8 @@ class Batch:
     source
         The source's name in the configuration, as ``files.NAME``, ``syslog.NAME`` or ``probe.NAME``.
     stream
-        One stream of it: the identity of a file, or the listener itself. With ``source`` it names what ``position`` is of.
+        One stream of it: the identity of a file, or the listener itself. With ``source`` it names what ``position`` is
+        of.
     name
         For people: a path, or the address that is listened on.
     data
@@ -80,8 +81,8 @@ class Hit:
     """One record in which a signature was met, or one value of a probe that is past what its rule allows.
 
     ``time`` is what the record says, ``None`` where it says nothing; ``values`` are the fields by which windows tell
-    events apart (``host`` and ``provider`` among them, "" where unknown); ``record`` is redacted and harmless. ``quoted``:
-    it stands in the text of an article.
+    events apart (``host`` and ``provider`` among them, "" where unknown); ``record`` is redacted and harmless.
+    ``quoted``: it stands in the text of an article.
     """
 
     rule: str
@@ -101,8 +102,8 @@ class Hit:
 class Episode:
     """The condition of a rule holds for a scope; see ``episodes.py`` for its life.
 
-    ``key`` is :func:`key_of` the record that opened it. ``at`` is the crossing event's time, ``until`` the last moment at
-    which the condition held, ``cleared`` when that was seen to be over.
+    ``key`` is :func:`key_of` the record that opened it. ``at`` is the crossing event's time, ``until`` the last moment
+    at which the condition held, ``cleared`` when that was seen to be over.
     """
 
     key: str
@@ -123,8 +124,8 @@ class Episode:
 class Notice:
     """One thing to be said to every receiver, once.
 
-    ``key`` is the idempotency key: the episode's, a slash, and what happened, with its number where that may happen again
-    (``…/opened``, ``…/escalated/2``, ``…/cleared``).
+    ``key`` is the idempotency key: the episode's, a slash, and what happened, with its number where that may happen
+    again (``…/opened``, ``…/escalated/2``, ``…/cleared``).
     """
 
     key: str

@@ -1,0 +1,61 @@
+"""A watch's file to its model, read strictly: every mistake with its file, line and what to write instead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from tidegate.config.broken import Broken
+from tidegate.config.load import absolute, parse_tables, read_text
+from tidegate.watch.live.config import SyslogTable, WatchConfig
+
+__all__ = ["load_watch", "parse_watch"]
+
+
+def load_watch(file: Path) -> WatchConfig:
+    """Read a watch's file.
+
+    Raises
+    ------
+    ConfigError
+        With every problem.
+    """
+    return parse_watch(read_text(file, missing="examples/watch.toml is one to start from"), file)
+
+
+def parse_watch(text: str, file: Path) -> WatchConfig:
+    """Read ``text`` as if it stood in ``file``: relative paths in it start at the file's folder.
+
+    Raises
+    ------
+    ConfigError
+        With every problem.
+    """
+    config = absolute(parse_tables(text, file, WatchConfig, _broken), file.parent)
+    if "://" in config.watch.state:
+        return config
+    state = str(file.parent.absolute() / config.watch.state)
+    return config.model_copy(update={"watch": config.watch.model_copy(update={"state": state})})
+
+
+def _broken(config: WatchConfig) -> Iterable[Broken]:
+    if not (config.files or config.syslog):
+        yield Broken(("watch",), "has nothing to look at", 'write [files.NAME] and paths = ["/var/log/x.log"]')
+    for name, syslog in config.syslog.items():
+        yield from _syslog(("syslog", name), syslog)
+    for name, alertmanager in config.alertmanager.items():
+        if alertmanager.token_env and alertmanager.token_file:
+            path = ("alertmanager", name, "token_file")
+            yield Broken(path, "stands beside token_env", "keep one of the two")
+    for name, webhook in config.webhook.items():
+        if webhook.secret_env and webhook.secret_file:
+            yield Broken(("webhook", name, "secret_file"), "stands beside secret_env", "keep one of the two")
+
+
+def _syslog(path: tuple[str, str], table: SyslogTable) -> Iterator[Broken]:
+    if not (table.udp or table.tcp or table.tls):
+        yield Broken(path, "listens nowhere", 'write for example udp = "0.0.0.0:514"')
+    if table.tls and not (table.certificate and table.key):
+        yield Broken((*path, "tls"), "needs a certificate and its key", 'write certificate = "…" and key = "…"')
+    if not table.tls and (lone := next((key for key in ("certificate", "key", "clients") if getattr(table, key)), "")):
+        yield Broken((*path, lone), "is for TLS, and there is no tls here", 'write tls = "0.0.0.0:6514"')
