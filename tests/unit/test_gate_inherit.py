@@ -8,7 +8,7 @@ import pytest
 
 from tidegate.errors import GateError
 from tidegate.gate.inherit import systemd_sockets
-from tidegate.gate.unix import listening
+from tidegate.unix import listening
 
 
 @pytest.mark.parametrize(

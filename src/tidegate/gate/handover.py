@@ -26,7 +26,7 @@ from typing import Any
 from tidegate.errors import GateError, GateUnreachable
 from tidegate.gate.inherit import Inherited
 from tidegate.gate.service import Gate
-from tidegate.gate.unix import listening
+from tidegate.unix import listening
 
 __all__ = ["Handover", "Predecessor", "ask_restart", "handover_path", "take_over"]
 

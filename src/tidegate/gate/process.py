@@ -25,6 +25,7 @@ from typing import Any
 from tidegate.config.check import check_machine, descriptors_needed
 from tidegate.config.load import load_config
 from tidegate.config.model import Config
+from tidegate.daemon import log_json, notify
 from tidegate.errors import ConfigError, GateError, TidegateError
 from tidegate.gate.admin import reload_path
 from tidegate.gate.handover import Handover, Predecessor, handover_path, take_over
@@ -32,8 +33,8 @@ from tidegate.gate.inherit import systemd_sockets
 from tidegate.gate.latency import Feeds
 from tidegate.gate.service import Gate, check_learned
 from tidegate.gate.state import Keeper, read_state
-from tidegate.gate.unix import listening
 from tidegate.units import Duration
+from tidegate.unix import listening
 
 __all__ = ["run_gate"]
 
@@ -68,7 +69,7 @@ def run_gate(
     GateUnreachable
         When there is no gate to take over from.
     """
-    _log_json()
+    log_json(_log.name)
     config = load_config(file)
     admin = Path(config.gate.admin.partition(":")[2])
     predecessor = take_over(admin) if replace else None
@@ -94,7 +95,7 @@ def run_gate(
             serving = _Serving(gate, file, config, seed, waiting, until_eof=until_eof)
             with closing(serving):
                 # Before the other gate hears of it: when it ends first, systemd takes that for the end of the unit.
-                _notify(f"READY=1\nMAINPID={os.getpid()}")
+                notify(f"READY=1\nMAINPID={os.getpid()}", _log)
                 if predecessor:
                     serving.follow(predecessor)
                 _log.info("running", extra={"fields": {"file": str(file), "services": gate.addresses()}})
@@ -225,7 +226,7 @@ def _longest_drain(config: Config) -> Duration:
 
 def _reload(gate: Gate, file: Path, seed: int, follow: Callable[[Config], None]) -> dict[str, Any]:
     """Read the file again; return what ``gate reload`` prints. A file that is wrong changes nothing."""
-    _notify("RELOADING=1")
+    notify("RELOADING=1", _log)
     try:
         config = _seeded(load_config(file), seed)
         report = gate.apply(config)
@@ -240,7 +241,7 @@ def _reload(gate: Gate, file: Path, seed: int, follow: Callable[[Config], None])
         _log.error("reload refused, nothing has changed", extra={"fields": answer})
         return answer
     finally:
-        _notify("READY=1")
+        notify("READY=1", _log)
     _log.info("reloaded", extra={"fields": {"report": report}})
     _warn(gate)
     return {"format": 1, "kind": "reloaded", "report": report}
@@ -253,7 +254,7 @@ def _warn(gate: Gate) -> None:
 
 def _drain(gate: Gate, config: Config, signals: socket.socket) -> None:
     """Drain; a second signal ends the wait."""
-    _notify("STOPPING=1")
+    notify("STOPPING=1", _log)
     deadline = _longest_drain(config)
     _log.info("draining", extra={"fields": {"deadline_s": deadline.seconds}})
     report: dict[str, Any] = {}
@@ -323,32 +324,3 @@ def _raise_descriptors(config: Config) -> None:
     needed = descriptors_needed(config)
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
-
-
-def _notify(state: str) -> None:
-    """Tell systemd (``Type=notify``), when it asked for it; protocol of sd_notify(3)."""
-    address = os.environ.get("NOTIFY_SOCKET", "")
-    if not address:
-        return
-    if state == "RELOADING=1":
-        state += f"\nMONOTONIC_USEC={time.monotonic_ns() // 1000}"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as talk:
-        try:
-            talk.sendto(state.encode(), "\0" + address[1:] if address.startswith("@") else address)
-        except OSError as error:
-            _log.warning("systemd was not told", extra={"fields": {"error": str(error)}})
-
-
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        fields = getattr(record, "fields", {})
-        head = {"time": round(record.created, 3), "level": record.levelname.lower(), "event": record.getMessage()}
-        return json.dumps({**head, **fields}, default=str)
-
-
-def _log_json() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    _log.handlers = [handler]
-    _log.setLevel(logging.INFO)
-    _log.propagate = False

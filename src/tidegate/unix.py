@@ -1,4 +1,4 @@
-"""Unix sockets of the gate's Python side: only for its user, and never in the way of a gate that takes over."""
+"""Unix sockets at which a process is talked to: only for its user, and never in the way of who takes over."""
 
 from __future__ import annotations
 
