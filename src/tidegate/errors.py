@@ -7,6 +7,7 @@
     ├── ConfigError           a configuration file is wrong; carries every Problem found      exit 2
     ├── GateError             the gate refused to start, or refused a new plan                exit 2
     ├── GateUnreachable       no gate answers at the admin socket                             exit 4
+    ├── WatchUnreachable      no watch answers at its admin socket                            exit 4
     ├── ServerUnreachable     the server that was to be looked at does not answer             exit 4
     ├── TurnedAway            a limiter of this process turned a call away                    exit 4
     ├── LabError              a world of the lab did not start, or broke                      exit 4
@@ -38,6 +39,7 @@ __all__ = [
     "TidegateError",
     "TurnedAway",
     "UsageError",
+    "WatchUnreachable",
     "exit_code",
 ]
 
@@ -133,6 +135,12 @@ class GateUnreachable(TidegateError):
     slug = "gate-unreachable"
 
 
+class WatchUnreachable(TidegateError):
+    """No watch answers at its admin socket."""
+
+    slug = "watch-unreachable"
+
+
 class ServerUnreachable(TidegateError):
     """The server that was to be looked at does not answer."""
 
@@ -187,6 +195,7 @@ _EXIT_CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (ConfigError, Exit.USAGE),
     (GateError, Exit.USAGE),
     (GateUnreachable, Exit.UNREACHABLE),
+    (WatchUnreachable, Exit.UNREACHABLE),
     (ServerUnreachable, Exit.UNREACHABLE),
     (TurnedAway, Exit.UNREACHABLE),
     (LabError, Exit.UNREACHABLE),

@@ -70,6 +70,8 @@ class WatchTable(Table):
     """Which watch this is, where several keep their state in one PostgreSQL."""
     rules: Paths = ()
     """Rule files, or folders of them, beside tidegate's own."""
+    shipped_rules: bool = True
+    """Whether tidegate's own rules count."""
     lateness: Duration = duration("30s")
     """How late a record may come and still count as if it had come in time."""
     admin: AdminSocket = "unix:/run/tidegate/watch.sock"

@@ -41,6 +41,8 @@ def parse_watch(text: str, file: Path) -> WatchConfig:
 def _broken(config: WatchConfig) -> Iterable[Broken]:
     if not (config.files or config.syslog):
         yield Broken(("watch",), "has nothing to look at", 'write [files.NAME] and paths = ["/var/log/x.log"]')
+    if not (config.watch.rules or config.watch.shipped_rules):
+        yield Broken(("watch", "shipped_rules"), "leaves no rule at all", 'write rules = ["my-rules"]')
     for name, syslog in config.syslog.items():
         yield from _syslog(("syslog", name), syslog)
     for name, alertmanager in config.alertmanager.items():
