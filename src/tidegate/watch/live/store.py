@@ -107,16 +107,16 @@ class Store(Protocol):
         """Return when the next notice for this receiver is due, which may be past; ``None`` when nothing waits."""
         ...
 
-    def sent(self, rows: Sequence[Row], now: int, hold: int = 0) -> None:
-        """Note that these were taken: they are gone. What follows in their chains waits ``hold`` nanoseconds."""
+    def sent(self, rows: Sequence[Row]) -> None:
+        """Note that these notices were taken: they are gone."""
         ...
 
-    def failed(self, row: Row, why: str, now: int) -> None:
+    def failed(self, row: Row, now: int) -> None:
         """Note that this notice was not taken, and when it is tried again (see ``outbox.wait``)."""
         ...
 
     def view(self) -> Json:
-        """Return the place, its size in bytes, and what waits by receiver (``waiting``, ``tries``, ``why``)."""
+        """Return its ``place`` and, by receiver, what is ``waiting``: how many, and when the ``oldest`` was made."""
         ...
 
     def close(self) -> None:
