@@ -13,27 +13,27 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from tidegate.harmless import harmless
 from tidegate.watch.coverage import iso
-from tidegate.watch.places import host_of_path
 from tidegate.watch.plan import to_window
 from tidegate.watch.redact import redacted
 from tidegate.watch.rule import Distinct, Rule, RuleSet
+from tidegate.watch.values import host_of, provider_of, value_of
 from tidegate.watch.version_gate import version_verdict
 from tidegate.watch.windows import Episode, Event, episodes
 
-__all__ = ["SEVERITIES", "article_members", "findings", "rule_part"]
+__all__ = ["ARTICLE_HEADINGS", "RECORD_SHOWN", "SEVERITIES", "article_members", "findings", "rule_part"]
 
 Json = dict[str, Any]
 
 SEVERITIES = ("critical", "warning", "notice")
 """Worst first."""
-_ARTICLE_HEADINGS = 2
+ARTICLE_HEADINGS = 2
+"""A text with so many different headings is an article's."""
 _EVIDENCE = 3
 """Records that are shown per signature."""
-_RECORD_SHOWN = 2000
+RECORD_SHOWN = 2000
 """Characters of a record that are shown."""
 _SCOPE_SHOWN = 1000
 _POINTS = 1500
@@ -71,7 +71,7 @@ def article_members(result: Mapping[str, Any]) -> set[int]:
     for mark in result["marks"]:
         if mark["mark"].startswith("article/"):
             headings.setdefault(mark["member"], set()).add(mark["mark"])
-    return {member for member, marks in headings.items() if len(marks) >= _ARTICLE_HEADINGS}
+    return {member for member, marks in headings.items() if len(marks) >= ARTICLE_HEADINGS}
 
 
 def _once(hits: Iterable[Json]) -> Iterator[Json]:
@@ -97,20 +97,11 @@ class _Reader:
 
     def host(self, hit: Json) -> str:
         """Return the host that a hit comes from, or an empty text."""
-        return hit["host"] or host_of_path(self.paths[hit["member"]]) or hit["fields"].get("host", "")
+        return host_of(hit, self.paths[hit["member"]])
 
     def value(self, hit: Json, name: str) -> str:
-        """Return a field of a hit; ``host`` and ``provider`` are found where fields do not have them."""
-        if name == "host":
-            return self.host(hit)
-        if name == "provider":
-            return _provider(hit["fields"])
-        return str(hit["fields"].get(name, ""))
-
-
-def _provider(fields: Mapping[str, str]) -> str:
-    address = urlsplit(fields.get("url", "")).hostname if "//" in fields.get("url", "") else None
-    return fields.get("provider") or fields.get("vp") or address or ""
+        """Return what a window tells the hit apart by."""
+        return value_of(hit, self.paths[hit["member"]], name)
 
 
 def _incident(rule: Rule, hits: list[Json], reader: _Reader) -> Json | None:
@@ -203,7 +194,7 @@ def _about(rule: Rule, kind: str, severity: str, hits: Sequence[Json], reader: _
         "last": iso(max(times, default=None)),
         "scope": {
             "hosts": _all_of(reader.host(hit) for hit in hits),
-            "providers": _all_of(_provider(hit["fields"]) for hit in hits),
+            "providers": _all_of(provider_of(hit["fields"]) for hit in hits),
             "vcenters": _all_of(reader.host(hit) for hit in hits if (hit["program"] or "").lower() == "vpxd"),
         },
         "timeline": _timeline(times),
@@ -260,7 +251,7 @@ def _evidence(hits: Sequence[Json], reader: _Reader) -> list[Json]:
                 "time": iso(hit["time"]),
                 "time_source": hit["time_source"],
                 "signature": hit["signature"].partition("/")[2],
-                "record": record if len(record) <= _RECORD_SHOWN else record[:_RECORD_SHOWN] + " …",
+                "record": record if len(record) <= RECORD_SHOWN else record[:RECORD_SHOWN] + " …",
                 "fields": {name: harmless(redacted(value)) for name, value in hit["fields"].items()},
             }
         )
