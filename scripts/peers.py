@@ -18,6 +18,7 @@ PEERS = {
     "h2load": "nghttp2-client",
     "haproxy": "haproxy",
     "ip": "iproute2",
+    "logrotate": "logrotate",
     "nft": "nftables",
     "nginx": "nginx-light",
     "netstat": "net-tools",
