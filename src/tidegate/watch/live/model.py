@@ -61,6 +61,8 @@ class Batch:
         From which byte of ``data`` on the records are of which host, in order; "" leaves it to the record's header.
     idle
         The stream has no more for now: it holds up no watermark.
+    hits
+        What the source itself has found, beside what is in ``data``: a probe's values.
     """
 
     source: str
@@ -74,6 +76,7 @@ class Batch:
     hosts: tuple[tuple[int, str], ...] = ()
     gaps: tuple[Gap, ...] = ()
     idle: bool = False
+    hits: tuple[Hit, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
