@@ -91,7 +91,7 @@ def test_each_try_is_one_batch_with_the_next_place() -> None:
     assert [hit.place for batch in batches for hit in batch.hits] == [40, 42]
     assert device.closed == 1
     view = source.view()
-    assert (view["trouble"], view["failures"], view["tries"]) == ("", 0, 3)
+    assert (view["troubles"], view["failures"], view["tries"]) == ([], 0, 3)
     assert view["values"] == {"ports.share": [{"scope": "10.0.0.5 → 10.0.1.1:443", "value": 1.0}]}
 
 
@@ -106,7 +106,7 @@ def test_a_try_that_fails_is_a_gap_and_gaps_leave_no_time_out() -> None:
     assert (second.since, second.until) == (bad.arrival, worse.arrival)
     assert "edge.example does not answer" in first.detail
     assert "hunter2" not in first.detail
-    assert source.view()["trouble"] == ""
+    assert not source.view()["troubles"]
     assert worse.arrival - bad.arrival < again.arrival - worse.arrival
 
 
@@ -137,7 +137,7 @@ def test_nothing_is_asked_that_no_rule_compares() -> None:
             task = group.create_task(source.run(desk.put, {}))
             await asyncio.sleep(600)
             assert device.asked == 0
-            assert "no rule" in source.view()["trouble"]
+            assert "no rule" in source.view()["troubles"][0]
             source.use(RULES)
             await desk.enough.wait()
             task.cancel()

@@ -119,7 +119,7 @@ class ProbeSource:
                     await self._probe.close()
 
     def view(self) -> Json:
-        """Return how the probe fares: ``trouble`` is empty while it answers, ``values`` the largest of each measure."""
+        """Return how the probe fares: no ``troubles`` while it answers; ``values``: the largest of each measure."""
         idle = "" if self._wanted else "no rule compares anything that it can tell"
         return {
             "name": self.name,
@@ -127,7 +127,9 @@ class ProbeSource:
             "every_s": self.options.every_s,
             "tries": self._turn.tries,
             "failures": self._turn.failures,
-            "trouble": self._trouble or idle,
+            "streams": 1,
+            "lag_bytes": 0,
+            "troubles": [why for why in (self._trouble, idle) if why],
             "values": self._values,
         }
 
