@@ -30,9 +30,9 @@ PEERS = {
 }
 ROOT = Path(__file__).resolve().parent.parent
 # program -> the script that builds it, or finds that it is built already
-BUILT = dict.fromkeys(("govc", "vcsim"), ROOT / "scripts" / "vcsim")
+BUILT = dict.fromkeys(("govc", "vcsim"), ROOT / "scripts" / "vcsim") | {"envoy": ROOT / "scripts" / "envoy"}
 # Where Debian keeps programs that are not on everybody's PATH, and where we keep what we have built.
-PLACES = f"/usr/sbin:/sbin:/usr/lib/postgresql/15/bin:{ROOT / 'target' / 'vcsim'}"
+PLACES = f"/usr/sbin:/sbin:/usr/lib/postgresql/15/bin:{ROOT / 'target' / 'vcsim'}:{ROOT / 'target' / 'envoy'}"
 
 
 def missing() -> list[str]:

@@ -62,8 +62,12 @@ async def get(address: str, path: str, whose: str, timeout_s: float) -> str:
     ------
     ServerUnreachable
         When nobody answers, or the answer is another or has no end.
+    FleetError
+        When it is no address.
     """
     uds = _path(address)
+    if uds is None:
+        split_address(address, 0)  # says what is wrong with it
     transport = httpx.AsyncHTTPTransport(uds=None if uds is None else str(uds))
     url = f"http://{address if uds is None else 'localhost'}{path}"
     try:
