@@ -1,0 +1,228 @@
+"""Whether anything is done about an episode: a pure machine, since log lines can be forged and gates be told wrongly.
+
+In words. Each *target* (a service of a gate, a fleet plan) has one matter at a time (``matters.py``), and begins one an
+hour at the most, whatever stands in logs. A notice of a rule that an act names makes a matter. Nothing is told to a
+gate, and no run is proposed, unless a **probe** of the act has shown the same trouble within the act's ``within``:
+probes ask a server themselves, and nobody can forge them with a log line. Fleet runs are started by people alone.
+
+The **kill switch** ends what waits and lets nothing begin. What was begun at a gate is given back, and what was done is
+still verified.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+
+from tidegate.errors import UsageError
+from tidegate.watch.live.acts import KIND, SWITCH, Act, Acted, Json, Matter, Told
+from tidegate.watch.live.matters import HOUR, Seen, Step, after_crash, go_on, heard, run_is_over, tell
+from tidegate.watch.live.model import Episode, Gap, Hit, Notice
+
+__all__ = ["Acting"]
+
+_LOOK = 5 * 10**9
+"""Nanoseconds between two looks at what is under way."""
+
+
+class Acting:
+    """What is being done, by target. Every method returns what it changed.
+
+    Parameters
+    ----------
+    acts
+        What the configuration allows.
+    rows
+        What an earlier one had returned: (kind, key, row); rows of other kinds are passed over.
+    on
+        Whether anything may be begun, where no row says.
+    """
+
+    def __init__(self, acts: Sequence[Act], rows: Iterable[tuple[str, str, Json]] = (), *, on: bool = False) -> None:
+        self._acts = tuple(acts)
+        self._on = on
+        self._matters: dict[str, Matter] = {}
+        self._shown: dict[str, int] = {}
+        self._held_back = 0
+        for kind, key, row in rows:
+            if kind == KIND and key == SWITCH:
+                self._on = bool(row["on"])
+            elif kind == KIND:
+                self._matters[key] = after_crash(Matter.from_json(row))
+
+    @property
+    def on(self) -> bool:
+        """Whether anything may be begun."""
+        return self._on
+
+    def step(
+        self,
+        now: int,
+        open_: Iterable[Episode],
+        *,
+        notices: Iterable[Notice] = (),
+        hits: Iterable[Hit] = (),
+        gaps: Iterable[Gap] = (),
+    ) -> Acted:
+        """Take what has come, and go on with every matter.
+
+        Parameters
+        ----------
+        now
+            Nanoseconds since 1970.
+        open_
+            All episodes that are open now.
+        notices, hits, gaps
+            What has come since the last step. Of the hits only those of probes count.
+        """
+        acted = Acted()
+        self._take_witnesses(hits, now)
+        for notice in notices:
+            if notice.what != "cleared" and self._on:
+                self._ask(notice, now, acted)
+        rules = {matter.act.rule for matter in self._matters.values() if not matter.is_ended}
+        episodes = [episode for episode in open_ if episode.rule in rules]
+        missed = list(gaps)
+        for matter in list(self._matters.values()):
+            self._keep(matter, go_on(matter, self._seen(matter, now, episodes, missed)), acted)
+        return acted
+
+    def switch(self, now: int, open_: Iterable[Episode], *, on: bool) -> Acted:
+        """Switch acting on or off; off ends at once what waits, and gives back what was begun."""
+        self._on = on
+        acted = self.step(now, open_)
+        acted.rows[KIND, SWITCH] = {"on": on}
+        return acted
+
+    def approve(self, name: str, now: int, *, by: str) -> Acted:
+        """Let a gate be told what is proposed in the matter ``name``.
+
+        Raises
+        ------
+        UsageError
+            When there is no such proposal, it is a fleet run, or no probe shows the trouble now.
+        """
+        matter = self._named(name)
+        if matter.act.do == "propose":
+            raise UsageError(f"{name} is a fleet run, and watch starts none", hint="its file says what to type")
+        if matter.state != "proposed" or not self._on:
+            raise UsageError(f"{name} takes no approval: it is {matter.state}", hint=matter.says)
+        seen = self._seen(matter, now, (), ())
+        if not seen.witness:
+            names = ", ".join(matter.act.corroborate)
+            raise UsageError(f"no probe shows now what {name} is about", hint=f"approve it once one of {names} does")
+        acted = Acted()
+        self._keep(matter, tell(matter, seen, by), acted)
+        return acted
+
+    def ran(self, name: str, now: int) -> Acted:
+        """Take a person's word that the fleet run of the matter ``name`` is over; from now on it is verified.
+
+        Raises
+        ------
+        UsageError
+            When no such run is proposed.
+        """
+        matter, acted = self._named(name), Acted()
+        step = run_is_over(matter, now)
+        if step is None:
+            raise UsageError(f"{name} is no fleet run that waits: it is {matter.state}", hint=matter.says)
+        self._keep(matter, step, acted)
+        return acted
+
+    def told(self, name: str, now: int, outcome: Told, says: str) -> Acted:
+        """Take what became of an order for the matter ``name``; what comes too late is left alone."""
+        acted = Acted()
+        for matter in list(self._matters.values()):
+            if matter.id == name:
+                self._keep(matter, heard(matter, now, outcome, says), acted)
+        return acted
+
+    def next_tick(self, now: int) -> int | None:
+        """Return when to step again though nothing has come; ``None`` when nothing is under way."""
+        return now + _LOOK if any(not matter.is_ended for matter in self._matters.values()) else None
+
+    def view(self) -> Json:
+        """Return what a person is shown: the switch, the matters with the newest first, and how many were held back."""
+        matters = sorted(self._matters.values(), key=lambda matter: (matter.is_ended, -matter.changed, matter.id))
+        return {"on": self._on, "held_back": self._held_back, "matters": [matter.to_json() for matter in matters]}
+
+    def _ask(self, notice: Notice, now: int, acted: Acted) -> None:
+        """Make a matter of a notice for every act that it concerns, one per target."""
+        episode = notice.episode
+        for act in self._acts:
+            if episode.severity not in act.severities or not act.is_about(episode):
+                continue
+            last = self._matters.get(act.target)
+            if last is not None and not last.is_ended:
+                self._held_back += 1
+                continue
+            matter = Matter(
+                id=hashlib.sha256(f"{act.target}\0{notice.key}".encode()).hexdigest()[:12],
+                act=act,
+                state="wanted",
+                episode=episode.key,
+                scope=episode.scope,
+                hosts=episode.hosts,
+                count=episode.count,
+                asked=now,
+                changed=now,
+                loud=now,
+                not_before=_hour_over(last),
+            )
+            self._matters[act.target] = matter
+            acted.rows[KIND, act.target] = matter.to_json()
+
+    def _take_witnesses(self, hits: Iterable[Hit], now: int) -> None:
+        wanted = {name for act in self._acts for name in act.corroborate}
+        wanted |= {name for matter in self._matters.values() for name in matter.act.corroborate}
+        for hit in hits:
+            for name in (hit.source, f"{hit.source}/{hit.rule}"):
+                if name in wanted and not hit.quoted:
+                    self._shown[name] = max(self._shown.get(name, 0), min(hit.arrival, now))
+
+    def _seen(self, matter: Matter, now: int, open_: Sequence[Episode], gaps: Sequence[Gap]) -> Seen:
+        act = matter.act
+        shown = [(self._shown[name], name) for name in act.corroborate if name in self._shown]
+        at, witness = max(shown, default=(0, ""))
+        fresh = bool(witness) and at > now - act.within
+        return Seen(
+            now=now,
+            is_open=any(act.is_about(episode) for episode in open_),
+            on=self._on,
+            witness=witness if fresh else "",
+            seen=at if fresh else None,
+            gap=next((f"{gap.source}: {gap.kind}" for gap in gaps if _blinds(gap, matter)), ""),
+        )
+
+    def _keep(self, before: Matter, step: Step, acted: Acted) -> None:
+        """Keep what a step has made of a matter; only what a restart must know becomes a row."""
+        matter, target = step.matter, step.matter.act.target
+        self._matters[target] = matter
+        if _stored(matter) != _stored(before):
+            acted.rows[KIND, target] = matter.to_json()
+        if step.order is not None:
+            acted.orders.append(step.order)
+
+    def _named(self, name: str) -> Matter:
+        matter = next((one for one in self._matters.values() if one.id == name), None)
+        if matter is None:
+            raise UsageError(f"nothing is proposed under {name!r}", hint="`tidegate watch status` lists what is")
+        return matter
+
+
+def _stored(matter: Matter) -> tuple[object, ...]:
+    return matter.state, matter.says, matter.gap, matter.tried
+
+
+def _hour_over(last: Matter | None) -> int:
+    """Return from when on a target may be acted on again."""
+    if last is None:
+        return 0
+    return max(last.not_before, last.begun + HOUR if last.begun is not None else 0)
+
+
+def _blinds(gap: Gap, matter: Matter) -> bool:
+    """Return whether a silence since the matter was done proves less for this gap: a strange probe's is none of it."""
+    asked = {name.partition("/")[0] for name in matter.act.corroborate}
+    return gap.until >= (matter.done or matter.changed) and (not gap.source.startswith("probe.") or gap.source in asked)
