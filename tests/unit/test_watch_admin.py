@@ -1,0 +1,108 @@
+"""The talk with a running watch, over a real socket: what is asked, what is refused, who is nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import stat
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from tidegate.errors import ConfigError, Exit, Problem, UsageError, WatchUnreachable, exit_code
+from tidegate.watch.live.admin import Admin, WatchClient
+from tidegate.watch.live.model import Json
+
+LOG = logging.getLogger("tidegate.watch")
+
+
+async def status(_: Json) -> Json:
+    return {"kind": "status", "verdict": "quiet"}
+
+
+async def act(asked: Json) -> Json:
+    return {"kind": "act", "on": asked["on"]}
+
+
+async def reload(_: Json) -> Json:
+    raise ConfigError([Problem(Path("w.toml"), 3, "watch.state", "is no state", "write one")])
+
+
+def talked(path: Path, talk: Callable[[], object]) -> object:
+    """Answer at ``path`` while ``talk`` runs in a thread."""
+
+    async def both() -> object:
+        admin = Admin(path, {"status": status, "act": act, "reload": reload}, LOG)
+        task = asyncio.ensure_future(admin.run())
+        try:
+            return await asyncio.to_thread(talk)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    return asyncio.run(both())
+
+
+def test_what_is_asked_is_answered_to_its_user_only(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "watch.sock"
+
+    def talk() -> tuple[Json, Json, int]:
+        client = WatchClient(Path(f"unix:{path}"))
+        return client.status(), client.act(on=False), stat.S_IMODE(path.stat().st_mode)
+
+    assert talked(path, talk) == (
+        {"format": 1, "kind": "status", "verdict": "quiet"},
+        {"format": 1, "kind": "act", "on": False},
+        0o600,
+    )
+    assert not path.exists(), "it goes with who answered there"
+
+
+def test_a_file_that_is_wrong_keeps_its_line_on_the_way(tmp_path: Path) -> None:
+    path = tmp_path / "watch.sock"
+    with pytest.raises(ConfigError) as caught:
+        talked(path, lambda: WatchClient(path).reload())
+    assert caught.value.problems == (Problem(Path("w.toml"), 3, "watch.state", "is no state", "write one"),)
+
+
+@pytest.mark.parametrize(
+    "line", [b"\n", b"[]\n", b'{"ask": "rm"}\n', b'{"ask": []}\n', b"\xff\n", b"x" * 70_000 + b"\n"]
+)
+def test_what_is_no_question_is_refused_or_cut_off(tmp_path: Path, line: bytes) -> None:
+    path = tmp_path / "watch.sock"
+
+    def talk() -> bytes:
+        with socket.socket(socket.AF_UNIX) as raw:
+            raw.settimeout(20)
+            raw.connect(str(path))
+            raw.sendall(line)
+            try:
+                answer = raw.recv(1 << 16)
+            except ConnectionResetError:
+                answer = b""
+        assert WatchClient(path).status()["verdict"] == "quiet", "others are answered still"
+        return answer
+
+    answer = talked(path, talk)
+    assert isinstance(answer, bytes)
+    assert b'"refused"' in answer or (not answer and len(line) > 1 << 16)
+
+
+def test_nobody_there_is_said_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(WatchUnreachable, match="no watch answers at") as caught:
+        WatchClient(tmp_path / "watch.sock").status()
+    assert "--admin PATH" in caught.value.hint
+    assert exit_code(caught.value) == Exit.UNREACHABLE
+
+
+def test_a_socket_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    async def made() -> Awaitable[None]:
+        return Admin(tmp_path / "file" / "watch.sock", {}, LOG).run()
+
+    with pytest.raises(UsageError, match="cannot be made") as caught:
+        asyncio.run(made())
+    assert "watch.admin" in caught.value.hint
