@@ -17,7 +17,7 @@ def an_episode(number: int = 1, scope: str = "vc1", at: int = NOON, **other: obj
     """Return an episode of KB 440879's rule."""
     episode = Episode(
         key=f"{number:032x}",
-        rule="vcenter.notauthenticated",
+        rule="vcenter.hgw.nfc-not-authenticated",
         window="storm",
         scope=(("host", scope),),
         severity="warning",
