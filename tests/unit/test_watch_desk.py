@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.watch.live.desk import QUEUE, Desk
+from tidegate.watch.live.acting import Acting
+from tidegate.watch.live.desk import QUEUE, Desk, Minds
 from tidegate.watch.live.machine import Machine
 from tidegate.watch.live.model import Batch, Change, Gap
 from tidegate.watch.live.reading import Reader
@@ -28,7 +29,8 @@ def batch(number: int, data: bytes = b"nothing\n", **other: object) -> Batch:
 
 def a_desk(store: Store, wake: Callable[[], None] = lambda: None) -> Desk:
     saved = store.load()
-    return Desk(Reader(RULES, saved.rows), Machine(RULES, rows=saved.rows), store, saved, wake=wake, log=LOG)
+    minds = Minds(Reader(RULES, saved.rows), Machine(RULES, rows=saved.rows), Acting(()))
+    return Desk(minds, store, saved, wake=wake, order=lambda _: None, log=LOG)
 
 
 def worked(store: Store, work: Callable[[Desk], Awaitable[None]]) -> Desk:
@@ -118,6 +120,18 @@ def test_a_step_that_cannot_be_kept_is_kept_later_as_it_was(place: str, monkeypa
     store.close()
 
 
+def test_the_kill_switch_is_kept_in_a_step_of_its_own(place: str) -> None:
+    store = open_store(place, "watch", ["hook"])
+
+    async def work(desk: Desk) -> None:
+        await desk.act(lambda acting, now, open_: acting.switch(now, open_, on=True))
+        assert (await desk.view())["acting"]["on"]
+
+    worked(store, work)
+    assert Acting((), store.load().rows).on
+    store.close()
+
+
 def test_an_end_without_room_says_so(place: str) -> None:
     store = open_store(place, "watch", ["hook"])
     with pytest.raises(StoreLost, match="the disk is full"):
@@ -136,9 +150,9 @@ def test_readers_and_machines_are_exchanged_between_two_steps(place: str) -> Non
         while not desk.counts["batches"]:
             await desk.view()
 
-        def make() -> tuple[Reader, Machine]:
+        def make() -> Minds:
             seen.update(store.load().positions)
-            return Reader(none), Machine(none)
+            return Minds(Reader(none), Machine(none), Acting(()))
 
         await desk.use(make)
 

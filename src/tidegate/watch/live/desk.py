@@ -1,10 +1,10 @@
 """The desk: one step after the other, whatever comes from however many sources.
 
 A step takes what has come while the last one was kept (at most 1 MiB, so that a step is short): it is read, the machine
-judges it, and what all of that changed is kept in one transaction. Only then are the receivers woken. Sources hand on
-through one bounded queue; while it is full they wait, and that is the back-pressure: a file lags, TCP stops reading,
-UDP counts what it drops. While nothing can be kept (a full disk, a database that is away) the step is tried again as it
-is, and nothing else is taken.
+judges it, acting decides what to do about it, and what all of that changed is kept in one transaction. Only then are
+receivers woken and orders given. Sources hand on through one bounded queue; while it is full they wait, and that is the
+back-pressure: a file lags, TCP stops reading, UDP counts what it drops. While nothing can be kept (a full disk, a
+database that is away) the step is tried again as it is, and nothing else is taken.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
+from tidegate.watch.live.acting import Acting
+from tidegate.watch.live.acts import Acted, Order
 from tidegate.watch.live.machine import Machine
-from tidegate.watch.live.model import Batch, Change, Gap, Json
+from tidegate.watch.live.model import Batch, Change, Episode, Gap, Json
 from tidegate.watch.live.moments import StreamMoved
 from tidegate.watch.live.reading import Reader, sender_gaps
 from tidegate.watch.live.store import Saved, Store, StoreLost
 
-__all__ = ["Desk"]
+__all__ = ["Desk", "Minds"]
 
 QUEUE = 16
 """Batches (of at most 1 MiB) that wait; then sources do."""
@@ -36,38 +39,51 @@ GAPS = 1000
 """Gaps that are remembered, the newest."""
 
 
+@dataclass(frozen=True, slots=True)
+class Minds:
+    """What reads, what judges, and what decides whether anything is done: of one set of rules and acts."""
+
+    reader: Reader
+    machine: Machine
+    acting: Acting
+
+
 class Desk:
     """Reads, judges and keeps.
 
     Parameters
     ----------
-    reader, machine
+    minds
         Of the rules that count now; :meth:`use` exchanges them between two steps.
     store
         Where steps are kept; ``saved`` is what it had at the start.
     wake
         Called after each step that was kept with something to say.
+    order
+        Called after a step was kept with something to do.
     clock
         Nanoseconds since 1970; the only clock of the steps.
     """
 
     def __init__(  # noqa: PLR0913 (what a desk works with)
         self,
-        reader: Reader,
-        machine: Machine,
+        minds: Minds,
         store: Store,
         saved: Saved,
         *,
         wake: Callable[[], None],
+        order: Callable[[Order], None],
         log: logging.Logger,
         clock: Callable[[], int] = time.time_ns,
     ) -> None:
-        self._reader, self._machine, self._store = reader, machine, store
-        self._wake, self._log, self._clock = wake, log, clock
+        self._minds, self._store = minds, store
+        self._wake, self._order, self._log, self._clock = wake, order, log, clock
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(QUEUE)
         self._stepping, self._judging = asyncio.Lock(), asyncio.Lock()
         self._ending = False
         self._beat = 0
+        self.open: list[Episode] = minds.machine.open_episodes()
+        """Episodes that are open after the last step that was judged."""
         self.gaps: deque[Gap] = deque(saved.gaps, maxlen=GAPS)
         """The newest, oldest first."""
         self.counts: Counter[str] = Counter()
@@ -99,32 +115,32 @@ class Desk:
         over = False
         while not over:
             batches, over = await self._next()
-            async with self._stepping:
-                now = self._clock()
-                async with self._judging:
-                    change = await asyncio.to_thread(self._judged, batches, now)
-                if over or not _is_empty(change) or now - self._beat >= BEAT_S * 1e9:
-                    await self._kept(change, now)
-                    self._beat = now
-            if change.notices:
-                self._wake()
-            self._count(batches, change)
+            await self._step(lambda now, batches=batches: self._judged(batches, now), always=over)  # type: ignore[misc]
+            self.counts["batches"] += len(batches)
+            self.counts["bytes"] += sum(len(batch.data) for batch in batches)
 
-    async def use(self, make: Callable[[], tuple[Reader, Machine]]) -> None:
-        """Exchange reader and machine between two steps; ``make`` is called when everything so far is kept."""
-        async with self._stepping:
-            self._reader, self._machine = await asyncio.to_thread(make)
+    async def act(self, do: Callable[[Acting, int, list[Episode]], Acted]) -> None:
+        """Let ``do`` change what is being done, in a step of its own; raise what it raises."""
+        await self._step(lambda now: self._acted(do(self._minds.acting, now, self.open), Change()))
+
+    async def use(self, make: Callable[[], Minds]) -> None:
+        """Exchange the minds between two steps; ``make`` is called when everything so far is kept."""
+        async with self._stepping, self._judging:
+            self._minds = await asyncio.to_thread(make)
+            self.open = self._minds.machine.open_episodes()
 
     async def view(self) -> Json:
-        """Return what the machine and the store show; also while nothing can be kept."""
+        """Return what the minds and the store show; also while nothing can be kept."""
         async with self._judging:
             now = self._clock()
-            machine = await asyncio.to_thread(self._machine.view, now)
+            machine = await asyncio.to_thread(self._minds.machine.view, now)
+            acting = self._minds.acting.view()
         store: Json = {}
         with suppress(StoreLost):
             store = await asyncio.to_thread(self._store.view)
         return {
             **machine,
+            "acting": acting,
             "store": {**store, "trouble": self.trouble},
             "queue": {"batches": self._queue.qsize(), "most": QUEUE},
             "counts": dict(self.counts),
@@ -150,20 +166,42 @@ class Desk:
     def _patience(self) -> float:
         """Return how long to wait for a batch, in seconds."""
         now = self._clock()
-        tick = self._machine.next_tick(now)
-        return BEAT_S if tick is None else min(BEAT_S, max(0.0, (tick - now) / 1e9))
+        ticks = (self._minds.machine.next_tick(now), self._minds.acting.next_tick(now))
+        return min(BEAT_S, *(BEAT_S if tick is None else max(0.0, (tick - now) / 1e9) for tick in ticks))
 
-    def _judged(self, batches: Sequence[Batch], now: int) -> Change:
-        hits = [hit for batch in batches for hit in (*self._reader.read(batch), *batch.hits)]
+    async def _step(self, judge: Callable[[int], tuple[Change, list[Order]]], *, always: bool = False) -> None:
+        """Judge and keep, and only then say and do."""
+        async with self._stepping:
+            now = self._clock()
+            async with self._judging:
+                change, orders = await asyncio.to_thread(judge, now)
+            if always or not _is_empty(change) or now - self._beat >= BEAT_S * 1e9:
+                await self._kept(change, now)
+                self._beat = now
+        if change.notices:
+            self._wake()
+        for order in orders:
+            self._order(order)
+        self._count(change)
+
+    def _judged(self, batches: Sequence[Batch], now: int) -> tuple[Change, list[Order]]:
+        reader, machine, acting = self._minds.reader, self._minds.machine, self._minds.acting
+        hits = [hit for batch in batches for hit in (*reader.read(batch), *batch.hits)]
         moved = [StreamMoved(batch.stream, batch.idle, live=batch.live) for batch in batches]
-        change = self._machine.take(hits, now, streams=moved) if batches else self._machine.tick(now)
+        change = machine.take(hits, now, streams=moved) if batches else machine.tick(now)
         for batch in batches:
             change.positions[batch.source, batch.stream] = batch.position
             change.gaps += batch.gaps
-        change.rows |= self._reader.changed()
+        change.rows |= reader.changed()
         change.gaps += sender_gaps(hits)
+        self.open = machine.open_episodes()
         self.counts["hits"] += len(hits)
-        return change
+        return self._acted(acting.step(now, self.open, notices=change.notices, hits=hits, gaps=change.gaps), change)
+
+    @staticmethod
+    def _acted(acted: Acted, change: Change) -> tuple[Change, list[Order]]:
+        change.rows |= acted.rows
+        return change, acted.orders
 
     async def _kept(self, change: Change, now: int) -> None:
         while True:
@@ -172,21 +210,19 @@ class Desk:
             except StoreLost as error:
                 self.counts["store_failures"] += 1
                 if self.trouble != error.message:
-                    self._log.error(error.message, extra={"fields": {"hint": error.hint, "kept": False}})
+                    self._say(logging.ERROR, error.message, hint=error.hint, kept=False)
                 self.trouble = error.message
                 if self._ending:
                     raise
                 await asyncio.sleep(AGAIN_S)
             else:
                 if self.trouble:
-                    self._log.info("kept again", extra={"fields": {"place": self._store.place}})
+                    self._say(logging.INFO, "kept again", place=self._store.place)
                 self.trouble = ""
                 return
 
-    def _count(self, batches: Sequence[Batch], change: Change) -> None:
+    def _count(self, change: Change) -> None:
         self.counts["steps"] += 1
-        self.counts["batches"] += len(batches)
-        self.counts["bytes"] += sum(len(batch.data) for batch in batches)
         self.counts["notices"] += len(change.notices)
         self.gaps += change.gaps
         for gap in change.gaps:
