@@ -17,7 +17,7 @@ from tidegate.clients.vcenter_rest import VcenterRest
 from tidegate.errors import FleetError
 from tidegate.fleet.act import Host
 from tidegate.fleet.model import Plan
-from tidegate.fleet.plans.access import ssh_options
+from tidegate.fleet.plans.access import ssh_for
 from tidegate.fleet.plans.vcenter_restart import VcenterRestart, is_backup, states_in
 from vcenters import Vcsim, vcsim
 
@@ -62,7 +62,7 @@ def make(made: SshSite, center: Vcsim | None = None, *, command: str = "30s", **
     )
     vcenter = None if center is None else Vcenter(center.options())
     rest = None if center is None else VcenterRest(center.options())
-    return VcenterRestart(plan, Ssh(ssh_options(plan)), vcenter, rest)
+    return VcenterRestart(plan, ssh_for(plan), vcenter, rest)
 
 
 def ends(work: VcenterRestart, doing: Coroutine[Any, Any, T]) -> T:

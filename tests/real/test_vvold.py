@@ -16,7 +16,7 @@ from tidegate.clients.vcenter_inventory import FoundHost
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Host, Verdict
 from tidegate.fleet.model import Plan
-from tidegate.fleet.plans.access import Access, ssh_options
+from tidegate.fleet.plans.access import Access, ssh_for
 from tidegate.fleet.plans.vvold import VvoldRestart
 
 pytestmark = pytest.mark.peer("sshd")
@@ -79,7 +79,7 @@ def make(made: SshSite, manager: FakeManager | None = None, *, open_ssh: bool = 
             **tables,
         }
     )
-    return VvoldRestart(plan, Access(Ssh(ssh_options(plan)), manager, open_ssh=open_ssh))
+    return VvoldRestart(plan, Access(ssh_for(plan), manager, open_ssh=open_ssh))
 
 
 def target(world: SshHost, **labels: str) -> Host:

@@ -47,9 +47,9 @@ def watchers_of(plan: Plan) -> Watchers:
         raise FleetError(
             "a guard goes by datastore latency, and the plan names no vCenter", hint="write a table [vcenter]"
         )
+    from tidegate.clients.reach import vcenter_options
     from tidegate.clients.vcenter import Vcenter
     from tidegate.clients.vcenter_counters import Counters
-    from tidegate.fleet.vcenter_targets import options_of
 
-    vcenter = Vcenter(options_of(endpoint))
+    vcenter = Vcenter(vcenter_options(endpoint))
     return Watchers(guards, probes_of(plan.guard, Counters(vcenter).latencies), vcenter.close)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidegate.clients.reach import vcenter_options
 from tidegate.clients.vcenter import Vcenter
 from tidegate.clients.vcenter_counters import Counters
 from tidegate.clients.vcenter_machines import all_machines, select_machines
@@ -12,7 +13,7 @@ from tidegate.clients.vcenter_session import token_in
 from tidegate.clients.vmomi import vim
 from tidegate.fleet import model
 from tidegate.fleet.pace_run import Session
-from tidegate.fleet.vcenter_targets import options_of, tagged_objects, with_tags
+from tidegate.fleet.vcenter_targets import tagged_objects, with_tags
 
 __all__ = ["VcenterForPace", "log_in"]
 
@@ -81,7 +82,7 @@ async def log_in(options: model.Vcenter) -> VcenterForPace:
     FleetError
         When it does not answer, or refuses the login.
     """
-    vcenter = VcenterForPace(Vcenter(options_of(options)))
+    vcenter = VcenterForPace(Vcenter(vcenter_options(options)))
     try:
         await vcenter.keep()
     except BaseException:

@@ -4,32 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tidegate.clients.reach import vcenter_options
 from tidegate.clients.tagging import tagged
 from tidegate.clients.vcenter import Vcenter
 from tidegate.clients.vcenter_inventory import FoundHost, select
 from tidegate.clients.vcenter_machines import Machine
 from tidegate.clients.vcenter_rest import VcenterRest
 from tidegate.clients.vcenter_session import VcenterOptions
-from tidegate.config.reach import Endpoint
 from tidegate.fleet.act import Host
 from tidegate.fleet.model import TargetsVcenter
 
-__all__ = ["ask_vcenter", "options_of", "tagged_objects", "with_tags"]
-
-
-def options_of(endpoint: Endpoint) -> VcenterOptions:
-    """Return how a plan's vCenter is reached."""
-    return VcenterOptions(
-        address=endpoint.address,
-        port=endpoint.port,
-        user=endpoint.user,
-        password_env=endpoint.password_env or "TIDEGATE_VCENTER_PASSWORD",
-        password_file=endpoint.password_file,
-        ca=endpoint.ca,
-        thumbprint=endpoint.thumbprint,
-        verify=endpoint.verify,
-        timeout_s=endpoint.timeout.seconds,
-    )
+__all__ = ["ask_vcenter", "tagged_objects", "with_tags"]
 
 
 async def ask_vcenter(source: TargetsVcenter) -> Sequence[Host]:
@@ -40,7 +25,7 @@ async def ask_vcenter(source: TargetsVcenter) -> Sequence[Host]:
     FleetError
         When vCenter does not answer, or one of them does not exist.
     """
-    options = options_of(source)
+    options = vcenter_options(source)
     vcenter = Vcenter(options)
     try:
         everything = await vcenter.hosts()

@@ -12,15 +12,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from tidegate.clients.ssh import Ran, Ssh, SshOptions
+from tidegate.clients.reach import ssh_options, vcenter_options
+from tidegate.clients.ssh import Ran, Ssh
 from tidegate.clients.vcenter import HostState, Vcenter
 from tidegate.clients.vcenter_inventory import FoundHost
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Evidence, Host
 from tidegate.fleet.model import Plan
-from tidegate.fleet.vcenter_targets import options_of
 
-__all__ = ["Access", "Manager", "access_for", "ssh_options", "vcenter_for"]
+__all__ = ["Access", "Manager", "access_for", "ssh_for", "vcenter_for"]
 
 _LOG = logging.getLogger(__name__)
 _SSH_SERVICE = "TSM-SSH"
@@ -201,21 +201,9 @@ class Access:
         self._reached.add(host.name)
 
 
-def ssh_options(plan: Plan) -> SshOptions:
-    """Return how the plan reaches hosts."""
-    ssh = plan.ssh
-    return SshOptions(
-        user=ssh.user,
-        port=ssh.port,
-        known_hosts=ssh.known_hosts,
-        check_host_key=ssh.check_host_key,
-        identity=ssh.identity,
-        password_env=ssh.password_env,
-        jump=ssh.jump,
-        connect_s=ssh.connect.seconds,
-        command_s=ssh.command.seconds,
-        at_once=max(plan.batch.most, 10),
-    )
+def ssh_for(plan: Plan) -> Ssh:
+    """Return what runs commands on the plan's hosts."""
+    return Ssh(ssh_options(plan.ssh, max(plan.batch.most, 10)))
 
 
 def vcenter_for(plan: Plan) -> Vcenter | None:
@@ -223,12 +211,12 @@ def vcenter_for(plan: Plan) -> Vcenter | None:
     endpoint = plan.vcenter or plan.targets.vcenter
     if endpoint is None:
         return None
-    return Vcenter(options_of(endpoint))
+    return Vcenter(vcenter_options(endpoint))
 
 
 def access_for(plan: Plan) -> tuple[Access, list[str]]:
     """Return the plan's access, and what must be said aloud about it."""
-    ssh, manager = Ssh(ssh_options(plan)), vcenter_for(plan)
+    ssh, manager = ssh_for(plan), vcenter_for(plan)
     if plan.ssh.open_ssh and manager is None:
         raise FleetError(
             "[ssh] open_ssh needs a vCenter to open it through",

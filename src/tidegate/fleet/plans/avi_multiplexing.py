@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.clients.avi import Avi, OpenConns, ref_uuid
+from tidegate.clients.reach import manager_options
 from tidegate.clients.secret import read_secret
 from tidegate.clients.session import Refused
 from tidegate.errors import FleetError
 from tidegate.fleet.act import Evidence, Host, PhaseSpec, Verdict
 from tidegate.fleet.model import Plan
 from tidegate.fleet.plans.avi_facts import clone_of, multiplexed, refuse_unfit, same_profile, users_of
-from tidegate.fleet.plans.manager import Options, manager_options
+from tidegate.fleet.plans.manager import Options
 
 __all__ = ["EnableMultiplexing", "work"]
 

@@ -1,25 +1,16 @@
-"""What plans about a REST manager (NSX, Avi) share: how to reach it, and their ``[options]``."""
+"""What plans about a REST manager (NSX, Avi) share: their ``[options]``."""
 
 from __future__ import annotations
 
 from typing import TypeVar
 
-from tidegate.clients.http import HttpOptions
-from tidegate.clients.tls import Trust
-from tidegate.config.reach import Endpoint
 from tidegate.errors import FleetError
 from tidegate.fleet.model import Plan
 from tidegate.units import Duration
 
-__all__ = ["Options", "manager_options"]
+__all__ = ["Options"]
 
 _T = TypeVar("_T", str, bool, list[str])
-
-# NSX counts what one client does: 100 requests in a second, 40 at the same time.
-_AT_ONCE = 40
-_TRIES = 8
-_PATIENCE_S = 180.0
-_BODY_MAX = 64 << 20
 
 
 class Options:
@@ -66,18 +57,3 @@ class Options:
 
 
 _KINDS: dict[type, str] = {str: "a text", bool: "true or false", list: "a list of texts"}
-
-
-def manager_options(endpoint: Endpoint, kind: str) -> HttpOptions:
-    """Return how to reach a manager: ``NSX Manager``, ``Avi Controller``."""
-    return HttpOptions(
-        address=endpoint.address,
-        whose=f"{kind} {endpoint.address}",
-        port=endpoint.port,
-        trust=Trust(ca=endpoint.ca, thumbprint=endpoint.thumbprint, verify=endpoint.verify),
-        timeout_s=endpoint.timeout.seconds,
-        tries=_TRIES,
-        patience_s=_PATIENCE_S,
-        at_once=_AT_ONCE,
-        body_max=_BODY_MAX,
-    )

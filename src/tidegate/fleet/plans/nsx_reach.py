@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tidegate.clients.nsx import Nsx
+from tidegate.clients.reach import manager_options
 from tidegate.clients.secret import read_secret
 from tidegate.clients.vcenter import HostState
 from tidegate.clients.vcenter_inventory import FoundHost
@@ -13,7 +14,6 @@ from tidegate.errors import FleetError
 from tidegate.fleet.act import Evidence, Host
 from tidegate.fleet.model import Plan
 from tidegate.fleet.plans.access import OPENED, Access, access_for, vcenter_for
-from tidegate.fleet.plans.manager import manager_options
 from tidegate.fleet.plans.nsx_estate import Estate, MaintenanceState
 from tidegate.fleet.plans.nsx_facts import reads_ens
 

@@ -15,14 +15,14 @@ import re
 from collections.abc import Sequence
 
 from tidegate.clients.appliance import ApplianceServices, ApplianceShell, alias_in
+from tidegate.clients.reach import vcenter_options
 from tidegate.clients.ssh import Ran, Ssh
 from tidegate.clients.vcenter import RunningTask, Vcenter
 from tidegate.clients.vcenter_rest import VcenterRest
 from tidegate.errors import FleetError, HostUnreachable
 from tidegate.fleet.act import Evidence, Host, PhaseSpec, Verdict
 from tidegate.fleet.model import Plan
-from tidegate.fleet.plans.access import ssh_options, vcenter_for
-from tidegate.fleet.vcenter_targets import options_of
+from tidegate.fleet.plans.access import ssh_for, vcenter_for
 
 __all__ = ["VcenterRestart", "is_backup", "states_in", "work"]
 
@@ -296,5 +296,5 @@ def _changed(name: str, before: Evidence, now: Evidence) -> bool:
 def work(plan: Plan) -> VcenterRestart:
     """Return what carries out ``plan``."""
     endpoint = plan.vcenter or plan.targets.vcenter
-    rest = None if endpoint is None else VcenterRest(options_of(endpoint))
-    return VcenterRestart(plan, Ssh(ssh_options(plan)), vcenter_for(plan), rest)
+    rest = None if endpoint is None else VcenterRest(vcenter_options(endpoint))
+    return VcenterRestart(plan, ssh_for(plan), vcenter_for(plan), rest)
