@@ -353,7 +353,7 @@ def test_after_a_crash_a_gate_is_not_told_again(act: Act) -> None:
     world.crash()
     world.probe()
     assert len(world.orders) == 1
-    assert world.state == ("verifying" if act is TELL else "holding")
+    assert world.state == ("ending" if act is TELL else "holding")
 
 
 def test_a_matter_is_finished_though_its_act_is_configured_no_more() -> None:

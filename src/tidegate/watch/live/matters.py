@@ -3,7 +3,7 @@
 In words::
 
     wanted ──► proposed ──► telling ──► holding ──► ending ──► verifying ──► verified, not_helped, unknown
-       │           │  │        │  └────── (recovering) ───────────►▲
+       │           │  │        ├────────── recovering ────────────►▲
        └─ lapsed ◄─┘  │        └─► failed ◄── ending               │
                       └────────────── a fleet run is over ─────────┘
 
@@ -12,7 +12,9 @@ In words::
 - **proposed**: a probe agrees. A fleet run is written down for a person, who starts it with ``tidegate fleet`` and says
   when it is over; nothing here starts one. A gate waits for an approval, and a probe must agree at the moment of that,
   too; where the configuration is a standing approval this state is passed over.
-- **telling**: the gate is being told, once at the most: a watch that ended in this state does not tell it again.
+- **telling**: the gate is being told, once at the most: a watch that ended in this state does not tell it again. That
+  its servers recover is told by announcing a restart and ending that at once (``act_gate.py``); where it may have been
+  done by half, the end of it follows.
 - **holding**: the gate is in maintenance until no episode is open, ``hold`` is over, or acting is switched off.
 - **ending**: it is told that maintenance is over, again and again for an hour, until it has heard.
 - **verifying**: the same rule must stay silent for ``quiet``. Three times that long without such a silence:
@@ -80,19 +82,15 @@ def tell(matter: Matter, seen: Seen, by: str) -> Step:
 
 def heard(matter: Matter, now: int, outcome: Told, says: str) -> Step:
     """Take what became of telling a gate; what comes when nothing was told is left alone."""
-    match matter.state, outcome:
-        case "ending", "done":
-            return _to("verifying", matter, now, says, done=now)
-        case "ending", _:
-            return Step(replace(matter, says=says))
-        case "telling", "refused":
-            return _to("failed", matter, now, says)
-        case "telling", _ if matter.act.do == "maintenance":
-            return _to("holding", matter, now, says)
-        case "telling", _:
-            return _to("verifying", matter, now, says, done=now)
-        case _:
-            return Step(matter)
+    if matter.state == "ending":
+        return _to("verifying", matter, now, says, done=now) if outcome == "done" else Step(replace(matter, says=says))
+    if matter.state != "telling":
+        return Step(matter)
+    if outcome == "refused":
+        return _to("failed", matter, now, says)
+    if matter.act.do == "maintenance":
+        return _to("holding", matter, now, says)
+    return _to("verifying", matter, now, says, done=now) if outcome == "done" else _to("ending", matter, now, says)
 
 
 def run_is_over(matter: Matter, now: int) -> Step | None:
@@ -155,10 +153,9 @@ def _holding(matter: Matter, seen: Seen) -> Step:
 def _ending(matter: Matter, seen: Seen) -> Step:
     now = seen.now
     if now >= matter.changed + HOUR:
-        by_hand = f"tidegate gate maintenance off --admin {matter.act.gate}"
-        return _to(
-            "failed", matter, now, f"the gate did not hear for an hour that maintenance is over; type `{by_hand}`"
-        )
+        only = f" --service {matter.act.service}" if matter.act.service else ""
+        by_hand = f"`tidegate gate maintenance off --admin {matter.act.gate}{only}`"
+        return _to("failed", matter, now, f"the gate did not hear for an hour that maintenance is over; type {by_hand}")
     if now < (matter.tried or matter.changed) + _RETRY:
         return Step(matter)
     matter = replace(matter, tried=now)
