@@ -1,8 +1,8 @@
 """Alerting rules for Prometheus, over tidegate's own gauge of what each window holds.
 
 The gauge is exact, so the rule compares and does no arithmetic: ``increase()`` extrapolates, and misses the first
-sample of a series. ``tidegate_watch_window_count`` has the labels ``rule`` and ``window``, and those that the window is
-kept apart by; it is for a watch that runs all the time, which this release has no command for yet.
+sample of a series. ``tidegate_watch_window_count`` is shown by ``tidegate watch`` (``watch.metrics`` in its file); its
+label ``scope`` is what the window is kept apart by.
 """
 
 from __future__ import annotations

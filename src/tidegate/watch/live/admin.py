@@ -120,9 +120,9 @@ class WatchClient:
         """Return what it sees: windows, episodes, sources, gaps, receivers."""
         return self._ask({"ask": "status"})
 
-    def act(self, *, on: bool) -> Json:
-        """Let it act, or let it do nothing by itself."""
-        return self._ask({"ask": "act", "on": on})
+    def act(self, **what: object) -> Json:
+        """Change what it does: ``on=BOOL``, ``approve=MATTER`` with ``by=WHO``, or ``ran=MATTER``."""
+        return self._ask({"ask": "act", **what})
 
     def reload(self) -> Json:
         """Let it read its file and its rules again."""
