@@ -46,8 +46,8 @@ class Alertmanager:
         Longest wait for its answer.
     """
 
-    at_once = 64
-    renew_every = _MINUTE
+    at_once: int = 64
+    renew_every: int | None = _MINUTE
 
     def __init__(
         self, name: str, url: str, *, token: str | None = None, ca: Path | None = None, timeout_s: float = 10.0

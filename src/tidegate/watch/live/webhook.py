@@ -32,8 +32,8 @@ class Webhook:
         Longest wait for its answer.
     """
 
-    at_once = 1
-    renew_every = None
+    at_once: int = 1
+    renew_every: int | None = None
 
     def __init__(
         self, name: str, url: str, *, secret: bytes | None = None, ca: Path | None = None, timeout_s: float = 10.0
