@@ -65,6 +65,7 @@ THROUGH = {
     "tidegate.lab.vcenter_front_rest": "real/test_vcenter_front.py",
     "tidegate.lab.vcenter_front_simulator": "real/test_vcenter_front.py",
     "tidegate.lab.vcenter_front_vcsim": "real/test_vcenter_front.py",
+    "tidegate.lab.watch_report": "cli/test_demo_watch.py",
     "tidegate.watch.caller_finding": "cli/test_diagnose.py",
     "tidegate.watch.probes": "cli/test_diagnose.py",
     "tidegate.watch.version_gate": "unit/test_watch_findings.py",

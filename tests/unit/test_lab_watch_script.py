@@ -9,6 +9,7 @@ import pytest
 
 from tidegate.lab.watch_expected import Written, expected_alerts
 from tidegate.lab.watch_files import LogWriter, rotate
+from tidegate.lab.watch_rules import SPEED, small_rules
 from tidegate.lab.watch_script import File, Record, Script, WatchDemo, write_script
 from tidegate.lab.watch_texts import TEXTS, article, near_misses, noise, stamp, text_of
 from tidegate.watch.load import load_rules
@@ -34,6 +35,16 @@ def test_noise_and_near_misses_are_not_found() -> None:
     assert len(texts) > 60
     data = "\n".join(stamp(text, NOW) for text in texts).encode()
     assert Scanner(to_plan(RULES.rules)).scan_text("log", data)["hits"] == []
+
+
+def test_the_rules_are_the_shipped_ones_with_smaller_windows(tmp_path: Path) -> None:
+    small = load_rules([small_rules(tmp_path / "rules")], shipped=False)
+    assert {rule.id for rule in small.rules} == {text.rule for text in TEXTS.values()}
+    for rule in small.rules:
+        shipped = RULES.get(rule.id)
+        assert shipped is not None
+        for ours, theirs in zip(rule.windows, shipped.windows, strict=True):
+            assert ours.over.count * SPEED == theirs.over.count
 
 
 def test_a_script_follows_from_its_seed() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cyclopts import App
 
-from tidegate.cli import demo, demo_fleet, demo_ports, demo_vcenter
+from tidegate.cli import demo, demo_fleet, demo_ports, demo_vcenter, demo_watch
 
 __all__ = ["demos"]
 
@@ -13,3 +13,4 @@ demos.default(demo.demo)
 demos.command(demo_fleet.fleet)
 demos.command(demo_ports.ports)
 demos.command(demo_vcenter.vcenter)
+demos.command(demo_watch.watch)

@@ -1,9 +1,9 @@
 """What is written while a watch is killed again and again: which record, into which file, when, and what time it says.
 
 All of it is derived from one seed before the first byte is written, in seconds since the beginning. The shipped rules
-are played with every window divided by :data:`SPEED`. Storms, half storms that stay one event below their rule, lines
-that come late, noise and near misses are mixed; what must be alerted is not decided here, but by
-:mod:`tidegate.lab.watch_expected` from what was written.
+are played with their windows divided by :data:`~tidegate.lab.watch_rules.SPEED`. Storms, half storms that stay one
+event below their rule, lines that come late, noise and near misses are mixed; what must be alerted is not decided here,
+but by :mod:`tidegate.lab.watch_expected` from what was written.
 """
 
 from __future__ import annotations
@@ -12,13 +12,12 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from tidegate.lab.watch_rules import SPEED
 from tidegate.lab.watch_texts import TEXTS, article, near_misses, noise, text_of
 from tidegate.watch.rule import RuleSet
 
-__all__ = ["SPEED", "File", "Record", "Rotation", "Script", "WatchDemo", "write_script"]
+__all__ = ["File", "Record", "Rotation", "Script", "WatchDemo", "write_script"]
 
-SPEED = 12
-"""What the windows of the rules are divided by: 60 s become 5."""
 _MINUTE = 60.0 / SPEED
 _PROVIDERS = 6
 _LATE_SHARE = 0.15

@@ -15,7 +15,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-__all__ = ["Post", "Sink"]
+__all__ = ["ALERTS", "HOOK", "Post", "Sink"]
+
+ALERTS, HOOK = "/api/v2/alerts", "/hook"
+"""Where Alertmanager takes alerts, and where the web hook does."""
 
 _BODY_MAX = 4 << 20
 """Bytes of a post that are read."""
