@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from tidegate.watch.live.machine import Machine
 from tidegate.watch.live.model import Hit
-from tidegate.watch.live.moments import IDLE, SECOND, Clock, Clocks, StreamMoved, Watermark
+from tidegate.watch.live.moments import Clock, Clocks, StreamMoved, Watermark
 from tidegate.watch.rule import RuleSet
 
+SECOND = 10**9
+IDLE = 60 * SECOND
 NOW = 1_700_000_000 * SECOND
 DAY = 86_400 * SECOND
 

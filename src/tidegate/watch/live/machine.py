@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from tidegate.watch.live.model import Change, Episode, Hit, Json
-from tidegate.watch.live.moments import IDLE, SECOND, Clocks, StreamMoved, Watermark
+from tidegate.watch.live.moments import Clocks, StreamMoved, Watermark
 from tidegate.watch.rule import RuleSet
 
 __all__ = ["LATENESS", "Machine"]
 
-LATENESS = 30 * SECOND
+_SECOND = 10**9
+LATENESS = 30 * _SECOND
 """How much later than others an event may come and still be counted as if it had come in order."""
 
 
@@ -81,12 +82,11 @@ class Machine:
             "windows_total": 0,
             "episodes": [],
             "clocks": [
-                {"host": host, "offset_s": clock.offset // SECOND, "records": clock.records}
+                {"host": host, "offset_s": clock.offset // _SECOND, "records": clock.records}
                 for host, clock in self._clocks.off()
             ],
             "late": 0,
             "skewed": self._clocks.skewed,
             "forgotten": 0,
             "watermark": self._watermark.at(now),
-            "idle_s": IDLE // SECOND,
         }

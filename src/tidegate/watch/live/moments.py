@@ -20,13 +20,13 @@ from dataclasses import dataclass
 
 from tidegate.watch.live.model import Hit, Json
 
-__all__ = ["IDLE", "SECOND", "Clock", "Clocks", "StreamMoved", "Watermark"]
+__all__ = ["Clock", "Clocks", "StreamMoved", "Watermark"]
 
-SECOND = 10**9
-IDLE = 60 * SECOND
+_SECOND = 10**9
+_IDLE = 60 * _SECOND
 """A stream that was not heard for so long holds nothing up."""
-_FUTURE = 300 * SECOND
-_PAST = 3600 * SECOND
+_FUTURE = 300 * _SECOND
+_PAST = 3600 * _SECOND
 _DIFFERENCES = 21
 _KNOWN = 20
 """From so many records on an offset is believed."""
@@ -78,19 +78,19 @@ class Watermark:
         time = self._streams.get(name, (0, 0))[0]
         if moved.time is not None and time < moved.time <= now:
             time = moved.time
-        self._streams[name] = (max(time, now - IDLE) if moved.live else time, now)
+        self._streams[name] = (max(time, now - _IDLE) if moved.live else time, now)
 
     def at(self, now: int) -> int:
         """Return the watermark; 0 while a stream that is to be read is still unknown."""
-        for name in [name for name, (_, heard) in self._streams.items() if now - heard > IDLE]:
+        for name in [name for name, (_, heard) in self._streams.items() if now - heard > _IDLE]:
             del self._streams[name]
             self.changed.add(name)
-        return min((time for time, _ in self._streams.values()), default=now - IDLE)
+        return min((time for time, _ in self._streams.values()), default=now - _IDLE)
 
     def next_idle(self) -> int | None:
         """Return when the next stream becomes idle if nothing is heard from it, or ``None``."""
         heard = min((heard for _, heard in self._streams.values()), default=None)
-        return None if heard is None else heard + IDLE + 1
+        return None if heard is None else heard + _IDLE + 1
 
     def row(self, name: str) -> Json | None:
         """Return what to store of a stream; ``None`` where it is idle."""
@@ -131,7 +131,7 @@ class Clock:
             return
         median = sorted(self.differences)[len(self.differences) // 2]
         if abs(median) > _OFF:
-            self.offset = median * SECOND
+            self.offset = median * _SECOND
 
 
 class Clocks:
@@ -167,7 +167,7 @@ class Clocks:
         clock = self._hosts.pop(host, None) or Clock()
         self._hosts[host] = clock
         self.changed.add(host)
-        clock.heard(round(difference / SECOND))
+        clock.heard(round(difference / _SECOND))
         if len(self._hosts) > _HOSTS:
             oldest = next(iter(self._hosts))
             del self._hosts[oldest]
