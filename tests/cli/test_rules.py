@@ -51,6 +51,45 @@ def test_show_what_is_not_there(run: Run) -> None:
     assert 'did you mean "vasa.provider.setcontext-storm"?' in ran.err
 
 
+def test_runbook(run: Run, tmp_path: Path) -> None:
+    ran = run("rules", "runbook", "lab.pump.stuck", "--rules", written(tmp_path))
+    assert (ran.code, ran.err) == (0, "")
+    for part in (
+        "# A pump is stuck\n",
+        "From [KB 123456](https://example.org/pumps).",
+        "| storm | critical | more than 10 of stuck in 5m. Eleven of them. |",
+        "```text\n2025-08-08T12:17:14.610Z Er(163) Pumpd",
+        "   ```sh\n   wheel --turn\n   ```\n",
+        "(*stuck* silent for 10m)",
+        "Versions of vasa: affected 4.1.2.1 (observed)",
+    ):
+        assert part in ran.out
+    pages = run("rules", "runbook", "412434", "--output", "json").json()["pages"]
+    assert [page["file"] for page in pages] == ["vasa.provider.setcontext-storm.md"]
+
+
+def test_runbooks_in_a_folder(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "pages" / "rules"
+    ran = run("rules", "runbook", "--folder", folder, "--rules", written(tmp_path))
+    assert (ran.code, ran.out) == (0, f"{len(load_rules()) + 1} pages in {folder}\n")
+    assert (folder / "lab.pump.stuck.md").read_text().startswith("# A pump is stuck\n")
+    assert "[lab.pump.stuck](lab.pump.stuck.md)" in (folder / "README.md").read_text()
+    assert run("rules", "runbook").out.startswith("# Runbooks of the rules\n")
+
+
+def test_runbooks_where_no_folder_can_be(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ran = run("rules", "runbook", "--folder", tmp_path / "file")
+    assert ran.code == 2
+    assert "cannot write" in ran.err
+
+
+def test_what_a_rule_says_has_no_meaning_in_its_page(run: Run, tmp_path: Path) -> None:
+    text = GOOD.replace("title: A pump is stuck", r'title: "A <b>*pump*</b> | [x](y) \e[31m\u202e"')
+    ran = run("rules", "runbook", "lab.pump.stuck", "--rules", written(tmp_path, text))
+    assert ran.out.startswith(r"# A \<b\>\*pump\*\</b\> \| \[x\](y) \x1b\[31m\u202e")
+
+
 def test_what_a_rule_says_cannot_steer_a_terminal(run: Run, tmp_path: Path) -> None:
     text = GOOD.replace("title: A pump is stuck", r'title: "A \e[31mpump\u202e"')
     ran = run("rules", "show", "lab.pump.stuck", "--rules", written(tmp_path, text))

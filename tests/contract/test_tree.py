@@ -19,6 +19,7 @@ BANNED = re.compile(r"(?<![\w.$}])/(?:tmp|work|root|home)/\w|\b(?:TODO|FIXME|XXX
 EXEMPT = {
     "tests/contract/test_tree.py",
     "src/tidegate/watch/rules/vasa.provider.setcontext-storm.yaml",
+    "docs/runbooks/rules/vasa.provider.setcontext-storm.md",
     "crates/tidegate-scan/tests/articles.rs",
 }
 

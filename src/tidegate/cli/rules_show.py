@@ -15,7 +15,8 @@ from tidegate.cli.printer import Output, Printer
 from tidegate.errors import Exit, UsageError
 from tidegate.harmless import harmless
 from tidegate.watch.load import load_rules
-from tidegate.watch.rule import Absence, AnyWindow, Counted, Distinct, Rule, RuleSet
+from tidegate.watch.rule import Rule, RuleSet
+from tidegate.watch.rule_words import condition, versions_line
 
 __all__ = ["OwnRules", "list_", "rule_named", "show"]
 
@@ -119,8 +120,9 @@ def _described(rule: Rule) -> Iterator[str]:
         for text in signature.not_:
             yield f"  not     {text}"
     for window in rule.windows:
-        yield f"{window.id} ({_condition(window)}): {window.says.strip()}"
-    yield from _versions(rule)
+        yield f"{window.id} ({condition(window)}): {window.says.strip()}"
+    if versions := versions_line(rule):
+        yield versions
     for other in rule.discriminate:
         yield f"look first for {other.if_}: {other.then.strip()}"
     for remedy in sorted(rule.remedies, key=lambda one: not one.prefer):
@@ -138,26 +140,3 @@ def _described(rule: Rule) -> Iterator[str]:
     tests = rule.tests
     yield f"Tests: {len(tests.positive)} positive, {len(tests.negative)} negative, {len(tests.replay)} replays."
     yield f"Source: {rule.source.title}, {rule.source.url}, read {rule.source.retrieved}."
-
-
-def _condition(window: AnyWindow) -> str:
-    of, by = " or ".join(window.of), f", apart by {' and '.join(window.by)}" if window.by else ""
-    if isinstance(window, Counted):
-        return f"more than {window.more_than} of {of} in {window.over}{by}"
-    if isinstance(window, Distinct):
-        return f"{of} with {window.at_least} or more values of {window.field} in {window.over}{by}"
-    if isinstance(window, Absence):
-        return f"no {of} in {window.over} after {window.after}{by}"
-    return f"{' then '.join(window.of)} in {window.over}{by}"
-
-
-def _versions(rule: Rule) -> Iterator[str]:
-    gate = rule.versions
-    if gate is None:
-        return
-    affected = ", ".join(f"{one.range} ({one.basis})" for one in gate.affected) or "not said"
-    fixed = {"none": "there is no fix", "unknown": "no fix is known"}.get(
-        gate.fix,
-        "fixed in " + ", ".join(f"{one.from_}{f' of {one.branch}' if one.branch else ''}" for one in gate.fixed),
-    )
-    yield f"versions of {gate.product}: affected {affected}; {fixed}"
