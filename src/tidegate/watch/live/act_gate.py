@@ -1,4 +1,4 @@
-"""Tell a gate what a watch has seen, through the gate's admin socket: the shell around ``acting.py``.
+"""Carry out what acting has decided: tell a gate through its admin socket, or write a proposal down.
 
 A gate has no word "recovering" of its own. It takes its servers for begun anew when an announced restart ends: clients
 then log in by batches, and no session is given up. So *recovering* is ``maintenance`` on and at once off again.
@@ -8,18 +8,32 @@ A gate that is in maintenance already was brought there by somebody else, who wo
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import httpx
 
 from tidegate.harmless import harmless
 from tidegate.watch.live.acts import Order, Told
+from tidegate.watch.live.proposals import write_proposal
 
-__all__ = ["tell_gate"]
+__all__ = ["carry_out", "tell_gate"]
 
 _TIMEOUT_S = 5.0
 _SHOWN = 200
 """Characters of a gate's refusal that are kept."""
+
+
+async def carry_out(order: Order, proposals: Path) -> tuple[Told, str]:
+    """Carry out any order; return what became of it, and that in words. ``proposals`` is the folder for fleet runs."""
+    if order.what != "write":
+        return await tell_gate(order)
+    try:
+        page = await asyncio.to_thread(write_proposal, order.matter, proposals)
+    except OSError as error:
+        return "refused", f"the proposal {order.matter.id} cannot be written to {proposals}: {error.strerror or error}"
+    return "done", f"{page} says what is proposed"
 
 
 async def tell_gate(order: Order) -> tuple[Told, str]:
