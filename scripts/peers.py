@@ -25,6 +25,7 @@ PEERS = {
     "openssl": "openssl",
     "ss": "iproute2",
     "postgres": "postgresql",
+    "prometheus-alertmanager": "prometheus-alertmanager",
     "sshd": "openssh-server",
     "unshare": "util-linux",
 }

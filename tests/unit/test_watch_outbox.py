@@ -14,7 +14,7 @@ from tidegate.watch.live.outbox import Pace, chain_of, notice_of, text_of, wait
 
 @given(tries=st.integers(1, 10_000), seed=st.text())
 def test_a_wait_is_bounded_and_the_same_again(tries: int, seed: str) -> None:
-    bound = min(300, 2 ** min(tries - 1, 16)) * SECOND
+    bound = min(60, 2 ** min(tries - 1, 16)) * SECOND
     assert bound // 2 <= wait(tries, seed) <= bound
     assert wait(tries, seed) == wait(tries, seed)
 

@@ -30,6 +30,8 @@ __all__ = ["Alertmanager"]
 _MINUTE = 60_000_000_000
 _OPEN_FOR = 3 * _MINUTE
 _SEEN_FOR = 6 * _MINUTE
+_CLOCKS_DIFFER = _MINUTE
+"""What ends now would burn for a moment where Alertmanager's clock is behind, and most have never burnt."""
 _TOLD_MAX = 20_000
 """Of so many episodes it is known when Alertmanager was first told: twice as many as may be open."""
 _WORST_FIRST: tuple[Severity, ...] = get_args(Severity)
@@ -90,7 +92,7 @@ class Alertmanager:
         yield _alert(episode, rules, now, ends)
         if what != "opened":
             for milder in _WORST_FIRST[_WORST_FIRST.index(episode.severity) + 1 :]:
-                yield _alert(replace(episode, severity=milder), rules, now, now)
+                yield _alert(replace(episode, severity=milder), rules, now, now - _CLOCKS_DIFFER)
 
 
 def _alert(episode: Episode, rules: RuleSet, now: int, ends: int) -> Json:

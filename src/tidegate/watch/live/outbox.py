@@ -4,11 +4,12 @@ A notice waits once for every receiver, and each receiver has its own pace: one 
 
 - *Order.* Notices of one chain (rule, window and scope) are said in the order in which they were made: a "cleared" that
   overtook its "opened" would leave the alert burning. Chains do not wait for one another.
-- *Again.* A notice that was not taken comes again after 1 s, 2 s, 4 s, … at most 5 min, half of it by chance, for ever:
-  what is wrong with a receiver is mended by people, in their time. The chance is drawn from the notice's key.
-- *Pace.* A receiver that does not take what it is sent is left alone for 1 s, 2 s, … at most a minute, or what it asks
-  for (``Retry-After``, at most 5 min). Then it gets one notice, and when it takes that, two, four, …: a receiver that
-  comes back is not stormed, and a single notice that it can never take is soon found alone and stands aside.
+- *Again.* A notice that was not taken comes again after 1 s, 2 s, 4 s, … at most a minute, half of it by chance, for
+  ever: what is wrong with a receiver is mended by people, in their time. The chance is drawn from the notice's key.
+- *Pace.* A receiver that does not take what it is sent is left alone for as long, or as it asks for (``Retry-After``,
+  at most 5 min). Then it gets one notice, and when it takes that, two, four, …: a receiver that comes back is not
+  stormed. What has waited longest is next, and what failed goes to the end: one notice that can never be taken is soon
+  found alone, and delays no other.
 - *Bounds.* At most 100 000 notices wait, an equal share for each receiver. What comes then is left out, and that is a
   gap.
 """
@@ -26,9 +27,8 @@ __all__ = ["ROWS_MAX", "Pace", "chain_of", "notice_of", "overflow", "share", "te
 ROWS_MAX = 100_000
 """Notices that wait at the most, for all receivers together: with evidence some hundred megabytes."""
 _SECOND = 1_000_000_000
-_NOTICE_WAIT_MAX = 300 * _SECOND
-_RECEIVER_WAIT_MAX = 60 * _SECOND
-"""Shorter than a notice's: an alert should not wait for five minutes when the receiver has been back for four."""
+_WAIT_MAX = 60 * _SECOND
+_ASKED_MAX = 300 * _SECOND
 
 
 def chain_of(notice: Notice) -> str:
@@ -49,9 +49,9 @@ def overflow(receiver: str, count: int, now: int) -> Gap:
     return Gap(source=f"outbox.{receiver}", kind="queue_full", detail=detail, since=now, until=now, count=count)
 
 
-def wait(tries: int, seed: str, most: int = _NOTICE_WAIT_MAX) -> int:
+def wait(tries: int, seed: str) -> int:
     """Return how long to wait after failure number ``tries`` (1 and more), in nanoseconds: the upper half by chance."""
-    bound = min(most, _SECOND << min(tries - 1, 16))
+    bound = min(_WAIT_MAX, _SECOND << min(tries - 1, 16))
     chance = int.from_bytes(hashlib.sha256(f"{seed}\0{tries}".encode()).digest()[:4]) / 2**32
     return bound // 2 + int(bound // 2 * chance)
 
@@ -87,7 +87,7 @@ class Pace:
     def failed(self, why: str, now: int, seed: str, asked: int = 0) -> Pace:
         """Return its pace after it has not; ``asked`` is for how long it wants to be left alone, in nanoseconds."""
         failures = self.failures + 1
-        pause = max(wait(failures, seed, _RECEIVER_WAIT_MAX), min(asked, _NOTICE_WAIT_MAX))
+        pause = max(wait(failures, seed), min(asked, _ASKED_MAX))
         return replace(self, room=1, failures=failures, until=now + pause, why=why)
 
 

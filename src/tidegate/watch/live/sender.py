@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import httpx
@@ -30,6 +31,8 @@ _ANSWER_MAX = 4096
 """Of an answer as much is read, in bytes; the rest tells nothing, and its connection is given up."""
 _SAID_MAX = 200
 _STORE_AGAIN = _SECOND
+_ASKED_MAX_S = 3600.0
+"""More than a receiver is ever given (``outbox``): only so that any number fits."""
 
 
 class Sender:
@@ -169,20 +172,22 @@ class Line:
         if rows:
             return await self._tell(rows, now)
         if (again := self._still_open(now)) is not None:
-            return await self._send(again, now, self.receiver.name)
+            await self._send(again, now, self.receiver.name)
+            return max(now, self.pace.until)
         due = await asyncio.to_thread(self._store.next_due, self.receiver.name)
         return min((at for at in (due, self._renew_at or None) if at is not None), default=None)
 
     async def _tell(self, rows: Sequence[Row], now: int) -> int:
-        at = await self._send(self.receiver.post(rows, self.rules, now), now, rows[0].notice.key)
-        if not self.pace.failures:
+        answer = await self._send(self.receiver.post(rows, self.rules, now), now, rows[0].notice.key)
+        if not answer.why:
             self._taken += rows
             self.sent += len(rows)
             self.receiver.took(rows, now)
             await self._note()
-        elif len(rows) == 1:  # of several nobody knows which one it was
+            return now
+        if len(rows) == 1:  # of several nobody knows which one it was
             await asyncio.to_thread(self._store.failed, rows[0], now)
-        return at
+        return self.pace.until
 
     async def _note(self) -> None:
         await asyncio.to_thread(self._store.sent, self._taken)
@@ -202,14 +207,13 @@ class Line:
         self._renew = left[self.receiver.at_once :]
         return self.receiver.renewal(episodes, self.rules, now) if episodes else None
 
-    async def _send(self, post: Post, now: int, seed: str) -> int:
-        """Send a request and set the pace by how it went; return when to come again."""
-        why, asked = await self._try(post, now)
-        self.pace = self.pace.failed(why, now, seed, asked) if why else self.pace.took()
-        return self.pace.until if why else now
+    async def _send(self, post: Post, now: int, seed: str) -> _Answer:
+        """Send a request and set the pace by how it went."""
+        answer = await self._try(post, now)
+        self.pace = self.pace.failed(answer.why, now, seed, answer.asked) if answer.why else self.pace.took()
+        return answer
 
-    async def _try(self, post: Post, now: int) -> tuple[str, int]:
-        """Return why it was not taken ("": it was), and for how long it wants to be left alone, in nanoseconds."""
+    async def _try(self, post: Post, now: int) -> _Answer:
         try:
             async with (
                 asyncio.timeout(self.receiver.timeout_s),
@@ -221,14 +225,24 @@ class Line:
                     if len(said) > _ANSWER_MAX:
                         break
         except TimeoutError:
-            return f"no answer within {self.receiver.timeout_s:g} s", 0
+            return _Answer(f"no answer within {self.receiver.timeout_s:g} s")
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            return f"{_host(post)} does not answer: {harmless(str(error)) or type(error).__name__}"[:_SAID_MAX], 0
+            words = harmless(str(error)) or type(error).__name__
+            return _Answer(f"{_host(post)} does not answer: {words}"[:_SAID_MAX])
         if answer.is_success:
-            return "", 0
+            return _Answer()
         asked = retry_after(answer.headers.get("retry-after"), now / _SECOND) or 0.0
         words = harmless(" ".join(said.decode(errors="replace").split()))
-        return f"it answers {answer.status_code}{': ' if words else ''}{words}"[:_SAID_MAX], int(asked * _SECOND)
+        why = f"it answers {answer.status_code}{': ' if words else ''}{words}"[:_SAID_MAX]
+        return _Answer(why, int(min(asked, _ASKED_MAX_S) * _SECOND))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Why a request was not taken ("": it was), and for how many nanoseconds the receiver wants to be left alone."""
+
+    why: str = ""
+    asked: int = 0
 
 
 def _host(post: Post) -> str:

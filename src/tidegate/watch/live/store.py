@@ -100,7 +100,7 @@ class Store(Protocol):
         ...
 
     def due(self, receiver: str, now: int, limit: int) -> list[Row]:
-        """Return at most ``limit`` notices whose turn it is, at most one of each chain, in their order."""
+        """Return at most ``limit`` notices whose turn it is, one of a chain, those that are due longest first."""
         ...
 
     def next_due(self, receiver: str) -> int | None:

@@ -29,6 +29,7 @@ _TABLES = (
     chain TEXT NOT NULL, made BIGINT NOT NULL, tries BIGINT NOT NULL, due BIGINT NOT NULL, body TEXT NOT NULL)""",
     "CREATE UNIQUE INDEX IF NOT EXISTS outbox_number ON outbox (number)",
     "CREATE INDEX IF NOT EXISTS outbox_chain ON outbox (receiver, chain, number)",
+    "CREATE INDEX IF NOT EXISTS outbox_due ON outbox (receiver, due, number)",
 )
 _KEEP = "INSERT INTO {} (id, body) VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
 _META = "INSERT INTO meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -41,7 +42,7 @@ _FIRST = (
 )
 _DUE = (
     f"SELECT number, chain, tries, due, body FROM outbox AS waits WHERE receiver = %s AND due <= %s AND {_FIRST}"  # noqa: S608
-    " ORDER BY number LIMIT %s"
+    " ORDER BY due, number LIMIT %s"
 )
 _NEXT = f"SELECT min(due) FROM outbox AS waits WHERE receiver = %s AND {_FIRST}"  # noqa: S608
 _GAPS_MAX = 1000
