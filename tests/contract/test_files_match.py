@@ -73,6 +73,9 @@ THROUGH = {
     "tidegate.watch.version_gate": "unit/test_watch_findings.py",
     "tidegate.watch.fields": "unit/test_watch_load.py",
     "tidegate.watch.scan": "unit/test_watch_selftest.py",
+    "tidegate.watch.live.syslog_intake": "unit/test_live_syslog.py",
+    "tidegate.watch.live.syslog_streams": "unit/test_live_syslog.py",
+    "tidegate.watch.live.syslog_udp": "unit/test_live_syslog.py",
 }
 MODULES = sorted(
     ".".join(path.relative_to(SOURCE).with_suffix("").parts)
