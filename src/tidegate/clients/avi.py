@@ -139,6 +139,20 @@ class Avi:
                 return OpenConns(round(points[-1].get("value") or 0), str(points[-1].get("timestamp") or ""))
         return None
 
+    async def pools(self) -> list[Object]:
+        """Return every pool."""
+        return [one async for one in self._all("/api/pool")]
+
+    async def pool_servers(self, uuid: str) -> list[Object]:
+        """Return what every process of every service engine says of a pool's servers.
+
+        Versions differ in whether the list is bare, or stands in an object.
+        """
+        answer = await self.session.get(f"/api/pool/{quote(uuid, safe='')}/runtime/server/detail/")
+        if isinstance(answer, dict):
+            answer = answer.get("server") or answer.get("results")
+        return [one for one in answer or [] if isinstance(one, dict)]
+
     async def _all(self, path: str, query: Mapping[str, str | int] | None = None) -> AsyncIterator[Object]:
         for page in range(1, _PAGES_MAX + 1):
             answer = await self.session.get(path, {**(query or {}), "page": page})

@@ -61,6 +61,9 @@ class AviServer(RestServer):
         self.user, self.password = "admin", "Avi-password-1"
         self.profiles: dict[str, dict[str, Json]] = {}
         self.services: dict[str, LabService] = {}
+        self.pools: dict[str, dict[str, Json]] = {}
+        self.members: dict[str, list[Json]] = {}
+        """By pool, what every process of every service engine says of its servers."""
         self.sessions: dict[str, _Session] = {}
         self.before_put: list[Callable[[], None]] = []
         """What happens just before the next PUTs are looked at, one each: somebody else's change."""
@@ -84,6 +87,22 @@ class AviServer(RestServer):
         document = self._keep("virtualservice", known, body | more)
         self.services[document["uuid"]] = LabService(document, 0, 0, clients)
         return str(document["uuid"])
+
+    def add_pool(self, name: str, servers: list[tuple[str, int, str, int]]) -> str:
+        """Add a pool with servers: address, port, service engine, open connections; return its UUID."""
+        uuid = str(self._keep("pool", self.pools, {"name": name, "enabled": True})["uuid"])
+        self.members[uuid] = [
+            {
+                "ip_addr": {"addr": address, "type": "V4"},
+                "port": port,
+                "oper_status": {"state": "OPER_UP"},
+                "se_uuid": engine,
+                "proc_id": "C0_L4",
+                "server_l4stats": {"capacity": 100_000, "open_conns": count},
+            }
+            for address, port, engine, count in servers
+        ]
+        return uuid
 
     def leave(self, service: str, count: int) -> None:
         """Let clients leave that connected before the last change, and as many new ones come."""
@@ -144,6 +163,10 @@ class AviServer(RestServer):
                 return Reply(200, documents[uuid])
             case ("GET", "api", "virtualservice", uuid, "runtime", "detail") if uuid in documents:
                 return Reply(200, [{"uuid": uuid, "oper_status": {"state": "OPER_UP"}, "open_conns": self.conns(uuid)}])
+            case ("GET", "api", "pool"):
+                return self._page(request, list(self.pools.values()))
+            case ("GET", "api", "pool", uuid, "runtime", "server", "detail") if uuid in self.pools:
+                return Reply(200, self.members[uuid])
             case ("GET", "api", "analytics", "metrics", "virtualservice", uuid) if uuid in documents:
                 return Reply(200, self._metrics(request, uuid))
             case ("POST", "api", "applicationprofile"):

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from tidegate.config.problems import dotted, problems_of
 from tidegate.errors import ConfigError, Problem
-from tidegate.watch.ports.measures import MEASURES
+from tidegate.watch.measures import ALL
 from tidegate.watch.regexes import refused
 from tidegate.watch.rule import Absence, Rule, RuleSet
 from tidegate.watch.strict_yaml import SIZE_MAX, NodeLines, clipped, read_yaml
@@ -154,9 +154,9 @@ def _twice(rules: dict[Path, Rule], lines: dict[Path, NodeLines]) -> Iterator[Pr
 def _kind(rule: Rule) -> Iterator[_Broken]:
     if rule.kind == "probe" and rule.probe is None:
         yield ("kind",), 'the key "probe" is missing', "write probe: {measure: ports.share, at_least: 0.9}"
-    if rule.probe is not None and rule.probe.measure not in MEASURES:
-        close = difflib.get_close_matches(rule.probe.measure, MEASURES, n=1)
-        hint = f'did you mean "{close[0]}"?' if close else f"there are: {', '.join(MEASURES)}"
+    if rule.probe is not None and rule.probe.measure not in ALL:
+        close = difflib.get_close_matches(rule.probe.measure, ALL, n=1)
+        hint = f'did you mean "{close[0]}"?' if close else f"there are: {', '.join(ALL)}"
         yield ("probe", "measure"), f'there is no measure "{rule.probe.measure}"', hint
     if rule.kind == "log":
         if rule.probe is not None:

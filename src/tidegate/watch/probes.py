@@ -7,7 +7,7 @@ from typing import Any
 
 from tidegate.harmless import harmless
 from tidegate.watch.findings import rule_part
-from tidegate.watch.ports import Measured, PortReading, measure
+from tidegate.watch.ports import MEASURES, Measured, PortReading, measure
 from tidegate.watch.rule import Rule, RuleSet
 
 __all__ = ["probe_findings"]
@@ -31,7 +31,7 @@ def probe_findings(
         Path of a dump, and what it says.
     """
     for rule in rules.rules:
-        if rule.probe is None:
+        if rule.probe is None or rule.probe.measure not in MEASURES:
             continue
         met = [
             (path, measured)
