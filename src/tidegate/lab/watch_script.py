@@ -19,7 +19,7 @@ from tidegate.watch.rule import RuleSet
 __all__ = ["File", "Record", "Rotation", "Script", "WatchDemo", "write_script"]
 
 _MINUTE = 60.0 / SPEED
-_PROVIDERS = 6
+_PROVIDERS = 12
 _LATE_SHARE = 0.15
 _LATE_MOST_S = 1.5
 """How late a record is written at the most; far less than the shortest window, which is its lateness."""
@@ -162,14 +162,13 @@ def _single_hosts(writer: _Writer, rules: RuleSet, hosts: list[int]) -> None:
 
 
 def _vcenters(writer: _Writer, rules: RuleSet, vcenters: list[int]) -> None:
-    """Let backups, handshakes and registrations fail, more than the rule allows and just as often as it allows."""
+    """Let backups, handshakes and registrations fail: two of them more often than is allowed, one just as often."""
     rng = writer.rng
-    for name, allowed in (("backup", 10), ("handshake", 5), ("certificate", 10)):
-        text, at = text_of(rules, name), rng.uniform(1, 4)
-        for count in (allowed, allowed + rng.randint(1, 6), allowed):
-            for _ in range(count):
-                writer.put(round(at + rng.uniform(0, 3 * _MINUTE), 3), rng.choice(vcenters), text)
-            at += 9 * _MINUTE
+    more = rng.sample((0, 1, 5), 3)
+    for (name, allowed), extra in zip((("backup", 10), ("handshake", 5), ("certificate", 10)), more, strict=True):
+        text, at = text_of(rules, name), rng.uniform(1, writer.seconds / 2)
+        for _ in range(allowed + extra):
+            writer.put(round(at + rng.uniform(0, 3 * _MINUTE), 3), rng.choice(vcenters), text)
 
 
 def _hits(writer: _Writer, rules: RuleSet, hosts: list[int], vcenters: list[int]) -> None:
