@@ -36,6 +36,11 @@ def test_the_smallest_file_is_read_and_its_paths_start_at_its_folder() -> None:
     assert config.watch.lateness.seconds == 30
 
 
+def test_the_example_is_one_to_start_from() -> None:
+    config = load_watch(Path(__file__).parents[2] / "examples" / "watch.toml")
+    assert set(config.files) | set(config.syslog) == {"vcenter", "hosts"}
+
+
 def test_a_database_is_no_path() -> None:
     url = "postgresql://watch@db/tidegate"
     assert parse_watch(MINIMAL.replace("watch.db", url), FILE).watch.state == url

@@ -13,11 +13,12 @@ from tidegate.config.lines import Lines
 from tidegate.config.load import read_text
 from tidegate.config.problems import dotted
 from tidegate.errors import ConfigError, FleetError, Problem
+from tidegate.watch.live.act_config import unknown_to_acts
 from tidegate.watch.live.config import WatchConfig
 from tidegate.watch.load import load_rules
 from tidegate.watch.rule import RuleSet
 
-__all__ = ["Looked", "look", "rules_of", "secret_of"]
+__all__ = ["Looked", "checked_rules", "look", "secret_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +30,21 @@ class Looked:
     rules: int
 
 
-def rules_of(config: WatchConfig) -> RuleSet:
-    """Return the rules that a file names.
+def checked_rules(config: WatchConfig, file: Path) -> RuleSet:
+    """Return the rules that a file names, which have all that its acts name.
 
     Raises
     ------
     ConfigError
-        With every problem of every rule.
+        With every problem of every rule, or of the file.
     """
-    return load_rules(config.watch.rules, shipped=config.watch.shipped_rules)
+    rules = load_rules(config.watch.rules, shipped=config.watch.shipped_rules)
+    if broken := list(unknown_to_acts(config.act, rules)):
+        lines = Lines(read_text(file))
+        raise ConfigError(
+            [Problem(file, lines.of(one.path), dotted(one.path), one.message, one.hint) for one in broken]
+        )
+    return rules
 
 
 def secret_of(variable: str | None, file: Path | None, whose: str, what: str) -> str | None:
@@ -57,7 +64,7 @@ def look(config: WatchConfig, file: Path) -> Looked:
     problems: list[Problem] = []
     count = 0
     try:
-        count = len(rules_of(config))
+        count = len(checked_rules(config, file))
     except ConfigError as error:
         problems += error.problems
 

@@ -8,7 +8,7 @@
     [probe.NAME]         what is asked from time to time (``probe_config.py``)
     [alertmanager.NAME]  who is told, as Prometheus does
     [webhook.NAME]       who is told in JSON
-    [act]                what it may do by itself
+    [acting] [act.NAME]  what it may do by itself (``act_config.py``)
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from tidegate.config.fields import Name, Table, duration, refuse
 from tidegate.config.urls import broken_url
-from tidegate.config.values import AdminSocket, Listen, Networks
+from tidegate.config.values import AdminSocket, Listen, Texts
 from tidegate.units import Duration
+from tidegate.watch.live.act_config import ActingTable, ActTable
+from tidegate.watch.live.probe_config import ProbeTable
 
 __all__ = ["AlertmanagerTable", "FilesTable", "SyslogTable", "WatchConfig", "WatchTable", "WebhookTable"]
 
@@ -99,8 +101,9 @@ class SyslogTable(Table):
     """Its key, mode 0600."""
     clients: Path | None = None
     """Certificate authorities of TLS clients; without it any client may speak."""
-    relays: Networks = ()
-    """Peers that speak for others: of their records the HOSTNAME counts, of all others the peer's own address."""
+    relays: Annotated[Texts, Field(max_length=64)] = ()
+    """Who may speak for others: networks, and names in verified certificates. Of their records the HOSTNAME counts, of
+    all others the peer's own name."""
 
 
 class _Receiver(Table):
@@ -134,5 +137,8 @@ class WatchConfig(Table):
     watch: WatchTable
     files: dict[Name, FilesTable] = Field(default_factory=dict, max_length=64)
     syslog: dict[Name, SyslogTable] = Field(default_factory=dict, max_length=16)
+    probe: dict[Name, ProbeTable] = Field(default_factory=dict, max_length=64)
     alertmanager: dict[Name, AlertmanagerTable] = Field(default_factory=dict, max_length=16)
     webhook: dict[Name, WebhookTable] = Field(default_factory=dict, max_length=16)
+    acting: ActingTable = ActingTable()
+    act: dict[Name, ActTable] = Field(default_factory=dict, max_length=64)

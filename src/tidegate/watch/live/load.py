@@ -7,6 +7,7 @@ from pathlib import Path
 
 from tidegate.config.broken import Broken
 from tidegate.config.load import absolute, parse_tables, read_text
+from tidegate.watch.live.act_config import broken_acts
 from tidegate.watch.live.config import SyslogTable, WatchConfig
 
 __all__ = ["load_watch", "parse_watch"]
@@ -39,7 +40,7 @@ def parse_watch(text: str, file: Path) -> WatchConfig:
 
 
 def _broken(config: WatchConfig) -> Iterable[Broken]:
-    if not (config.files or config.syslog):
+    if not (config.files or config.syslog or config.probe):
         yield Broken(("watch",), "has nothing to look at", 'write [files.NAME] and paths = ["/var/log/x.log"]')
     if not (config.watch.rules or config.watch.shipped_rules):
         yield Broken(("watch", "shipped_rules"), "leaves no rule at all", 'write rules = ["my-rules"]')
@@ -52,6 +53,7 @@ def _broken(config: WatchConfig) -> Iterable[Broken]:
     for name, webhook in config.webhook.items():
         if webhook.secret_env and webhook.secret_file:
             yield Broken(("webhook", name, "secret_file"), "stands beside secret_env", "keep one of the two")
+    yield from broken_acts(config.act, config.probe)
 
 
 def _syslog(path: tuple[str, str], table: SyslogTable) -> Iterator[Broken]:
