@@ -1,0 +1,168 @@
+"""Logs in files, as a source: every log that a pattern matches, from its begin, through all rotations.
+
+All logs are looked at every quarter of a second, and patterns are matched anew every two seconds: there is nothing to
+be told by the system that a look does not tell, and a look works on network file systems too. Of many logs only
+:data:`OPEN` have a file open; the others are found again when they have grown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tidegate.harmless import harmless
+from tidegate.watch.live.folders import Folders
+from tidegate.watch.live.follow import Follower
+from tidegate.watch.live.identity import Position
+from tidegate.watch.live.model import Batch, Gap, Json
+from tidegate.watch.live.source import Put
+
+__all__ = ["LOGS", "OPEN", "Tail"]
+
+POLL = 0.25
+"""Seconds from one look at all logs to the next."""
+MATCH = 2.0
+"""Seconds from one look for new logs to the next."""
+OPEN = 256
+"""Files that are open at a time, at most."""
+LOGS = 10_000
+"""Logs that are followed, at most."""
+_TOGETHER = 4 << 20
+"""Bytes that are read before they are handed on."""
+_SHOWN = 200
+"""Logs and troubles that a view has: those with most to read, and the newest."""
+
+
+class Tail:
+    """Follows the logs that patterns match.
+
+    Parameters
+    ----------
+    name
+        As :attr:`Batch.source` has it.
+    paths
+        Paths, with ``*``, ``?``, ``[…]`` and ``**`` as the shell has them.
+    """
+
+    def __init__(self, name: str, paths: Sequence[Path]) -> None:
+        self.name = name
+        self._patterns = [str(path) for path in paths]
+        self._folders = Folders()
+        self._logs: dict[str, Follower] = {}
+        self._turn: deque[Follower] = deque()
+        self._open: dict[Follower, None] = {}  # the one that was read last is last
+        self._missing: dict[str, int] = {}
+        self._gaps: list[Gap] = []
+        self._left_out = 0
+
+    async def run(self, put: Put, saved: Mapping[str, Json]) -> None:
+        """Read until cancelled; see :class:`~tidegate.watch.live.source.Source`."""
+        since = self._resume(saved)
+        matched = -MATCH
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                if loop.time() - matched >= MATCH:
+                    matched = loop.time()
+                    await asyncio.to_thread(self._match, since)
+                for batch in await asyncio.to_thread(self._sweep):
+                    await put(batch)
+                if not any(one.behind for one in self._turn):
+                    await asyncio.sleep(POLL)
+        finally:
+            for follower in self._logs.values():
+                follower.close()
+
+    def view(self) -> Json:
+        """Return the logs and how much of each is not read yet, and what cannot be read."""
+        logs = sorted(self._logs.values(), key=lambda one: (-one.lag, one.path))
+        troubles: list[Json] = [
+            {"path": harmless(one.path), "detail": one.trouble[0], "since": one.trouble[1]}
+            for one in logs
+            if one.trouble is not None
+        ]
+        troubles += [
+            {"path": harmless(pattern), "detail": "no file matches", "since": since}
+            for pattern, since in self._missing.items()
+        ]
+        return {
+            "name": self.name,
+            "kind": "files",
+            "lag_bytes": sum(one.lag for one in logs),
+            "logs": len(logs),
+            "logs_left_out": self._left_out,
+            "open_files": sum(one.is_open for one in logs),
+            "open_files_max": OPEN,
+            "lines_cut": sum(one.cut_lines for one in logs),
+            "poll_s": POLL,
+            "streams": [one.view() for one in logs[:_SHOWN]],
+            "troubles": sorted(troubles, key=lambda trouble: -trouble["since"])[:_SHOWN],
+        }
+
+    def _resume(self, saved: Mapping[str, Json]) -> int:
+        """Follow the logs of stored positions; return when this source was running last, as far as known."""
+        since = 0
+        for stream, stored in saved.items():
+            if "identity" in stored:
+                position = Position.from_json(stored)
+                since = max(since, position.modified)
+                self._follow(position.path, since=0, saved=(stream, position))
+        return since or time.time_ns()
+
+    def _follow(self, path: str, *, since: int, saved: tuple[str, Position] | None = None) -> None:
+        self._logs[path] = Follower(self.name, path, self._folders, since=since, saved=saved)
+        self._turn.append(self._logs[path])
+
+    def _match(self, since: int) -> None:
+        """Look for new logs."""
+        now = time.time_ns()
+        self._left_out = 0
+        for pattern in self._patterns:
+            logs = self._folders.logs(pattern)
+            if logs:
+                self._missing.pop(pattern, None)
+            elif pattern not in self._missing:
+                self._missing[pattern] = now
+                self._gaps.append(Gap(self.name, "unreadable", f"no file matches {harmless(pattern)}", now, now))
+            new = [path for path in logs if path not in self._logs]
+            room = max(LOGS - len(self._logs), 0)
+            self._left_out += len(new[room:])
+            for path in new[:room]:
+                self._follow(path, since=since)
+
+    def _sweep(self) -> list[Batch]:
+        """Look at all logs, and read on in turn, a batch of each and about 4 MiB in all."""
+        now = time.time_ns()
+        # Of which logs there is more is said before the first of them is read: no watermark may pass by them.
+        batches = [*self._said(now), *(batch for one in self._turn if (batch := one.wake(now)) is not None)]
+        size = 0
+        for _ in range(len(self._turn)):
+            follower = self._turn[0]
+            self._turn.rotate(-1)
+            batch = follower.step(now)
+            self._limit(follower, read=batch is not None and bool(batch.data))
+            if batch is not None:
+                batches.append(batch)
+                size += len(batch.data)
+            if size >= _TOGETHER:
+                break
+        return batches
+
+    def _limit(self, follower: Follower, *, read: bool) -> None:
+        """Close the files in which nothing was read for longest, when too many are open."""
+        if read or not follower.is_open:
+            self._open.pop(follower, None)
+        if follower.is_open:
+            self._open.setdefault(follower)
+        while len(self._open) > OPEN:
+            oldest = next(iter(self._open))
+            oldest.close()
+            del self._open[oldest]
+
+    def _said(self, now: int) -> list[Batch]:
+        """Return what there is to say of patterns."""
+        gaps, self._gaps = tuple(self._gaps), []
+        return [Batch(self.name, self.name, self.name, b"", 0, now, {}, gaps=gaps, idle=True)] if gaps else []

@@ -1,0 +1,128 @@
+"""Logs are found, followed and told of: many at a time, in turn, and never more open files than said."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rotated import LogFile, Stored, record
+from tidegate.watch.live import tail as module
+from tidegate.watch.live.model import Batch
+from tidegate.watch.live.tail import Tail
+
+
+def followed(tail: Tail, stored: Stored, until: Callable[[], bool]) -> list[Batch]:
+    """Run a source and store all that it hands on, until something holds."""
+    batches: list[Batch] = []
+
+    async def run() -> None:
+        done = asyncio.Event()
+
+        async def put(batch: Batch) -> None:
+            batches.append(batch)
+            stored.take(batch)
+            if until():
+                done.set()
+
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(tail.run(put, dict(stored.positions)))
+            await asyncio.wait_for(done.wait(), 30)
+            task.cancel()
+
+    asyncio.run(run())
+    return batches
+
+
+def test_all_logs_are_read_and_rotations_are_none(tmp_path: Path) -> None:
+    for host in ("esx1", "esx2"):
+        (tmp_path / host).mkdir()
+        log = LogFile(tmp_path / host / "hostd.log")
+        log.records(3)
+        log.rotate(pack=True)
+        log.records(2)
+    stored = Stored()
+    tail = Tail("files.esx", [tmp_path / "*" / "hostd*"])
+    followed(tail, stored, lambda: len(stored.numbers) == 4)
+    assert sorted(stored.numbers) == [3, 3, 4, 4]
+    view = tail.view()
+    assert view["logs"] == 2
+    assert view["lag_bytes"] == 0
+    assert view["troubles"] == []
+
+
+def test_it_goes_on_where_it_was(tmp_path: Path) -> None:
+    log, stored = LogFile(tmp_path / "hostd.log"), Stored()
+    log.records(3)
+    followed(Tail("files.esx", [log.path]), stored, lambda: len(stored.numbers) == 3)
+    log.records(2)
+    log.rotate(pack=True)
+    log.records(1)
+    followed(Tail("files.esx", [log.path]), stored, lambda: len(stored.numbers) == 6)
+    assert stored.numbers == list(range(6))
+
+
+def test_more_logs_than_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "OPEN", 3)
+    logs = [LogFile(tmp_path / f"{letter}.log") for letter in "abcdefgh"]
+    for log in logs:
+        log.records(2)
+    stored, tail = Stored(), Tail("files.esx", [tmp_path / "*.log"])
+    most = 0
+
+    def until() -> bool:
+        nonlocal most
+        most = max(most, tail.view()["open_files"])
+        if len(stored.numbers) == 16:
+            for log in logs:
+                if log.written == 2:
+                    log.rotate()
+                    log.records(2)
+        return len(stored.numbers) == 32
+
+    followed(tail, stored, until)
+    assert most <= 3
+    assert sorted(stored.numbers) == sorted([0, 1, 2, 3] * 8)
+
+
+def test_what_is_unread_is_said_before_anything_is_read(tmp_path: Path) -> None:
+    logs = [LogFile(tmp_path / f"{letter}.log") for letter in "abc"]
+    stored, tail = Stored(), Tail("files.esx", [tmp_path / "*.log"])
+    for log in logs:
+        log.records(1)
+    followed(tail, stored, lambda: len(stored.numbers) == 3)
+    for log in logs:
+        log.records(40, width=100_000)
+    batches = followed(Tail("files.esx", [tmp_path / "*.log"]), stored, lambda: len(stored.numbers) == 123)
+    assert [(batch.data, batch.idle) for batch in batches[:3]] == [(b"", False)] * 3
+    assert [batch.idle for batch in batches if batch.data].count(True) == 3
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    stored, tail = Stored(), Tail("files.esx", [tmp_path / "*.log"])
+    followed(tail, stored, lambda: bool(stored.gaps))
+    assert [gap.kind for gap in stored.gaps] == ["unreadable"]
+    assert [trouble["detail"] for trouble in tail.view()["troubles"]] == ["no file matches"]
+
+
+def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.log")
+    stored, tail = Stored(), Tail("files.esx", [tmp_path / "pipe.log"])
+    followed(tail, stored, lambda: bool(stored.gaps))
+    assert stored.gaps[0].detail.endswith("pipe.log: it is no regular file")
+
+
+def test_a_backlog_of_rotations_is_read_in_order(tmp_path: Path) -> None:
+    log, stored = LogFile(tmp_path / "hostd.log"), Stored()
+    log.write(record(0))
+    log.written = 1
+    followed(Tail("files.esx", [log.path]), stored, lambda: len(stored.numbers) == 1)
+    for _ in range(12):
+        log.records(3)
+        log.rotate(pack=True)
+    log.records(1)
+    followed(Tail("files.esx", [log.path]), stored, lambda: len(stored.numbers) == log.written)
+    assert stored.numbers == list(range(log.written))
