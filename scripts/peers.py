@@ -22,6 +22,7 @@ PEERS = {
     "nft": "nftables",
     "nginx": "nginx-light",
     "netstat": "net-tools",
+    "promtool": "prometheus",
     "openssl": "openssl",
     "ss": "iproute2",
     "postgres": "postgresql",
