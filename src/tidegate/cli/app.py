@@ -71,6 +71,11 @@ app.command(
     help="Look at the rules of `tidegate diagnose`, test your own, and export them as alerts.",
 )
 app.command("tidegate.cli.sim:sim", name="sim", help="Rehearse a storm in virtual time, and plan for it.")
+app.command(
+    "tidegate.cli.watch:watch",
+    name="watch",
+    help="Leave it running: logs, syslog and devices, windows that fill up, one alert per storm.",
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

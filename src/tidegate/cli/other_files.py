@@ -43,6 +43,13 @@ def _pace(file: Path) -> str:
     return f"a plan of paced work: batches of {load_pace_plan(file).pace.batch}"
 
 
+def _watch(file: Path) -> str:
+    from tidegate.cli.watch_check import summary
+    from tidegate.watch.live.load import load_watch
+
+    return summary(load_watch(file))
+
+
 def _inventory(file: Path) -> str:
     from tidegate.fleet.load import load_inventory
 
@@ -53,5 +60,6 @@ _KINDS: tuple[tuple[str, Callable[[Path], str]], ...] = (
     (r"\[\s*scenario\s*\]", _scenario),
     (r"\[\s*run\s*\]", _run),
     (r"\[\s*pace\s*\]", _pace),
+    (r"\[\s*watch\s*\]", _watch),
     (r"\[\[\s*host\s*\]\]", _inventory),
 )

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from tidegate.watch.live.model import Episode, Severity
 
-__all__ = ["KIND", "SWITCH", "Act", "Acted", "Do", "Matter", "Order", "State", "Told", "What"]
+__all__ = ["Act", "Acted", "Do", "Matter", "Order", "State", "Told", "What"]
 
 Json = dict[str, Any]
 Do = Literal["recovering", "maintenance", "propose"]

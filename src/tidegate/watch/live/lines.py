@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from tidegate.watch.headers import STAMP
 
-__all__ = ["BATCH", "LINE", "Cut", "cut", "last_record"]
+__all__ = ["Cut", "cut", "last_record"]
 
 BATCH = 1 << 20
 """Bytes that are read, and handed on, at a time."""

@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass, replace
 
 from tidegate.watch.live.model import Episode, Gap, Notice
 
-__all__ = ["ROWS_MAX", "Pace", "chain_of", "notice_of", "overflow", "share", "text_of", "wait"]
+__all__ = ["Pace", "chain_of", "notice_of", "overflow", "share", "text_of", "wait"]
 
 ROWS_MAX = 100_000
 """Notices that wait at the most, for all receivers together: with evidence some hundred megabytes."""
