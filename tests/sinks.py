@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import trustme
 
 __all__ = ["Sink", "sink"]
 
@@ -30,8 +33,8 @@ class Sink:
 
 
 @contextmanager
-def sink(port: int = 0) -> Iterator[Sink]:
-    """Run a sink."""
+def sink(port: int = 0, certificate: trustme.LeafCert | None = None) -> Iterator[Sink]:
+    """Run a sink; with a certificate it speaks TLS."""
     told = Sink()
 
     class Handler(BaseHTTPRequestHandler):
@@ -45,11 +48,19 @@ def sink(port: int = 0) -> Iterator[Sink]:
             self.end_headers()
             self.wfile.write(told.said)
 
+        def handle(self) -> None:
+            with suppress(ConnectionError, ssl.SSLError):
+                super().handle()
+
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
             """Say nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-        told.url = f"http://127.0.0.1:{server.server_port}/hook/s3cret-path"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(context)
+            server.socket = context.wrap_socket(server.socket, server_side=True)
+        told.url = f"{'https' if certificate else 'http'}://127.0.0.1:{server.server_port}/hook/s3cret-path"
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -72,5 +72,5 @@ def test_a_chain_is_rule_window_and_scope() -> None:
 
 
 def test_receivers_share_the_room() -> None:
-    assert outbox.share(1) == outbox.share(0) == outbox.ROWS_MAX == 100_000
+    assert outbox.share(1) == outbox.share(0) == outbox._ROWS_MAX == 100_000
     assert outbox.share(3) == 33_333

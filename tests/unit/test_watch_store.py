@@ -146,7 +146,7 @@ def test_a_receiver_that_was_down_for_an_hour_is_told_everything(opened: Open) -
 
 
 def test_a_full_outbox_is_a_gap(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "ROWS_MAX", 6)
+    monkeypatch.setattr(outbox, "_ROWS_MAX", 6)
     store = opened()
     store.commit(a_change(*(a_notice(number=number, scope=str(number)) for number in range(2))), NOON)
     store.sent(store.due("hook", NOON, 10))

@@ -24,7 +24,7 @@ from tidegate.watch.live.model import Episode, Gap, Notice
 
 __all__ = ["Pace", "chain_of", "notice_of", "overflow", "share", "text_of", "wait"]
 
-ROWS_MAX = 100_000
+_ROWS_MAX = 100_000
 """Notices that wait at the most, for all receivers together: with evidence some hundred megabytes."""
 _SECOND = 1_000_000_000
 _WAIT_MAX = 60 * _SECOND
@@ -40,7 +40,7 @@ def chain_of(notice: Notice) -> str:
 
 def share(receivers: int) -> int:
     """Return how many notices may wait for each of so many receivers."""
-    return ROWS_MAX // max(1, receivers)
+    return _ROWS_MAX // max(1, receivers)
 
 
 def overflow(receiver: str, count: int, now: int) -> Gap:
