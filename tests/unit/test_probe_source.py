@@ -10,7 +10,7 @@ from loops import played
 from tidegate.errors import HostUnreachable
 from tidegate.watch.live.model import Batch, Json
 from tidegate.watch.live.probe_hits import Told
-from tidegate.watch.live.probe_source import ProbeOptions, ProbeSource
+from tidegate.watch.live.probe_source import ProbeOptions, ProbeSource, every_of
 from tidegate.watch.load import load_rules
 from tidegate.watch.ports import Bucket, PortReading
 from tidegate.watch.rule import RuleSet
@@ -81,11 +81,11 @@ def run(
 
 def test_each_try_is_one_batch_with_the_next_place() -> None:
     device = Device([full(), full(10), full()])
-    source, batches = run(device, 3, {NAME: {"next": 40}})
+    source, batches = run(device, 3, {NAME: {"format": 1, "next": 40}})
     assert [(batch.base, batch.position, len(batch.hits)) for batch in batches] == [
-        (40, {"next": 41}, 1),
-        (41, {"next": 42}, 0),
-        (42, {"next": 43}, 1),
+        (40, {"format": 1, "next": 41}, 1),
+        (41, {"format": 1, "next": 42}, 0),
+        (42, {"format": 1, "next": 43}, 1),
     ]
     assert all(batch.data == b"" and batch.idle and batch.live and not batch.gaps for batch in batches)
     assert [hit.place for batch in batches for hit in batch.hits] == [40, 42]
@@ -144,3 +144,10 @@ def test_nothing_is_asked_that_no_rule_compares() -> None:
         return device
 
     assert played(play()).asked == 1
+
+
+def test_a_rule_is_decided_as_often_as_its_slowest_probe() -> None:
+    probes = [ProbeSource(f"probe.{at}", Device([]), RULES, ProbeOptions(at)) for at in (60, 300)]
+    assert every_of([*probes, ProbeSource("probe.0", Device([], measures=frozenset()), RULES, ProbeOptions(900))]) == {
+        "avi.ports.source-exhaustion": 300 * S
+    }

@@ -15,6 +15,7 @@ from tidegate.cli.printer import Output, Printer
 from tidegate.errors import Exit, UsageError
 from tidegate.harmless import harmless
 from tidegate.watch.load import load_rules
+from tidegate.watch.measures import LIVE
 from tidegate.watch.rule import Rule, RuleSet
 from tidegate.watch.rule_words import condition, versions_line
 
@@ -109,7 +110,8 @@ def _described(rule: Rule) -> Iterator[str]:
     yield rule.explains.strip()
     yield ""
     if rule.probe is not None:
-        yield f"It is there when {rule.probe.measure} in the output of a command is {rule.probe.at_least:g} or more."
+        where = "as a probe tells it" if rule.probe.measure in LIVE else "in the output of a command"
+        yield f"It is there when {rule.probe.measure} {where} is {rule.probe.at_least:g} or more."
     for signature in rule.signatures:
         kind = "article text" if signature.from_ == "prose" else "record"
         alone = ", never alone" if signature.role == "supports" else ""
