@@ -19,7 +19,8 @@ def reading(*held: int) -> PortReading:
 
 
 def test_only_what_is_past_the_rule_is_a_hit_and_the_largest_is_first() -> None:
-    hits = list(hits_of(PORTS, Told((reading(899, 900, 1000),)), source="probe.edge", place=7, arrival=5))
+    hits, left_out = hits_of(PORTS, Told((reading(899, 900, 1000),)), source="probe.edge", place=7, arrival=5)
+    assert left_out == 0
     assert [hit.values["scope"] for hit in hits] == [
         "edge: 10.0.0.5 → 10.0.1.2:443",
         "edge: 10.0.0.5 → 10.0.1.1:443",
@@ -38,7 +39,7 @@ def test_only_what_is_past_the_rule_is_a_hit_and_the_largest_is_first() -> None:
 
 @given(st.lists(st.integers(0, 1500), max_size=20))
 def test_each_value_at_the_threshold_or_above_is_one_hit(held: list[int]) -> None:
-    hits = list(hits_of(PORTS, Told((reading(*held),)), source="probe.a", place=0, arrival=0))
+    hits, _ = hits_of(PORTS, Told((reading(*held),)), source="probe.a", place=0, arrival=0)
     assert len(hits) == sum(count >= 900 for count in held) * len(PORTS)
     assert all(float(hit.values["value"]) >= 0.9 for hit in hits)
 
@@ -50,10 +51,19 @@ def test_values_that_no_dump_has_are_compared_too() -> None:
         update={"probe": probe.model_copy(update={"measure": "nsx.ens_switches", "at_least": 1})}
     )
     values = {"nsx.ens_switches": (Measured("esx-1", 1.0, "esx-1\x1b[2J has one"), Measured("esx-2", 0.0, ""))}
-    (hit,) = hits_of([rule], Told(values=values), source="probe.nsx", place=1, arrival=2)
+    ((hit,), _) = hits_of([rule], Told(values=values), source="probe.nsx", place=1, arrival=2)
     assert hit.values["scope"] == "nsx: esx-1"
     assert hit.record == "esx-1\\x1b[2J has one"
     assert wanted_of([rule, *log_rules()]) == {"nsx.ens_switches"}
+
+
+def test_more_than_a_thousand_values_are_counted_but_no_hits() -> None:
+    probe = PORTS[0].probe
+    assert probe is not None
+    rule = PORTS[0].model_copy(update={"probe": probe.model_copy(update={"measure": "nsx.ens_switches"})})
+    values = {"nsx.ens_switches": tuple(Measured(f"esx-{at}", float(at), "") for at in range(1, 1504))}
+    hits, left_out = hits_of([rule], Told(values=values), source="probe.nsx", place=1, arrival=2)
+    assert (len(hits), left_out, hits[0].values["scope"]) == (1000, 503, "nsx: esx-1503")
 
 
 def log_rules() -> list[Rule]:

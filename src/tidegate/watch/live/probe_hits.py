@@ -6,7 +6,7 @@ measures that no dump has. A hit's scope begins with the probe's name, as two ba
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tidegate.harmless import harmless
@@ -21,6 +21,8 @@ SIGNATURE = "probe"
 """What stands for a signature in the hit of a probe rule, which has none."""
 _RECORD = 2000
 """Characters of a sentence that are kept."""
+_MOST = 1000
+"""Hits of one rule in one try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +38,10 @@ def wanted_of(rules: Iterable[Rule]) -> frozenset[str]:
     return frozenset(rule.probe.measure for rule in rules if rule.probe is not None)
 
 
-def hits_of(rules: Iterable[Rule], told: Told, *, source: str, place: int, arrival: int) -> Iterator[Hit]:
-    """Yield a hit for each value that is past what a rule allows, the largest first, by rule.
+def hits_of(rules: Iterable[Rule], told: Told, *, source: str, place: int, arrival: int) -> tuple[tuple[Hit, ...], int]:
+    """Return a hit for each value that is past what a rule allows, the largest first, by rule; and what is left out.
+
+    A rule has the 1000 largest at the most; the others are counted.
 
     Parameters
     ----------
@@ -49,15 +53,19 @@ def hits_of(rules: Iterable[Rule], told: Told, *, source: str, place: int, arriv
         When it was answered, in nanoseconds since 1970: what a value is true of.
     """
     name = source.partition(".")[2]
+    hits: list[Hit] = []
+    left_out = 0
     for rule in rules:
         if rule.probe is None:
             continue
-        for each in measured(told, rule.probe.measure):
-            if each.value >= rule.probe.at_least:
-                scope = harmless(f"{name}: {each.scope}")
-                values = {"scope": scope, "value": f"{each.value:g}", "probe": name, "host": "", "provider": ""}
-                record = harmless(redacted(each.line))[:_RECORD]
-                yield Hit(rule.id, SIGNATURE, arrival, arrival, source, source, place, True, values, record)
+        past = [each for each in measured(told, rule.probe.measure) if each.value >= rule.probe.at_least]
+        left_out += max(0, len(past) - _MOST)
+        for each in past[:_MOST]:
+            scope = harmless(f"{name}: {each.scope}")
+            values = {"scope": scope, "value": f"{each.value:g}", "probe": name, "host": "", "provider": ""}
+            record = harmless(redacted(each.line))[:_RECORD]
+            hits.append(Hit(rule.id, SIGNATURE, arrival, arrival, source, source, place, True, values, record))
+    return tuple(hits), left_out
 
 
 def measured(told: Told, name: str) -> list[Measured]:

@@ -89,6 +89,7 @@ class ProbeSource:
         self._turn = Turn(0)
         self._trouble = ""
         self._values: Json = {}
+        self._left_out = 0
         self.use(rules)
 
     def use(self, rules: RuleSet) -> None:
@@ -127,7 +128,11 @@ class ProbeSource:
                     await self._probe.close()
 
     def view(self) -> Json:
-        """Return how the probe fares: no ``troubles`` while it answers; ``values``: the largest of each measure."""
+        """Return how the probe fares.
+
+        No ``troubles`` while it answers; ``values``: the largest of each measure in the last try; ``left_out``: values
+        past a rule's threshold that were too many to be hits.
+        """
         idle = "" if self._wanted else "no rule compares anything that it can tell"
         return {
             "name": self.name,
@@ -139,6 +144,7 @@ class ProbeSource:
             "lag_bytes": 0,
             "troubles": [why for why in (self._trouble, idle) if why],
             "values": self._values,
+            "left_out": self._left_out,
         }
 
     async def _try(self) -> Batch:
@@ -147,7 +153,7 @@ class ProbeSource:
         told, self._trouble = await self._ask()
         at = self.options.clock()
         self._place, self._seen = place + 1, at
-        hits = tuple(hits_of(self._rules, told, source=self.name, place=place, arrival=at))
+        hits, self._left_out = hits_of(self._rules, told, source=self.name, place=place, arrival=at)
         gap = Gap(self.name, "probe_failed", self._trouble, at if since is None else min(since, at), at)
         self._values = {
             name: [{"scope": each.scope, "value": each.value} for each in measured(told, name)[:_SHOWN]]
