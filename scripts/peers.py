@@ -23,6 +23,7 @@ PEERS = {
     "nginx": "nginx-light",
     "netstat": "net-tools",
     "promtool": "prometheus",
+    "systemd-analyze": "systemd",
     "openssl": "openssl",
     "ss": "iproute2",
     "postgres": "postgresql",
