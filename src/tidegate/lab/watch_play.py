@@ -25,7 +25,7 @@ from tidegate.lab.watch_verdict import Verdict, judge, told_by
 from tidegate.lab.world import Child, World
 from tidegate.watch.load import load_rules
 
-__all__ = ["WatchMoment", "WatchResult", "play_watch"]
+__all__ = ["WatchMoment", "WatchResult", "config_text", "play_watch"]
 
 _LOOK_S = 0.25
 _TOLD_WITHIN_S = 12.0
@@ -90,7 +90,7 @@ class _Play:
         self._rules = load_rules([small_rules(folder / "rules")], shipped=False)
         self._script: Script = write_script(demo, self._rules)
         self._config = folder / "watch.toml"
-        self._config.write_text(_config(folder, sink.url, state or str(folder / "watch.db")))
+        self._config.write_text(config_text(folder, sink.url, state or str(folder / "watch.db")))
         self._writer = LogWriter(self._script, folder / "hosts")
         self._lives = 0
         self._now, self._keys, self._read = WatchMoment(), set[str](), 0
@@ -190,7 +190,8 @@ class _Play:
         }
 
 
-def _config(folder: Path, sink: str, state: str) -> str:
+def config_text(folder: Path, sink: str, state: str) -> str:
+    """Return the file of a watch that reads ``folder/hosts`` with ``folder/rules`` and tells ``sink``."""
     return f"""
 [watch]
 state = "{state}"
