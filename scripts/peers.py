@@ -26,11 +26,15 @@ PEERS = {
     "systemd-analyze": "systemd",
     "openssl": "openssl",
     "ss": "iproute2",
+    "logger": "bsdutils",
     "postgres": "postgresql",
     "prometheus-alertmanager": "prometheus-alertmanager",
+    "rsyslogd": "rsyslog",
     "sshd": "openssh-server",
     "unshare": "util-linux",
 }
+# What has no program of its own: Debian package -> a file of it
+PARTS = {"rsyslog-gnutls": "usr/lib/*/rsyslog/lmnsd_gtls.so"}
 ROOT = Path(__file__).resolve().parent.parent
 # program -> the script that builds it, or finds that it is built already
 BUILT = dict.fromkeys(("govc", "vcsim"), ROOT / "scripts" / "vcsim") | {"envoy": ROOT / "scripts" / "envoy"}
@@ -38,10 +42,16 @@ BUILT = dict.fromkeys(("govc", "vcsim"), ROOT / "scripts" / "vcsim") | {"envoy":
 PLACES = f"/usr/sbin:/sbin:/usr/lib/postgresql/15/bin:{ROOT / 'target' / 'vcsim'}:{ROOT / 'target' / 'envoy'}"
 
 
+def found(peer: str) -> bool:
+    """Tell whether a program, or a part of one (a name in PARTS), is there."""
+    if peer in PARTS:
+        return any(Path("/").glob(PARTS[peer]))
+    return shutil.which(peer, path=f"{os.environ.get('PATH', '')}:{PLACES}") is not None
+
+
 def missing() -> list[str]:
-    """Return the programs of PEERS and BUILT that are nowhere, sorted."""
-    path = f"{os.environ.get('PATH', '')}:{PLACES}"
-    return sorted(program for program in (*PEERS, *BUILT) if shutil.which(program, path=path) is None)
+    """Return what of PEERS, PARTS and BUILT is nowhere, sorted."""
+    return sorted(peer for peer in (*PEERS, *PARTS, *BUILT) if not found(peer))
 
 
 def install() -> list[str]:
@@ -55,11 +65,11 @@ def install() -> list[str]:
     for script in set(BUILT.values()):
         # Its own words say what it lacks; whether it is there is seen below.
         subprocess.run([str(script)], check=False, stdout=subprocess.DEVNULL)
-    wanted = [program for program in missing() if program in PEERS]
+    wanted = [PEERS.get(peer, peer) for peer in missing() if peer not in BUILT]
     if not wanted or os.geteuid() != 0 or not Path("/etc/debian_version").exists():
         return missing()
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    packages = sorted({PEERS[program] for program in wanted})
+    packages = sorted(set(wanted))
     print(f"==> installing peers: {' '.join(packages)}", flush=True)
     # No service may start by itself: the tests start their own, on loopback addresses and free ports.
     policy = Path("/usr/sbin/policy-rc.d")

@@ -7,13 +7,12 @@ file that TIDEGATE_LEFT_OUT names, so that `make test` can name it in its last l
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-from peers import PLACES
+from peers import found
 
 # Which examples hypothesis tries must not depend on the day; a deadline would be a timed assertion.
 settings.register_profile("house", derandomize=True, deadline=None)
@@ -23,8 +22,7 @@ settings.load_profile("house")
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose peers are missing."""
     for marker in item.iter_markers("peer"):
-        path = f"{os.environ.get('PATH', '')}:{PLACES}"
-        absent = [program for program in marker.args if shutil.which(program, path=path) is None]
+        absent = [peer for peer in marker.args if not found(peer)]
         if absent:
             pytest.skip(f"{', '.join(absent)} not installed")
 

@@ -55,6 +55,11 @@ class Heard:
         return [pair for batch in self.batches for pair in cut(batch)]
 
     @property
+    def data(self) -> bytes:
+        """All of it."""
+        return b"".join(batch.data for batch in self.batches)
+
+    @property
     def gaps(self) -> list[Gap]:
         """The gaps."""
         return [gap for batch in self.batches for gap in batch.gaps]
