@@ -1,18 +1,40 @@
-"""The machine: hits in, notices out, and rows from which the same machine can be made again. No I/O, no clock."""
+"""The machine: hits in, notices out, and rows from which the same machine can be made again. No I/O, no clock.
+
+Every hit goes to the scopes whose windows wait for its signature. After each batch the scopes that were touched are
+settled up to their frontier, and so are those for which the time has come. What is said depends on nothing but what
+was taken and when: the same input gives the same output, and a machine that is made of another one's rows goes on as
+that one would.
+
+What is quoted in an article, or is merely prose, reaches no window. A record without a time reaches none either,
+unless it came as it was sent, or its rule is met by any single record: then it is of its arrival.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 
-from tidegate.watch.live.model import Change, Episode, Hit, Json
+from tidegate.watch.live.agenda import Agenda
+from tidegate.watch.live.episodes import ended
+from tidegate.watch.live.groups import Group, groups
+from tidegate.watch.live.machine_view import view
+from tidegate.watch.live.model import Change, Episode, Gap, Hit, Json
 from tidegate.watch.live.moments import Clocks, StreamMoved, Watermark
+from tidegate.watch.live.scopes import Scope
 from tidegate.watch.rule import RuleSet
 
 __all__ = ["LATENESS", "Machine"]
 
 _SECOND = 10**9
 LATENESS = 30 * _SECOND
-"""How much later than others an event may come and still be counted as if it had come in order."""
+"""How much later than others an event may come and still count as if it had come in order."""
+_SCOPES = 100_000
+"""Scopes of one group; the one that was touched longest ago is forgotten first."""
+_EVENTS = 4_000_000
+"""Events in all windows together; beyond that scopes are forgotten in the same order."""
+_OPEN = 10_000
+"""Episodes that are open at a time."""
+_COUNTERS = ("late", "skewed", "timeless", "forgotten", "refused")
 
 
 class Machine:
@@ -23,8 +45,8 @@ class Machine:
     lateness
         Nanoseconds, ≥ 0.
     rows
-        What the changes of an earlier machine put into the store: (kind, key, row). Rows of rules that are gone are
-        left out.
+        What the changes of an earlier machine put into the store: (kind, key, row). Of rules that are gone the rows
+        go, and their episodes end.
     every
         How often each probe rule is asked about (rule → ns); 60 s where it does not say.
     """
@@ -37,56 +59,230 @@ class Machine:
         rows: Iterable[tuple[str, str, Json]] = (),
         every: Mapping[str, int] | None = None,
     ) -> None:
-        self._rules, self._lateness, self._every = rules, lateness, dict(every or {})
         self._watermark, self._clocks = Watermark(), Clocks()
-        for kind, key, row in rows:
-            if kind == "stream":
-                self._watermark.restore(key, row)
-            elif kind == "clock":
-                self._clocks.restore({key: row})
+        self._scopes: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], Scope]] = {}
+        self._groups: dict[tuple[str, tuple[str, ...]], Group] = {}
+        self._waits: dict[tuple[str, str], list[tuple[Group, tuple[int, ...], dict[tuple[str, ...], Scope]]]] = {}
+        for rule in rules.rules:
+            for group in groups(rule, lateness, (every or {}).get(rule.id, 60 * _SECOND)):
+                self._wait(group)
+        self._by_key: dict[str, Scope] = {}
+        self._due, self._silent = Agenda(), Agenda()
+        self._open: dict[str, Scope] = {}
+        self._events = 0
+        self.counters = dict.fromkeys(_COUNTERS, 0)
+        """Events that came late, with a time that is not believed, without one; scopes forgotten, episodes not opened."""
+        self._counted = dict(self.counters)
+        self._stale: list[tuple[str, str, Json]] = []
+        self._restore(rows)
+
+    def _wait(self, group: Group) -> None:
+        scopes = self._scopes.setdefault((group.rule, group.by), {})
+        self._groups[(group.rule, group.by)] = group
+        for signature, indexes in group.waits.items():
+            self._waits.setdefault((group.rule, signature), []).append((group, indexes, scopes))
 
     def take(self, hits: Sequence[Hit], now: int, *, streams: Sequence[StreamMoved] = ()) -> Change:
-        """Take hits, and which streams they came from; return what that changed."""
+        """Take hits, and which streams they came from; return what that changed.
+
+        Parameters
+        ----------
+        now
+            Nanoseconds since 1970, not before that of an earlier call.
+        """
+        change = self._begun(now)
         newest: dict[str, int] = {}
+        touched: dict[str, Scope] = {}
         for hit in hits:
-            time, _, believed = self._clocks.time_of(hit)
-            if time is not None and believed and time > newest.get(hit.stream, 0):
-                newest[hit.stream] = time
+            self._hit(hit, now, newest, touched)
         for moved in streams:
-            self._watermark.moved(moved, now)
-        return self.tick(now)
+            seen = newest.pop(moved.stream, 0)
+            time = max(seen, moved.time or 0)
+            self._watermark.moved(StreamMoved(moved.stream, moved.idle, time or None, moved.live), now)
+        for stream, time in newest.items():
+            self._watermark.moved(StreamMoved(stream, time=time), now)
+        watermark = self._watermark.at(now)
+        for key in sorted(touched):
+            self._touched(touched[key], watermark, now, change)
+        return self._ended(change, watermark, now)
 
     def tick(self, now: int) -> Change:
         """Let time pass; return what that changed."""
-        change = Change()
-        self._watermark.at(now)
-        change.rows.update({("stream", name): self._watermark.row(name) for name in self._watermark.changed})
-        change.rows.update({("clock", host): self._clocks.row(host) for host in self._clocks.changed})
-        self._watermark.changed.clear()
-        self._clocks.changed.clear()
-        return change
+        return self._ended(self._begun(now), self._watermark.at(now), now)
 
     def next_tick(self, now: int) -> int | None:
         """Return when :meth:`tick` is due if nothing is taken before, not earlier than ``now``; ``None``: never."""
-        due = self._watermark.next_idle()
-        return None if due is None else max(due, now)
+        due = self._due.first()
+        times = [
+            self._watermark.next_idle(),
+            self._silent.first(),
+            None if due is None else self._watermark.reaches(due),
+        ]
+        soon = min((time for time in times if time is not None), default=None)
+        return None if soon is None else max(soon, now)
 
     def open_episodes(self) -> list[Episode]:
         """Return the episodes that are open, oldest first: to be said again."""
-        return []
+        found = [scope.open.episode() for scope in self._open.values() if scope.open is not None]
+        return sorted(found, key=lambda episode: (episode.at, episode.key))
 
     def view(self, now: int) -> Json:
-        """Return what a person may see: fullest windows first, open episodes, clocks that are off, counters."""
+        """Return what a person may see; see :func:`tidegate.watch.live.machine_view.view`."""
         return {
-            "windows": [],
-            "windows_total": 0,
-            "episodes": [],
-            "clocks": [
-                {"host": host, "offset_s": clock.offset // _SECOND, "records": clock.records}
-                for host, clock in self._clocks.off()
-            ],
-            "late": 0,
-            "skewed": self._clocks.skewed,
-            "forgotten": 0,
-            "watermark": self._watermark.at(now),
+            **view(self._by_key.values(), self._watermark.at(now), self.open_episodes(), self._clocks),
+            **self.counters,
         }
+
+    def _hit(self, hit: Hit, now: int, newest: dict[str, int], touched: dict[str, Scope]) -> None:
+        waits = self._waits.get((hit.rule, hit.signature)) or self._waits.get((hit.rule, ""))
+        if waits is None or hit.quoted:
+            return
+        time, offset, believed = self._clocks.time_of(hit)
+        if believed and time is not None and newest.get(hit.stream, 0) < time <= now:
+            newest[hit.stream] = time
+        self.counters["skewed"] += not believed and hit.time is not None
+        values = hit.values
+        for group, indexes, scopes in waits:
+            at = time
+            if at is None:
+                if not group.implied:
+                    self.counters["timeless"] += 1
+                    continue
+                at = hit.arrival
+            if offset and "host" not in group.by:
+                at += offset
+            named = tuple([values.get(name, "") for name in group.by])
+            scope = scopes.get(named)
+            if scope is None:
+                scope = self._new(group, named)
+            if not scope.hits:
+                touched[scope.key] = scope
+            scope.take(at, hit, indexes)
+
+    def _new(self, group: Group, named: tuple[str, ...]) -> Scope:
+        scope = Scope(group, named)
+        self._scopes[(group.rule, group.by)][named] = scope
+        self._by_key[scope.key] = scope
+        return scope
+
+    def _touched(self, scope: Scope, watermark: int, now: int, change: Change) -> None:
+        scopes = self._scopes[(scope.group.rule, scope.group.by)]
+        scopes[scope.values] = scopes.pop(scope.values)
+        scope.touched = now
+        scope.note()
+        self.counters["late"] += scope.late
+        scope.late = 0
+        self._settle(scope, watermark, now, change)
+
+    def _settle(self, scope: Scope, watermark: int, now: int, change: Change) -> None:
+        room = scope.open is not None or len(self._open) < _OPEN
+        had = scope.key in self._open
+        before = scope.weight
+        change.notices += scope.settle(scope.frontier(watermark, now), now, room=room)
+        if scope.refused:
+            self.counters["refused"] += 1
+            detail = f"{_OPEN} episodes are open; one of {scope.group.rule} was not opened"
+            change.gaps.append(Gap("machine", "queue_full", detail, now, now, 1))
+        self._events += scope.weight - before
+        if scope.open is not None:
+            self._open[scope.key] = scope
+            change.rows[("episode", scope.key)] = scope.open.to_json()
+        elif had:
+            del self._open[scope.key]
+            change.rows[("episode", scope.key)] = None
+        due = scope.due()
+        if due is None:
+            self._drop(scope, change)
+            return
+        change.rows[("window", scope.key)] = scope.row()
+        self._due.put(scope.key, due + scope.group.lateness)
+
+    def _drop(self, scope: Scope, change: Change) -> None:
+        del self._scopes[(scope.group.rule, scope.group.by)][scope.values]
+        del self._by_key[scope.key]
+        self._events -= scope.weight
+        change.rows[("window", scope.key)] = None
+
+    def _ended(self, change: Change, watermark: int, now: int) -> Change:
+        """Do what is due, keep within bounds, and add the rows of clocks and counters."""
+        while (key := self._silent.pop(now)) is not None:
+            self._look(key, watermark, now, change)
+        while (key := self._due.pop(watermark)) is not None:
+            self._look(key, watermark, now, change)
+        self._bound(change)
+        change.rows.update(self._watermark.rows())
+        change.rows.update(self._clocks.rows())
+        if self.counters != self._counted:
+            self._counted = dict(self.counters)
+            change.rows[("counters", "")] = dict(self.counters)
+        return change
+
+    def _look(self, key: str, watermark: int, now: int, change: Change) -> None:
+        scope = self._by_key.get(key)
+        due = scope.due() if scope is not None else None
+        if scope is None or due is None:
+            return
+        if due + scope.group.lateness > watermark:
+            self._due.put(key, due + scope.group.lateness)
+        elif scope.frontier(watermark, now) < due:
+            self._silent.put(key, scope.heard_until() + 1)
+        else:
+            self._settle(scope, watermark, now, change)
+
+    def _bound(self, change: Change) -> None:
+        for scopes in self._scopes.values():
+            while len(scopes) > _SCOPES and self._forget(scopes, change):
+                pass
+        while self._events > _EVENTS:
+            full = [scopes for scopes in self._scopes.values() if scopes]
+            oldest = min(full, key=lambda scopes: next(iter(scopes.values())).touched)
+            if not self._forget(oldest, change):
+                break
+
+    def _forget(self, scopes: dict[tuple[str, ...], Scope], change: Change) -> bool:
+        oldest = next((scope for scope in scopes.values() if scope.open is None), None)
+        if oldest is None:
+            return False
+        self._drop(oldest, change)
+        self.counters["forgotten"] += 1
+        return True
+
+    def _begun(self, now: int) -> Change:
+        """Begin a change; the first one ends what belongs to rules that are gone."""
+        change = Change()
+        for kind, key, row in self._stale:
+            change.rows[(kind, key)] = None
+            if kind == "episode":
+                rule, by, values = json.loads(key)
+                change.notices.append(ended(rule, tuple(zip(by, values, strict=True)), row, now))
+        self._stale.clear()
+        return change
+
+    def _restore(self, rows: Iterable[tuple[str, str, Json]]) -> None:
+        kept: dict[str, dict[str, Json]] = {"window": {}, "episode": {}, "stream": {}, "clock": {}}
+        for kind, key, row in rows:
+            if kind == "counters":
+                self.counters.update({name: row[name] for name in _COUNTERS})
+                self._counted = dict(self.counters)
+            elif kind in kept:
+                kept[kind][key] = row
+        self._watermark.restore(kept["stream"])
+        self._clocks.restore(kept["clock"])
+        for key, row in sorted(kept["window"].items(), key=lambda pair: (pair[1]["times"][-1], pair[0])):
+            self._restore_scope(key, row, kept["episode"].pop(key, None))
+        self._stale += [("episode", key, row) for key, row in sorted(kept["episode"].items())]
+
+    def _restore_scope(self, key: str, row: Json, episode: Json | None) -> None:
+        rule, by, values = json.loads(key)
+        group = self._groups.get((rule, tuple(by)))
+        if group is None:
+            self._stale += [("window", key, row)] + ([("episode", key, episode)] if episode else [])
+            return
+        scope = self._new(group, tuple(values))
+        if not scope.restore(row, episode) and episode is not None:
+            self._stale.append(("episode", key, episode))
+        self._events += scope.weight
+        if scope.open is not None:
+            self._open[key] = scope
+        due = scope.due()
+        self._due.put(key, scope.settled if due is None else due + group.lateness)

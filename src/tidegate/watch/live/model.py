@@ -121,6 +121,8 @@ class Episode:
     hosts: tuple[str, ...] = ()
     evidence: tuple[str, ...] = ()
     cleared: int | None = None
+    hosts_total: int = 0
+    """How many hosts are known (at most 2000 are counted); ``hosts`` names up to 200 of them."""
 
 
 @dataclass(frozen=True, slots=True)

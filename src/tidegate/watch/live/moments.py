@@ -61,17 +61,16 @@ class StreamMoved:
 class Watermark:
     """How far each stream has come, and all of them."""
 
-    __slots__ = ("_streams", "changed")
+    __slots__ = ("_changed", "_streams")
 
     def __init__(self) -> None:
         self._streams: dict[str, tuple[int, int]] = {}
-        self.changed: set[str] = set()
-        """Streams whose rows are to be written."""
+        self._changed: dict[str, None] = {}
 
     def moved(self, moved: StreamMoved, now: int) -> None:
         """Take note of a stream's move; a time after ``now`` has not come yet."""
         name = moved.stream
-        self.changed.add(name)
+        self._changed[name] = None
         if moved.idle:
             self._streams.pop(name, None)
             return
@@ -84,7 +83,7 @@ class Watermark:
         """Return the watermark; 0 while a stream that is to be read is still unknown."""
         for name in [name for name, (_, heard) in self._streams.items() if now - heard > _IDLE]:
             del self._streams[name]
-            self.changed.add(name)
+            self._changed[name] = None
         return min((time for time, _ in self._streams.values()), default=now - _IDLE)
 
     def next_idle(self) -> int | None:
@@ -92,14 +91,22 @@ class Watermark:
         heard = min((heard for _, heard in self._streams.values()), default=None)
         return None if heard is None else heard + _IDLE + 1
 
-    def row(self, name: str) -> Json | None:
-        """Return what to store of a stream; ``None`` where it is idle."""
-        found = self._streams.get(name)
-        return None if found is None else {"time": found[0], "heard": found[1]}
+    def reaches(self, time: int) -> int | None:
+        """Return when it will be at ``time`` by itself; ``None`` where streams say."""
+        return None if self._streams else time + _IDLE
 
-    def restore(self, name: str, row: Json) -> None:
-        """Take back what :meth:`row` gave."""
-        self._streams[name] = (row["time"], row["heard"])
+    def rows(self) -> dict[tuple[str, str], Json | None]:
+        """Return the rows that changed since this was asked last; ``None`` for a stream that is idle."""
+        found = {name: self._streams.get(name) for name in self._changed}
+        self._changed.clear()
+        return {
+            ("stream", name): None if stream is None else {"time": stream[0], "heard": stream[1]}
+            for name, stream in found.items()
+        }
+
+    def restore(self, rows: Mapping[str, Json]) -> None:
+        """Take back what :meth:`rows` gave, by stream."""
+        self._streams.update({name: (row["time"], row["heard"]) for name, row in rows.items()})
 
 
 class Clock:
@@ -137,14 +144,11 @@ class Clock:
 class Clocks:
     """The clocks of hosts, and what time an event is taken to be of."""
 
-    __slots__ = ("_hosts", "changed", "skewed")
+    __slots__ = ("_changed", "_hosts")
 
     def __init__(self) -> None:
         self._hosts: dict[str, Clock] = {}
-        self.changed: set[str] = set()
-        """Hosts whose rows are to be written."""
-        self.skewed = 0
-        """Records whose time was not to be believed."""
+        self._changed: dict[str, None] = {}
 
     def time_of(self, hit: Hit) -> tuple[int | None, int, bool]:
         """Return the time of a hit, what is to be added where hosts are not kept apart, and whether it is believed.
@@ -155,7 +159,6 @@ class Clocks:
         if time is None:
             return (arrival if hit.live else None), 0, False
         if time > arrival + _FUTURE or (hit.live and time < arrival - _PAST):
-            self.skewed += 1
             self._heard(hit, arrival - time)
             return arrival, 0, False
         return time, self._heard(hit, arrival - time), True
@@ -166,24 +169,29 @@ class Clocks:
             return 0
         clock = self._hosts.pop(host, None) or Clock()
         self._hosts[host] = clock
-        self.changed.add(host)
+        self._changed[host] = None
         clock.heard(round(difference / _SECOND))
         if len(self._hosts) > _HOSTS:
             oldest = next(iter(self._hosts))
             del self._hosts[oldest]
-            self.changed.add(oldest)
+            self._changed[oldest] = None
         return clock.offset
 
     def off(self) -> Iterator[tuple[str, Clock]]:
         """Yield the hosts whose clock is more than 60 s off, by name."""
         return ((host, clock) for host, clock in sorted(self._hosts.items()) if clock.offset)
 
-    def row(self, host: str) -> Json | None:
-        """Return what to store of a host's clock."""
-        clock = self._hosts.get(host)
-        return None if clock is None else {"differences": clock.differences, "records": clock.records}
+    def rows(self) -> dict[tuple[str, str], Json | None]:
+        """Return the rows that changed since this was asked last; ``None`` for a host that was forgotten."""
+        found = {host: self._hosts.get(host) for host in self._changed}
+        self._changed.clear()
+        return {
+            ("clock", host): None
+            if clock is None
+            else {"differences": list(clock.differences), "records": clock.records}
+            for host, clock in found.items()
+        }
 
     def restore(self, rows: Mapping[str, Json]) -> None:
-        """Take back what :meth:`row` gave."""
-        for host, row in rows.items():
-            self._hosts[host] = Clock(row["differences"], row["records"])
+        """Take back what :meth:`rows` gave, by host."""
+        self._hosts.update({host: Clock(row["differences"], row["records"]) for host, row in rows.items()})

@@ -1,0 +1,186 @@
+"""One scope of a group: its windows, and the episode that they share.
+
+The scope's *frontier* is the watermark less the lateness. A scope that hears live records has a clock of its own
+besides: as long as it was heard within ``over``, its frontier is not ahead of its own newest event less the lateness.
+A host whose clock is slow is late for all others, but not for itself, and its episode does not end while it goes on.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tidegate.watch.live.episodes import Open
+from tidegate.watch.live.groups import Group
+from tidegate.watch.live.kept import BEFORE
+from tidegate.watch.live.model import Hit, Json, Notice
+from tidegate.watch.live.windows import kept
+
+__all__ = ["Scope"]
+
+_HOSTS = 2000
+"""Hosts that are remembered until it is known whether they belong to an episode."""
+
+
+class Scope:
+    """What is known of one scope.
+
+    Parameters
+    ----------
+    values
+        Of the group's ``by``, in that order.
+    """
+
+    __slots__ = (
+        "group",
+        "heard",
+        "hits",
+        "hosts",
+        "key",
+        "late",
+        "live",
+        "newest",
+        "open",
+        "refused",
+        "settled",
+        "touched",
+        "values",
+        "weight",
+        "windows",
+    )
+
+    def __init__(self, group: Group, values: tuple[str, ...]) -> None:
+        self.group, self.values = group, values
+        self.key = json.dumps([group.rule, list(group.by), list(values)], ensure_ascii=False, separators=(",", ":"))
+        self.windows = [kept(judged.window) for judged in group.windows]
+        self.open: Open | None = None
+        self.hits: list[tuple[int, Hit]] = []
+        """What came since it was settled last."""
+        self.hosts: dict[str, int] = {}
+        self.settled = self.newest = self.heard = self.touched = BEFORE
+        self.live = False
+        self.weight = 0
+        """Events that are kept."""
+        self.refused = False
+        """Something was to be opened when it was settled last, and there was no room."""
+        self.late = 0
+        """Events that came after the frontier had passed them; to be read and set back."""
+
+    def take(self, time: int, hit: Hit, indexes: tuple[int, ...]) -> None:
+        """Take an event for the windows at ``indexes``, to be judged by :meth:`settle`."""
+        self.hits.append((time, hit))
+        for index in indexes:
+            field = self.group.windows[index].field
+            self.windows[index].add(time, hit.signature, hit.values.get(field, "") if field else "")
+
+    def frontier(self, watermark: int, now: int) -> int:
+        """Return up to when no event is waited for any longer; it never moves back."""
+        lateness = self.group.lateness
+        reached = watermark - lateness
+        if self.live and now - self.heard <= self.group.over:
+            reached = min(reached, self.newest - lateness)
+        return max(reached, self.settled)
+
+    def heard_until(self) -> int:
+        """Return until when (our time) it counts as heard without another event."""
+        return self.heard + self.group.over
+
+    def note(self) -> None:
+        """Take note of when its newest events were, and came."""
+        for time, hit in self.hits:
+            self.newest = max(self.newest, time)
+            self.heard = max(self.heard, hit.arrival)
+            self.late += time <= self.settled
+        self.live = self.hits[-1][1].live
+        if "host" not in self.group.by:
+            self._note_hosts()
+
+    def _note_hosts(self) -> None:
+        for time, hit in self.hits:
+            host = hit.values.get("host", "")
+            if host and (host in self.hosts or len(self.hosts) < _HOSTS):
+                self.hosts[host] = max(time, self.hosts.get(host, time))
+
+    def settle(self, frontier: int, now: int, *, room: bool) -> list[Notice]:
+        """Judge what came, and up to the frontier; return what is to be said. Without ``room`` nothing is opened."""
+        lives = [(run.at, index, run) for index, window in enumerate(self.windows) for run in window.judge(frontier)]
+        lives.sort(key=lambda life: life[:2])
+        self.settled = frontier
+        notices: list[Notice] = []
+        while True:
+            if self.open is None:
+                if not lives or not room:
+                    break
+                self.open = Open(self.group, self.values, lives[0][1], lives[0][2])
+            one = self.open
+            while lives and lives[0][0] <= one.end:
+                _, index, run = lives.pop(0)
+                one.join(index, run)
+            self._show(one)
+            notices += [notice for notice in (one.notice(now),) if notice]
+            if one.end >= frontier:
+                break
+            notices.append(one.clear(now))
+            self.open = None
+        self.refused = bool(lives) and not room
+        self._forget(frontier)
+        return notices
+
+    def _show(self, one: Open) -> None:
+        if not one.key:
+            one.named(self.hits)
+        one.shows(self.hits)
+        if "host" in self.group.by:
+            one.met([self.values[self.group.by.index("host")]])
+            return
+        met = [host for host, time in self.hosts.items() if one.first <= time <= one.end]
+        one.met(met)
+        for host in met:
+            del self.hosts[host]
+
+    def _forget(self, frontier: int) -> None:
+        self.hits.clear()
+        self.weight = sum(window.size() for window in self.windows)
+        if self.hosts and min(self.hosts.values()) <= frontier - self.group.over:
+            self.hosts = {host: time for host, time in self.hosts.items() if time > frontier - self.group.over}
+
+    def due(self) -> int | None:
+        """Return the frontier at which it is to be settled though nothing came; ``None``: it may be forgotten now."""
+        waits = [window.due() for window in self.windows]
+        soon = [due for due, judged in zip(waits, self.group.windows, strict=True) if judged.window.kind == "absence"]
+        soon = [due for due in soon if due > self.settled]
+        if self.open is not None:
+            soon.append(self.open.end + 1)
+        if soon:
+            return min(soon)
+        last = max(waits)
+        return last if last > self.settled else None
+
+    def row(self) -> Json:
+        """Return the state without the episode."""
+        pairs = zip(self.group.windows, self.windows, strict=True)
+        return {
+            "windows": {judged.id: [judged.mark(), window.to_json()] for judged, window in pairs},
+            "hosts": self.hosts,
+            "times": [self.settled, self.newest, self.heard, self.touched],
+            "live": self.live,
+        }
+
+    def restore(self, row: Json, episode: Json | None) -> bool:
+        """Take back what :meth:`row` gave, and an episode; tell whether the episode's window is still there.
+
+        A window that is another one now begins anew.
+        """
+        for judged, window in zip(self.group.windows, self.windows, strict=True):
+            mark, state = row["windows"].get(judged.id, ("", None))
+            if state is not None and mark == judged.mark():
+                window.from_json(state)
+        self.hosts = dict(row["hosts"])
+        self.settled, self.newest, self.heard, self.touched = row["times"]
+        self.live = row["live"]
+        self.weight = sum(window.size() for window in self.windows)
+        if episode is None:
+            return True
+        index = next((i for i, judged in enumerate(self.group.windows) if judged.id == episode["window"]), None)
+        if index is not None:
+            self.open = Open.from_json(self.group, self.values, index, episode)
+        return index is not None

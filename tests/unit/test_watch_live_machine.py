@@ -1,0 +1,131 @@
+"""A running watch says what the whole log says, once each, whatever came first and however often it was stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from live_machines import SECOND, START, Kept, hit, log_rule, probe_rule, rule_set
+
+from tidegate.watch.live.groups import groups
+from tidegate.watch.live.model import Hit, key_of
+from tidegate.watch.live.moments import StreamMoved
+from tidegate.watch.windows import Event, episodes
+
+STORM = {"id": "storm", "kind": "count", "of": ["a"], "over": "20s", "more_than": 2}
+LATENESS = 10
+WINDOWS = st.sampled_from(
+    [
+        STORM,
+        {**STORM, "by": ["host"]},
+        {**STORM, "of": ["a", "b"], "more_than": 3},
+        {"id": "hosts", "kind": "distinct", "of": ["a", "b"], "field": "host", "at_least": 3, "over": "20s"},
+        {"id": "hosts", "kind": "distinct", "of": ["a"], "field": "host", "at_least": 2, "over": "20s", "by": ["vp"]},
+        {"id": "then", "kind": "sequence", "of": ["a", "b"], "over": "20s", "by": ["host"]},
+        {"id": "silent", "kind": "absence", "after": "c", "of": ["a"], "over": "20s", "by": ["host"]},
+    ]
+)
+HITS = st.lists(
+    st.builds(
+        lambda at, signature, host, vp, delay: (at, signature, host, vp, delay),
+        st.integers(0, 200),
+        st.sampled_from("abc"),
+        st.sampled_from(["esx1", "esx2", "esx3"]),
+        st.sampled_from(["x", "y"]),
+        st.integers(0, LATENESS - 1),
+    ),
+    max_size=70,
+)
+
+
+@st.composite
+def storms(draw: st.DrawFn, *, live: bool | None = None) -> list[tuple[float, list[Hit]]]:
+    """Hits in the order of their arrival, no later than the lateness, in batches."""
+    live = draw(st.booleans()) if live is None else live
+    drawn = sorted(draw(HITS), key=lambda each: each[0] + each[4])
+    hits = [
+        hit(at, signature, place=place, arrival=at + delay, live=live, host=host, vp=vp, stream="s")
+        for place, (at, signature, host, vp, delay) in enumerate(drawn)
+    ]
+    batches: list[tuple[float, list[Hit]]] = []
+    for one in hits:
+        now = (one.arrival - START) / SECOND
+        if batches and draw(st.booleans()):
+            batches[-1] = (now, [*batches[-1][1], one])
+        else:
+            batches.append((now, [one]))
+    return batches
+
+
+def offline(window: Mapping[str, Any], hits: Sequence[Hit]) -> list[tuple[Any, ...]]:
+    (group,) = groups(log_rule(window), 0)
+    (judged,) = group.windows
+    events = [
+        Event(
+            one.time or 0, one.signature, tuple(one.values[name] for name in group.by), one.values.get(judged.field, "")
+        )
+        for one in hits
+    ]
+    found = episodes(judged.window, events, until=START + 10_000 * SECOND)
+    return sorted((each.scope, each.at, each.first, each.until, each.count) for each in found)
+
+
+def cleared(kept: Kept) -> list[tuple[Any, ...]]:
+    told = [notice.episode for notice in kept.notices if notice.what == "cleared"]
+    return sorted((tuple(v for _, v in each.scope), each.at, each.first, each.until, each.count) for each in told)
+
+
+def moved(now: float, hits: Sequence[Hit]) -> StreamMoved:
+    """The stream's own time: what is not later than ``now`` less what may still be on its way, or the newest hit."""
+    return StreamMoved("s", time=max((one.time or 0 for one in hits), default=START + round(now * SECOND)))
+
+
+@given(WINDOWS, storms(), st.data())
+@settings(max_examples=400, deadline=None)
+def test_what_is_cleared_is_what_the_whole_log_says(
+    window: Mapping[str, Any], batches: list[tuple[float, list[Hit]]], data: st.DataObject
+) -> None:
+    kept = Kept(rule_set(log_rule(window)), lateness=LATENESS * SECOND)
+    for now, hits in batches:
+        kept.take(hits, now, moved(now, hits))
+        if data.draw(st.booleans()):
+            kept.again()
+    kept.tick(5000)
+    kept.tick(10_100)
+    assert cleared(kept) == offline(window, [one for _, hits in batches for one in hits])
+    assert kept.machine.open_episodes() == []
+    assert [kind for kind, _ in kept.rows if kind in ("window", "episode")] == []
+    keys = [notice.key for notice in kept.notices]
+    assert len(keys) == len(set(keys)), "each thing is said once"
+    assert sorted(key.partition("/")[0] for key in keys if key.endswith("/opened")) == sorted(
+        key.partition("/")[0] for key in keys if key.endswith("/cleared")
+    )
+
+
+@given(st.lists(WINDOWS, min_size=1, max_size=4), storms(), st.data())
+@settings(max_examples=300, deadline=None)
+def test_a_machine_made_of_rows_is_the_one_that_never_stopped(
+    windows: list[Mapping[str, Any]], batches: list[tuple[float, list[Hit]]], data: st.DataObject
+) -> None:
+    rules = rule_set(log_rule(*({**window, "id": f"w{n}"} for n, window in enumerate(windows))))
+    never, often = Kept(rules, lateness=LATENESS * SECOND), Kept(rules, lateness=LATENESS * SECOND)
+    for now, hits in [*batches, (500, []), (1000, [])]:
+        assert never.take(hits, now) == often.take(hits, now)
+        assert never.rows == often.rows
+        at = START + round(now * SECOND)
+        assert never.machine.view(at) == often.machine.view(at)
+        assert never.machine.next_tick(at) == often.machine.next_tick(at)
+        if data.draw(st.booleans()):
+            often.again()
+
+
+@given(st.lists(WINDOWS, min_size=1, max_size=4), storms())
+@settings(max_examples=100, deadline=None)
+def test_the_same_input_gives_the_same_output(
+    windows: list[Mapping[str, Any]], batches: list[tuple[float, list[Hit]]]
+) -> None:
+    rules = rule_set(log_rule(*({**window, "id": f"w{n}"} for n, window in enumerate(windows))))
+    first, second = Kept(rules), Kept(rules)
+    assert [first.take(hits, now) for now, hits in batches] == [second.take(hits, now) for now, hits in batches]
