@@ -159,5 +159,13 @@ def test_years_are_given_by_the_day_of_arrival(rules: RuleSet) -> None:
     assert times[1] - times[0] == 365 * DAY
 
 
+def test_the_newest_time_is_told_without_hits(rules: RuleSet) -> None:
+    reader = Reader(rules)
+    assert reader.read(batch(SAID.format("nothing"))) == []
+    assert reader.newest == 1_728_043_200 * 10**9
+    assert reader.read(batch("")) == []
+    assert reader.newest is None
+
+
 def test_a_source_has_a_name_runs_and_tells() -> None:
     assert {"name", "run", "view"} <= set(Source.__annotations__) | set(vars(Source))

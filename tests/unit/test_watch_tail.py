@@ -105,7 +105,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     stored, tail = Stored(), Tail("files.esx", [tmp_path / "*.log"])
     followed(tail, stored, lambda: bool(stored.gaps))
     assert [gap.kind for gap in stored.gaps] == ["unreadable"]
-    assert [trouble["detail"] for trouble in tail.view()["troubles"]] == ["no file matches"]
+    assert tail.view()["troubles"] == [f"{tmp_path}/*.log: no file matches"]
 
 
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:

@@ -73,14 +73,20 @@ class Reader:
             key: {str(name): int(place) for name, place in value.items()} for kind, key, value in rows if kind == ROWS
         }
         self._changed: dict[tuple[str, str], Json | None] = {}
+        self.newest: int | None = None
+        """The newest time of the batch that was read last, with or without hits (ns since 1970)."""
         self._date = 0
         self._scanner = self._made(0)
 
     def read(self, batch: Batch) -> list[Hit]:
         """Return the hits of a batch, in the order of their places."""
+        self.newest = None
+        if not batch.data:
+            return []
         if abs(batch.arrival - self._date) > _DATE:
             self._scanner = self._made(batch.arrival)
         result = self._scanner.scan_text(batch.name, batch.data)
+        self.newest = max((member["last"] for member in result["members"] if member["last"] is not None), default=None)
         articles = _Articles(batch, result["marks"], self._headings)
         shown: Counter[tuple[str, str, str]] = Counter()
         hits = [self._hit(batch, hit, articles, shown) for hit in result["hits"]]

@@ -79,15 +79,8 @@ class Tail:
     def view(self) -> Json:
         """Return the logs and how much of each is not read yet, and what cannot be read."""
         logs = sorted(self._logs.values(), key=lambda one: (-one.lag, one.path))
-        troubles: list[Json] = [
-            {"path": harmless(one.path), "detail": one.trouble[0], "since": one.trouble[1]}
-            for one in logs
-            if one.trouble is not None
-        ]
-        troubles += [
-            {"path": harmless(pattern), "detail": "no file matches", "since": since}
-            for pattern, since in self._missing.items()
-        ]
+        troubles = [(one.trouble[1], f"{one.path}: {one.trouble[0]}") for one in logs if one.trouble is not None]
+        troubles += [(since, f"{pattern}: no file matches") for pattern, since in self._missing.items()]
         return {
             "name": self.name,
             "kind": "files",
@@ -99,7 +92,7 @@ class Tail:
             "lines_cut": sum(one.cut_lines for one in logs),
             "poll_s": POLL,
             "streams": [one.view() for one in logs[:_SHOWN]],
-            "troubles": sorted(troubles, key=lambda trouble: -trouble["since"])[:_SHOWN],
+            "troubles": [harmless(words) for _, words in sorted(troubles, reverse=True)[:_SHOWN]],
         }
 
     def _resume(self, saved: Mapping[str, Json]) -> int:
