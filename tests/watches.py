@@ -51,6 +51,7 @@ class RunningWatch:
 def watch_file(folder: Path, more: str = "", *, state: str = "watch.db", in_watch: str = "") -> Path:
     """Write a file that watches ``logs/*.log`` beside it; ``more`` stands below, ``in_watch`` in ``[watch]``."""
     (folder / "logs").mkdir(exist_ok=True)
+    (folder / "logs" / "vpxd.log").touch()
     file = folder / "watch.toml"
     file.write_text(
         f'[watch]\nstate = "{state}"\nadmin = "unix:{folder}/watch.sock"\n{in_watch}\n'

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from tidegate.watch.live.acting import Acting
 from tidegate.watch.live.acts import Acted, Order
 from tidegate.watch.live.machine import Machine
-from tidegate.watch.live.model import Batch, Change, Episode, Gap, Json
+from tidegate.watch.live.model import Batch, Change, Episode, Gap, Hit, Json
 from tidegate.watch.live.moments import StreamMoved
 from tidegate.watch.live.reading import Reader, sender_gaps
 from tidegate.watch.live.store import Saved, Store, StoreLost
@@ -82,6 +82,7 @@ class Desk:
         self._stepping, self._judging = asyncio.Lock(), asyncio.Lock()
         self._ending = False
         self._beat = 0
+        self._known = [stream for source, stream in saved.positions if source.startswith("files.")]
         self.open: list[Episode] = minds.machine.open_episodes()
         """Episodes that are open after the last step that was judged."""
         self.gaps: deque[Gap] = deque(saved.gaps, maxlen=GAPS)
@@ -113,6 +114,7 @@ class Desk:
             When the last step cannot be kept: what it did is done again after the next start.
         """
         over = False
+        await self._step(self._resumed)
         while not over:
             batches, over = await self._next()
             await self._step(lambda now, batches=batches: self._judged(batches, now), always=over)  # type: ignore[misc]
@@ -184,10 +186,17 @@ class Desk:
             self._order(order)
         self._count(change)
 
+    def _resumed(self, now: int) -> tuple[Change, list[Order]]:
+        """Hold the watermark up until every log that was read before has been looked at: there may be more in it."""
+        return self._minds.machine.take((), now, streams=[StreamMoved(stream) for stream in self._known]), []
+
     def _judged(self, batches: Sequence[Batch], now: int) -> tuple[Change, list[Order]]:
         reader, machine, acting = self._minds.reader, self._minds.machine, self._minds.acting
-        hits = [hit for batch in batches for hit in (*reader.read(batch), *batch.hits)]
-        moved = [StreamMoved(batch.stream, batch.idle, live=batch.live) for batch in batches]
+        hits: list[Hit] = []
+        moved = []
+        for batch in batches:
+            hits += (*reader.read(batch), *batch.hits)
+            moved.append(StreamMoved(batch.stream, batch.idle, reader.newest, batch.live))
         change = machine.take(hits, now, streams=moved) if batches else machine.tick(now)
         for batch in batches:
             change.positions[batch.source, batch.stream] = batch.position
