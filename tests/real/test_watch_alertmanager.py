@@ -14,10 +14,8 @@ from alertmanagers import RunningAlertmanager
 from live_watches import SECOND, a_change, a_notice
 from sinks import Sink, sink
 from tidegate.watch.live.alertmanager import Alertmanager
-from tidegate.watch.live.model import Episode, Notice
-from tidegate.watch.live.outbox import chain_of
+from tidegate.watch.live.model import Episode
 from tidegate.watch.live.sender import Sender
-from tidegate.watch.live.store import Row
 from tidegate.watch.live.store_sqlite import SqliteStore
 from tidegate.watch.load import load_rules
 
@@ -72,10 +70,6 @@ def play(
     return asyncio.run(run())
 
 
-def row(notice: Notice) -> Row:
-    return Row(1, "am", chain_of(notice), notice, 0, 0)
-
-
 def heard(told: Sink, status: str) -> list[dict[str, Any]]:
     """Return the alerts of that status that people were told of."""
     return [alert for _, body in list(told.got) for alert in body["alerts"] if alert["status"] == status]
@@ -108,7 +102,7 @@ def test_an_episode_is_one_alert_that_is_taken_back(
     (firing,) = wait_for(told, "firing", 1)
     assert firing["annotations"]["episode"] == opened.episode.key
 
-    am.took([row(opened)], now)
+    am.took([opened.episode], now)
     am._told[opened.episode.key] = now - 10 * MINUTE  # it has burnt for a while
     store.commit(a_change(a_notice("cleared", at=opened.episode.at)), now)
     assert play(store, am, clock, now) == ""

@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 
 from live_watches import NOON, SECOND, a_notice
 from tidegate.watch.live.alertmanager import Alertmanager
-from tidegate.watch.live.model import Notice
-from tidegate.watch.live.outbox import chain_of
 from tidegate.watch.live.receiver import Post, stamp
-from tidegate.watch.live.store import Row
 from tidegate.watch.live.webhook import Webhook, signature
 from tidegate.watch.load import load_rules
 from tidegate.watch.rule import RuleSet
@@ -27,10 +24,6 @@ MINUTE = 60 * SECOND
 @pytest.fixture(scope="module")
 def rules() -> RuleSet:
     return load_rules()
-
-
-def row(notice: Notice) -> Row:
-    return Row(1, "am", chain_of(notice), notice, 0, NOON)
 
 
 def alerts(post: Post) -> list[dict[str, Any]]:
@@ -45,7 +38,7 @@ def test_a_stamp_sorts_like_its_time(time: int) -> None:
 
 
 def test_a_webhook_is_told_once_with_the_key(rules: RuleSet) -> None:
-    post = Webhook("hook", "http://127.0.0.1/x").post([row(a_notice())], rules, NOON)
+    post = Webhook("hook", "http://127.0.0.1/x").post([a_notice()], rules, NOON)
     body = json.loads(post.content)
     assert post.headers == {"Content-Type": "application/json", "Idempotency-Key": a_notice().key}
     assert body["key"] == a_notice().key
@@ -58,7 +51,7 @@ def test_a_webhook_is_told_once_with_the_key(rules: RuleSet) -> None:
 
 
 def test_a_webhook_is_signed(rules: RuleSet) -> None:
-    post = Webhook("hook", "http://127.0.0.1/x", secret=b"k").post([row(a_notice())], rules, NOON + 5)
+    post = Webhook("hook", "http://127.0.0.1/x", secret=b"k").post([a_notice()], rules, NOON + 5)
     seconds, _, code = post.headers["Tidegate-Signature"].partition(",v1=")
     signed = seconds.removeprefix("t=").encode() + b"." + post.content
     assert code == hmac.new(b"k", signed, hashlib.sha256).hexdigest()
@@ -69,7 +62,7 @@ def test_a_webhook_is_signed(rules: RuleSet) -> None:
 
 def test_an_alert_has_labels_that_stay(rules: RuleSet) -> None:
     am = Alertmanager("am", "http://127.0.0.1:9093/", token="t0ken")
-    post = am.post([row(a_notice())], rules, NOON + SECOND)
+    post = am.post([a_notice()], rules, NOON + SECOND)
     (alert,) = alerts(post)
     assert post.url == "http://127.0.0.1:9093/api/v2/alerts"
     assert post.headers["Authorization"] == "Bearer t0ken"
@@ -94,8 +87,8 @@ def test_an_alert_has_labels_that_stay(rules: RuleSet) -> None:
 
 def test_an_alert_ends_when_it_is_cleared(rules: RuleSet) -> None:
     am, cleared = Alertmanager("am", "http://127.0.0.1"), a_notice("cleared")
-    am.took([row(a_notice())], NOON)
-    ended, *milder = alerts(am.post([row(cleared)], rules, NOON + 20 * MINUTE))
+    am.took([a_notice().episode], NOON)
+    ended, *milder = alerts(am.post([cleared], rules, NOON + 20 * MINUTE))
     assert ended["endsAt"] == stamp(NOON + 400 * SECOND)
     assert [alert["labels"]["severity"] for alert in milder] == ["notice"]
     assert [alert["endsAt"] for alert in milder] == [stamp(NOON + 19 * MINUTE)]
@@ -105,14 +98,14 @@ def test_an_alert_ends_when_it_is_cleared(rules: RuleSet) -> None:
 def test_nobody_misses_an_alert_that_is_over_when_it_is_told(rules: RuleSet, told: bool) -> None:
     am, late = Alertmanager("am", "http://127.0.0.1"), NOON + 60 * MINUTE
     if told:
-        am.took([row(a_notice())], late)
-    ended = alerts(am.post([row(a_notice("cleared"))], rules, late))[0]
+        am.took([a_notice().episode], late)
+    ended = alerts(am.post([a_notice("cleared")], rules, late))[0]
     assert ended["endsAt"] == stamp(late + 6 * MINUTE)
 
 
 def test_a_worse_severity_ends_the_milder_alert(rules: RuleSet) -> None:
     notice = a_notice("escalated/1", severity="critical")
-    worse, *milder = alerts(Alertmanager("am", "http://x").post([row(notice)], rules, NOON + MINUTE))
+    worse, *milder = alerts(Alertmanager("am", "http://x").post([notice], rules, NOON + MINUTE))
     assert worse["labels"]["severity"] == "critical"
     assert worse["endsAt"] == stamp(NOON + 4 * MINUTE)
     assert {alert["labels"]["severity"]: alert["endsAt"] for alert in milder} == {
@@ -122,21 +115,21 @@ def test_a_worse_severity_ends_the_milder_alert(rules: RuleSet) -> None:
 
 
 def test_a_clock_that_is_ahead_makes_no_alert_that_ends_before_it_starts(rules: RuleSet) -> None:
-    (alert,) = alerts(Alertmanager("am", "http://x").post([row(a_notice(at=NOON + 5 * MINUTE))], rules, NOON))
+    (alert,) = alerts(Alertmanager("am", "http://x").post([a_notice(at=NOON + 5 * MINUTE)], rules, NOON))
     assert alert["startsAt"] == stamp(NOON) < alert["endsAt"]
 
 
 def test_a_rule_that_is_gone_is_told_all_the_same(rules: RuleSet) -> None:
     notice = a_notice(rule="gone.rule")
-    (alert,) = alerts(Alertmanager("am", "http://x").post([row(notice)], rules, NOON))
+    (alert,) = alerts(Alertmanager("am", "http://x").post([notice], rules, NOON))
     assert alert["labels"]["alertname"] == "gone.rule/storm"
     assert "kb" not in alert["labels"]
-    assert json.loads(Webhook("h", "http://x").post([row(notice)], rules, NOON).content)["title"] == "gone.rule"
+    assert json.loads(Webhook("h", "http://x").post([notice], rules, NOON).content)["title"] == "gone.rule"
 
 
 def test_what_was_told_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tidegate.watch.live.alertmanager._TOLD_MAX", 2)
     am = Alertmanager("am", "http://x")
     for number in range(5):
-        am.took([row(a_notice(number=number))], NOON + number)
+        am.took([a_notice(number=number).episode], NOON + number)
     assert list(am._told.values()) == [NOON + 3, NOON + 4]

@@ -13,7 +13,7 @@ from live_watches import NOON, SECOND, a_change, a_notice, an_episode
 from sinks import Sink, sink
 from tidegate.errors import FleetError
 from tidegate.watch.live.alertmanager import Alertmanager
-from tidegate.watch.live.model import Episode
+from tidegate.watch.live.model import Episode, Notice
 from tidegate.watch.live.receiver import Post, Receiver
 from tidegate.watch.live.sender import Line, Sender
 from tidegate.watch.live.store import Row, StoreFull, StoreRefused
@@ -115,10 +115,10 @@ def test_one_that_can_never_be_taken_delays_no_other(store: TightStore, told: Si
     bad = f"{0:032x}"
 
     class Picky(Alertmanager):
-        def post(self, rows: Sequence[Row], rules: RuleSet, now: int) -> Post:
-            if any(row.notice.episode.key == bad for row in rows):
+        def post(self, notices: Sequence[Notice], rules: RuleSet, now: int) -> Post:
+            if any(notice.episode.key == bad for notice in notices):
                 told.script[:] = [400]
-            return super().post(rows, rules, now)
+            return super().post(notices, rules, now)
 
     line = play(store, Picky("am", told.url), Clock(), NOON + 3 * MINUTE)
     assert line.sent == 19
@@ -193,6 +193,7 @@ def test_what_is_open_is_told_again_each_minute(store: TightStore, told: Sink) -
     play(store, Alertmanager("am", told.url), clock, NOON + 2 * MINUTE + SECOND, lambda: episodes)
     sizes = [len(alerts) for _, alerts in told.got]
     assert sum(sizes) == 300
+    assert sizes[:6] == [1, 2, 4, 8, 16, 32]
     assert max(sizes) == 64
     told.got.clear()
     play(store, Webhook("hook", told.url), clock, NOON + 9 * MINUTE, lambda: episodes)

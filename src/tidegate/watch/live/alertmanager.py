@@ -20,9 +20,8 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
-from tidegate.watch.live.model import Episode, Json, Severity
+from tidegate.watch.live.model import Episode, Json, Notice, Severity
 from tidegate.watch.live.receiver import Post, evidence_of, says_of, stamp
-from tidegate.watch.live.store import Row
 from tidegate.watch.rule import RuleSet
 
 __all__ = ["Alertmanager"]
@@ -61,17 +60,17 @@ class Alertmanager:
             self._headers["Authorization"] = f"Bearer {token}"
         self._told: dict[str, int] = {}
 
-    def post(self, rows: Sequence[Row], rules: RuleSet, now: int) -> Post:
+    def post(self, notices: Sequence[Notice], rules: RuleSet, now: int) -> Post:
         """Return the request that tells of these notices."""
-        return self._post(alert for row in rows for alert in self._alerts(row, rules, now))
+        return self._post(alert for notice in notices for alert in self._alerts(notice, rules, now))
 
-    def took(self, rows: Sequence[Row], now: int) -> None:
+    def took(self, episodes: Sequence[Episode], now: int) -> None:
         """Remember when it was first told of each."""
-        for row in rows:
-            if row.notice.what == "cleared":
-                self._told.pop(row.notice.episode.key, None)
+        for episode in episodes:
+            if episode.cleared is not None:
+                self._told.pop(episode.key, None)
             else:
-                self._told.setdefault(row.notice.episode.key, now)
+                self._told.setdefault(episode.key, now)
         for key in list(islice(self._told, max(0, len(self._told) - _TOLD_MAX))):
             del self._told[key]
 
@@ -82,15 +81,15 @@ class Alertmanager:
     def _post(self, alerts: Iterator[Json]) -> Post:
         return Post(self._url, json.dumps(list(alerts), separators=(",", ":")).encode(), self._headers)
 
-    def _alerts(self, row: Row, rules: RuleSet, now: int) -> Iterator[Json]:
-        episode, what = row.notice.episode, row.notice.what
-        if what == "cleared":
-            # After a restart nobody knows when it was told: it may have been just now.
+    def _alerts(self, notice: Notice, rules: RuleSet, now: int) -> Iterator[Json]:
+        episode = notice.episode
+        if notice.what == "cleared":
+            # Where nobody knows when it was told, it may have been just now.
             ends = max(min(now, episode.cleared or now), self._told.get(episode.key, now) + _SEEN_FOR)
         else:
             ends = now + _OPEN_FOR
         yield _alert(episode, rules, now, ends)
-        if what != "opened":
+        if notice.what != "opened":
             for milder in _WORST_FIRST[_WORST_FIRST.index(episode.severity) + 1 :]:
                 yield _alert(replace(episode, severity=milder), rules, now, now - _CLOCKS_DIFFER)
 

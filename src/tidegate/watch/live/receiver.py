@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol
 
-from tidegate.watch.live.model import Episode
-from tidegate.watch.live.store import Row
+from tidegate.watch.live.model import Episode, Notice
 from tidegate.watch.redact import redacted
 from tidegate.watch.rule import Rule, RuleSet
 
@@ -38,12 +37,12 @@ class Receiver(Protocol):
     at_once: int
     renew_every: int | None
 
-    def post(self, rows: Sequence[Row], rules: RuleSet, now: int) -> Post:
-        """Return the request that tells of these notices, at most ``at_once``, each of another chain."""
+    def post(self, notices: Sequence[Notice], rules: RuleSet, now: int) -> Post:
+        """Return the request that tells of these notices, at most ``at_once``, no two of the same episode."""
         ...
 
-    def took(self, rows: Sequence[Row], now: int) -> None:
-        """Note that it has taken them."""
+    def took(self, episodes: Sequence[Episode], now: int) -> None:
+        """Note that it has been told of these."""
         ...
 
     def renewal(self, episodes: Sequence[Episode], rules: RuleSet, now: int) -> Post | None:

@@ -92,11 +92,17 @@ class Sender:
             line.rules = rules
 
     def view(self) -> Json:
-        """Return by receiver what waits, what was taken since the start, and what is wrong ("" when nothing is)."""
-        waiting = self._store.view()["outbox"]
+        """Return by receiver what waits, what was taken since the start, and what is wrong ("" when nothing is).
+
+        ``waiting`` is ``None`` where the store does not answer.
+        """
+        try:
+            waiting = self._store.view()["outbox"]
+        except StoreLost:
+            waiting = {}
         return {
             line.receiver.name: {
-                **waiting.get(line.receiver.name, {"waiting": 0, "oldest": None}),
+                **waiting.get(line.receiver.name, {"waiting": None, "oldest": None}),
                 "sent": line.sent,
                 "failures": line.pace.failures,
                 "why": line.why,
@@ -171,18 +177,22 @@ class Line:
         rows = await asyncio.to_thread(self._store.due, self.receiver.name, now, self.pace.room)
         if rows:
             return await self._tell(rows, now)
-        if (again := self._still_open(now)) is not None:
-            await self._send(again, now, self.receiver.name)
+        episodes = self._still_open(now)
+        if episodes and (post := self.receiver.renewal(episodes, self.rules, now)) is not None:
+            answer = await self._send(post, now, self.receiver.name)
+            if not answer.why:
+                self.receiver.took(episodes, now)
             return max(now, self.pace.until)
         due = await asyncio.to_thread(self._store.next_due, self.receiver.name)
         return min((at for at in (due, self._renew_at or None) if at is not None), default=None)
 
     async def _tell(self, rows: Sequence[Row], now: int) -> int:
-        answer = await self._send(self.receiver.post(rows, self.rules, now), now, rows[0].notice.key)
+        notices = [row.notice for row in rows]
+        answer = await self._send(self.receiver.post(notices, self.rules, now), now, notices[0].key)
         if not answer.why:
             self._taken += rows
             self.sent += len(rows)
-            self.receiver.took(rows, now)
+            self.receiver.took([notice.episode for notice in notices], now)
             await self._note()
             return now
         if len(rows) == 1:  # of several nobody knows which one it was
@@ -193,19 +203,18 @@ class Line:
         await asyncio.to_thread(self._store.sent, self._taken)
         self._taken = []
 
-    def _still_open(self, now: int) -> Post | None:
-        """Return the next request that tells again of what is open; notices go first."""
+    def _still_open(self, now: int) -> list[Episode]:
+        """Return the next of what is open that it has to be told of again; notices go first."""
         every = self.receiver.renew_every
         if every is None:
-            return None
+            return []
         begins = now >= self._renew_at
         found = {episode.key: episode for episode in self._open_now()} if begins or self._renew else {}
         if begins:
             self._renew, self._renew_at = list(found), now + every
         left = [key for key in self._renew if key in found]
-        episodes = [found[key] for key in left[: self.receiver.at_once]]
-        self._renew = left[self.receiver.at_once :]
-        return self.receiver.renewal(episodes, self.rules, now) if episodes else None
+        self._renew = left[self.pace.room :]
+        return [found[key] for key in left[: self.pace.room]]
 
     async def _send(self, post: Post, now: int, seed: str) -> _Answer:
         """Send a request and set the pace by how it went."""

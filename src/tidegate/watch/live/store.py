@@ -40,19 +40,11 @@ class StoreFull(StoreLost):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A notice that one receiver has not taken yet.
+    """A notice that ``receiver`` has not taken yet, in so many ``tries``."""
 
-    ``number`` orders what a receiver has to be told. ``chain`` is what the notice is about (rule, window and scope): of
-    one chain the next is due only when the one before it was taken. ``tries`` counts the failures, ``due`` is when it
-    may be tried (again), in nanoseconds since 1970.
-    """
-
-    number: int
     receiver: str
-    chain: str
     notice: Notice
-    tries: int
-    due: int
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +92,10 @@ class Store(Protocol):
         ...
 
     def due(self, receiver: str, now: int, limit: int) -> list[Row]:
-        """Return at most ``limit`` notices whose turn it is, one of a chain, those that are due longest first."""
+        """Return at most ``limit`` notices whose turn it is, those that are due longest first.
+
+        What is about the same rule, window and scope has its turn one after the other (see ``outbox.py``).
+        """
         ...
 
     def next_due(self, receiver: str) -> int | None:

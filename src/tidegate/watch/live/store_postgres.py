@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg
 
@@ -67,7 +66,9 @@ class PostgresStore(SqlStore):
                         hint="`tidegate watch status` shows it; a second watch needs a name of its own (name)",
                     )
                 self._base.execute("SET client_min_messages = warning")
-                self._rows(f'CREATE SCHEMA IF NOT EXISTS "tidegate_watch_{name}"')
+                # Who may not make schemas may use one that was made for him.
+                if not self._rows("SELECT 1 FROM pg_namespace WHERE nspname = %s", (f"tidegate_watch_{name}",)):
+                    self._rows(f'CREATE SCHEMA "tidegate_watch_{name}"')
             self._make_tables()
             with self._step():
                 self._each(
@@ -80,9 +81,9 @@ class PostgresStore(SqlStore):
 
     @property
     def place(self) -> str:
-        """The URL without user and password, and the name."""
-        parts = urlsplit(self._url)
-        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path} ({self._name})"
+        """The URL without user, password and options, and the name."""
+        scheme, _, rest = self._url.partition("?")[0].partition("://")
+        return f"{scheme}://{rest.rpartition('@')[2]} ({self._name})"
 
     def close(self) -> None:
         """End the session, and with it the lock."""

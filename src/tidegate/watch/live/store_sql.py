@@ -33,7 +33,9 @@ _TABLES = (
 )
 _KEEP = "INSERT INTO {} (id, body) VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
 _META = "INSERT INTO meta VALUES (%s, %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
-_GAP = "INSERT INTO gaps VALUES (%s, %s, %s) ON CONFLICT (id) DO UPDATE SET body = excluded.body"
+_GAP = (
+    "INSERT INTO gaps VALUES (%s, %s, %s) ON CONFLICT (id) DO UPDATE SET until = excluded.until, body = excluded.body"
+)
 _OLD_GAPS = "DELETE FROM gaps WHERE id NOT IN (SELECT id FROM gaps ORDER BY until DESC, id LIMIT %s)"
 _NOTICE = "INSERT INTO outbox VALUES (%s, %s, %s, %s, %s, 0, %s, %s) ON CONFLICT (id) DO NOTHING"
 _FIRST = (
@@ -41,7 +43,7 @@ _FIRST = (
     " AND earlier.chain = waits.chain AND earlier.number < waits.number)"
 )
 _DUE = (
-    f"SELECT number, chain, tries, due, body FROM outbox AS waits WHERE receiver = %s AND due <= %s AND {_FIRST}"  # noqa: S608
+    f"SELECT body, tries FROM outbox AS waits WHERE receiver = %s AND due <= %s AND {_FIRST}"  # noqa: S608
     " ORDER BY due, number LIMIT %s"
 )
 _NEXT = f"SELECT min(due) FROM outbox AS waits WHERE receiver = %s AND {_FIRST}"  # noqa: S608
@@ -105,7 +107,7 @@ class SqlStore(ABC):
         """Return notices whose turn it is."""
         with self._step():
             rows = self._rows(_DUE, (receiver, now, limit))
-        return [Row(number, receiver, chain, notice_of(body), tries, due) for number, chain, tries, due, body in rows]
+        return [Row(receiver, notice_of(body), tries) for body, tries in rows]
 
     def next_due(self, receiver: str) -> int | None:
         """Return when the next notice is due."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tidegate.watch.live.model import Episode, Json, Notice
 from tidegate.watch.live.receiver import Post, evidence_of, says_of, stamp
-from tidegate.watch.live.store import FORMAT, Row
+from tidegate.watch.live.store import FORMAT
 from tidegate.watch.rule import RuleSet
 
 __all__ = ["Webhook", "body_of", "signature"]
@@ -41,16 +41,16 @@ class Webhook:
         self.name, self.ca, self.timeout_s = name, ca, timeout_s
         self._url, self._secret = url, secret
 
-    def post(self, rows: Sequence[Row], rules: RuleSet, now: int) -> Post:
+    def post(self, notices: Sequence[Notice], rules: RuleSet, now: int) -> Post:
         """Return the request that tells of the one notice."""
-        (row,) = rows
-        content = json.dumps(body_of(row.notice, rules), separators=(",", ":")).encode()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": row.notice.key}
+        (notice,) = notices
+        content = json.dumps(body_of(notice, rules), separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": notice.key}
         if self._secret is not None:
             headers["Tidegate-Signature"] = signature(self._secret, content, now)
         return Post(self._url, content, headers)
 
-    def took(self, rows: Sequence[Row], now: int) -> None:
+    def took(self, episodes: Sequence[Episode], now: int) -> None:
         """Nothing has to be noted."""
 
     def renewal(self, episodes: Sequence[Episode], rules: RuleSet, now: int) -> Post | None:
