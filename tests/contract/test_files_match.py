@@ -81,7 +81,6 @@ THROUGH = {
     "tidegate.watch.probes": "cli/test_diagnose.py",
     "tidegate.watch.version_gate": "unit/test_watch_findings.py",
     "tidegate.watch.fields": "unit/test_watch_load.py",
-    "tidegate.watch.live.store_sql": "unit/test_watch_store.py",
     "tidegate.watch.scan": "unit/test_watch_selftest.py",
     "tidegate.watch.live.syslog_intake": "unit/test_live_syslog.py",
     "tidegate.watch.live.syslog_streams": "unit/test_live_syslog.py",
