@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tidegate.watch.live.acting import Acting
+from tidegate.watch.live.acts import Acted
 from tidegate.watch.live.desk import QUEUE, Desk, Minds
 from tidegate.watch.live.machine import Machine
-from tidegate.watch.live.model import Batch, Change, Gap
+from tidegate.watch.live.model import Batch, Change, Episode, Gap
 from tidegate.watch.live.reading import Reader
 from tidegate.watch.live.store import Store, StoreFull, StoreLost
 from tidegate.watch.live.store_open import open_store
@@ -158,6 +159,30 @@ def test_readers_and_machines_are_exchanged_between_two_steps(place: str) -> Non
 
     worked(store, work)
     assert seen == {("files.a", "s"): {"offset": 8}}, "what came before is kept by then"
+    store.close()
+
+
+def test_a_clock_that_is_set_back_a_little_stands_still(place: str) -> None:
+    store, times = open_store(place, "watch", ["hook"]), iter([100, 90, 110, 50])
+    saved, last = store.load(), 10**12
+    minds = Minds(Reader(RULES), Machine(RULES), Acting(()))
+
+    def clock() -> int:
+        return last + next(times) * 10**9
+
+    desk = Desk(minds, store, saved, wake=lambda: None, order=lambda _: None, log=LOG, clock=clock)
+    seen = []
+
+    def do(acting: Acting, now: int, open_: list[Episode]) -> Acted:
+        seen.append((now - last) // 10**9)
+        return acting.switch(now, open_, on=False)
+
+    async def look() -> None:
+        for _ in range(4):
+            await desk.act(do)
+
+    asyncio.run(look())
+    assert seen == [100, 100, 110, 50]
     store.close()
 
 

@@ -35,6 +35,8 @@ BEAT_S = 10.0
 """A step is kept at least so often, empty or not: what the store says of its last one is when the watch stopped."""
 AGAIN_S = 1.0
 """Between two tries to keep a step."""
+SET_BACK = 60 * 10**9
+"""A clock that is set back by less (ns) stands still until it has caught up; by more, it is believed."""
 GAPS = 1000
 """Gaps that are remembered, the newest."""
 
@@ -81,7 +83,7 @@ class Desk:
         self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(QUEUE)
         self._stepping, self._judging = asyncio.Lock(), asyncio.Lock()
         self._ending = False
-        self._beat = 0
+        self._beat = self._last = 0
         self._known = [stream for source, stream in saved.positions if source.startswith("files.")]
         self.open: list[Episode] = minds.machine.open_episodes()
         """Episodes that are open after the last step that was judged."""
@@ -134,8 +136,7 @@ class Desk:
     async def view(self) -> Json:
         """Return what the minds and the store show; also while nothing can be kept."""
         async with self._judging:
-            now = self._clock()
-            machine = await asyncio.to_thread(self._minds.machine.view, now)
+            machine = await asyncio.to_thread(self._minds.machine.view, self._time())
             acting = self._minds.acting.view()
         store: Json = {}
         with suppress(StoreLost):
@@ -152,7 +153,7 @@ class Desk:
         """Return what has come, and whether that was the last; empty when it is only time to go on."""
         batches: list[Batch] = []
         try:
-            async with asyncio.timeout(self._patience()):
+            async with asyncio.timeout(await self._patience()):
                 first = await self._queue.get()
         except TimeoutError:
             return batches, False
@@ -165,16 +166,24 @@ class Desk:
             first = self._queue.get_nowait()
         return batches, True
 
-    def _patience(self) -> float:
+    async def _patience(self) -> float:
         """Return how long to wait for a batch, in seconds."""
-        now = self._clock()
-        ticks = (self._minds.machine.next_tick(now), self._minds.acting.next_tick(now))
+        async with self._judging:
+            now = self._time()
+            ticks = (self._minds.machine.next_tick(now), self._minds.acting.next_tick(now))
         return min(BEAT_S, *(BEAT_S if tick is None else max(0.0, (tick - now) / 1e9) for tick in ticks))
+
+    def _time(self) -> int:
+        """Return the time, which does not go back by the seconds that a clock is set back by."""
+        now = self._clock()
+        if not self._last - SET_BACK < now < self._last:
+            self._last = now
+        return self._last
 
     async def _step(self, judge: Callable[[int], tuple[Change, list[Order]]], *, always: bool = False) -> None:
         """Judge and keep, and only then say and do."""
         async with self._stepping:
-            now = self._clock()
+            now = self._time()
             async with self._judging:
                 change, orders = await asyncio.to_thread(judge, now)
             if always or not _is_empty(change) or now - self._beat >= BEAT_S * 1e9:

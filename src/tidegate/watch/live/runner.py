@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
@@ -71,8 +71,15 @@ async def _run(office: Office, log: logging.Logger, ready: Ready, *, until_eof: 
         metrics = None
         if office.config.watch.metrics:
             metrics = stack.enter_context(serving(office.config.watch.metrics, _scraped(office, loop), log))
-        helpers: set[asyncio.Task[Any]] = {asyncio.ensure_future(admin.run())}
-        loop.add_signal_handler(signal.SIGHUP, lambda: helpers.add(asyncio.ensure_future(office.reload())))
+        helpers: set[asyncio.Task[Any]] = set()
+
+        def help_with(work: Coroutine[Any, Any, Any]) -> None:
+            task = asyncio.ensure_future(work)
+            helpers.add(task)
+            task.add_done_callback(helpers.discard)
+
+        help_with(admin.run())
+        loop.add_signal_handler(signal.SIGHUP, lambda: help_with(office.reload()))
         try:
             sources = await office.open()
             notify(f"READY=1\nMAINPID={os.getpid()}", log)
@@ -83,9 +90,10 @@ async def _run(office: Office, log: logging.Logger, ready: Ready, *, until_eof: 
             await office.until(told)
         finally:
             notify("STOPPING=1", log)
-            for task in helpers:
+            left = list(helpers)
+            for task in left:
                 task.cancel()
-            await asyncio.gather(*helpers, return_exceptions=True)
+            await asyncio.gather(*left, return_exceptions=True)
             await office.close()
     log.info("ended")
 
