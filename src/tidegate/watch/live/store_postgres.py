@@ -135,10 +135,16 @@ class PostgresStore(SqlStore):
         return session
 
     def _lock(self, session: psycopg.Connection[tuple[Any, ...]]) -> bool:
+        """Take the lock for as long as the session lives; the server may need a moment to find a dead one dead."""
         number = zlib.crc32(self._name.encode())
         numbers = (_SPACE, number - 2**32 if number >= 2**31 else number)
-        row = session.execute("SELECT pg_try_advisory_lock(%s, %s)", numbers).fetchone()
-        return bool(row and row[0])
+        try:
+            with session.transaction():
+                session.execute("SET LOCAL lock_timeout = '3s'")
+                session.execute("SELECT pg_advisory_lock(%s, %s)", numbers)
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
 
     def _drop(self) -> None:
         base, self._base = self._base, None
