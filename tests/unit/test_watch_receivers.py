@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from live_watches import NOON, SECOND, a_notice
+from tidegate.errors import UsageError
 from tidegate.watch.live.alertmanager import Alertmanager
 from tidegate.watch.live.receiver import Post, stamp
 from tidegate.watch.live.webhook import Webhook, signature
@@ -83,6 +84,13 @@ def test_an_alert_has_labels_that_stay(rules: RuleSet) -> None:
     assert renewed["labels"] == alert["labels"]
     assert renewed["annotations"]["count"] == "25"
     assert renewed["endsAt"] == stamp(NOON + 5 * MINUTE)
+
+
+def test_a_token_that_is_none_is_refused() -> None:
+    for token in ("tökèn", "two\nlines"):
+        with pytest.raises(UsageError, match="printable ASCII") as caught:
+            Alertmanager("am", "http://x", token=token)
+        assert token not in caught.value.message
 
 
 def test_an_alert_ends_when_it_is_cleared(rules: RuleSet) -> None:

@@ -200,6 +200,25 @@ def test_what_is_open_is_told_again_each_minute(store: TightStore, told: Sink) -
     assert told.got == []
 
 
+def test_a_clock_that_is_set_back_stops_nothing(store: TightStore, told: Sink) -> None:
+    clock, open_now = Clock(), [an_episode()]
+
+    async def run() -> None:
+        line = Sender(store, [Alertmanager("am", told.url)], RULES, open_now=lambda: open_now, clock=clock).lines[0]
+        async with line._client:
+            told.script = [200, 503]
+            await line.step()
+            store.commit(a_change(a_notice(number=2, scope="vc2")), NOON)
+            await line.step()
+            assert line.pace.rests(clock.now)
+            clock.now -= 3600 * SECOND
+            for _ in range(2):
+                await line.step()
+        assert [alerts[0]["annotations"]["episode"][-1] for _, alerts in told.got] == ["1", "2", "2", "1"]
+
+    asyncio.run(run())
+
+
 def test_a_sender_is_woken(store: TightStore, told: Sink) -> None:
     async def run() -> None:
         sender = Sender(store, [Webhook("hook", told.url)], RULES)

@@ -154,6 +154,19 @@ def test_a_full_outbox_is_a_gap(opened: Open, monkeypatch: pytest.MonkeyPatch) -
     assert [(gap.source, gap.kind, gap.count) for gap in gaps] == [("outbox.am", "queue_full", 2)]
     assert store.load().gaps == gaps
     assert len(keys(store, now=NOON + 1)) == len(keys(store, "hook", now=NOON + 1)) == 3
+    store.sent(store.due("hook", NOON + 1, 10))
+    (grown,) = store.commit(a_change(a_notice(number=9, scope="9")), NOON + 2)
+    assert (grown.since, grown.until, grown.count) == (NOON + 1, NOON + 2, 3)
+    assert store.load().gaps == [grown]
+
+
+def test_a_clock_that_is_set_back_keeps_nothing_waiting(opened: Open) -> None:
+    store = opened()
+    store.commit(a_change(a_notice()), NOON)
+    (row,) = store.due("am", NOON - 3600 * SECOND, 10)
+    store.failed(row, NOON)
+    assert keys(store, now=NOON - 3600 * SECOND) == [a_notice().key]
+    assert keys(store, now=NOON) == []
 
 
 def test_only_the_newest_gaps_are_kept(opened: Open) -> None:

@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import get_args
 
+from tidegate.errors import UsageError
 from tidegate.watch.live.model import Episode, Json, Notice, Severity
 from tidegate.watch.live.receiver import Post, evidence_of, says_of, stamp
 from tidegate.watch.rule import RuleSet
@@ -45,6 +46,11 @@ class Alertmanager:
         Sent as a bearer token.
     timeout_s
         Longest wait for its answer.
+
+    Raises
+    ------
+    UsageError
+        When the token cannot stand in a header.
     """
 
     at_once: int = 64
@@ -57,6 +63,8 @@ class Alertmanager:
         self._url = f"{url.rstrip('/')}/api/v2/alerts"
         self._headers = {"Content-Type": "application/json"}
         if token is not None:
+            if not (token.isascii() and token.isprintable()):
+                raise UsageError(f"the token for {name} holds more than printable ASCII", hint="is it the right file?")
             self._headers["Authorization"] = f"Bearer {token}"
         self._told: dict[str, int] = {}
 

@@ -10,6 +10,7 @@ A notice waits once for every receiver, and each receiver has its own pace: one 
   at most 5 min). Then it gets one notice, and when it takes that, two, four, …: a receiver that comes back is not
   stormed. What has waited longest is next, and what failed goes to the end: one notice that can never be taken is soon
   found alone, and delays no other.
+- *Clocks.* A clock that is set back must not keep anything waiting: what is due later than anything can be is due now.
 - *Bounds.* At most 100 000 notices wait, an equal share for each receiver. What comes then is left out, and that is a
   gap.
 """
@@ -27,7 +28,8 @@ __all__ = ["Pace", "chain_of", "notice_of", "overflow", "share", "text_of", "wai
 _ROWS_MAX = 100_000
 """Notices that wait at the most, for all receivers together: with evidence some hundred megabytes."""
 _SECOND = 1_000_000_000
-_WAIT_MAX = 60 * _SECOND
+WAIT_MAX = 60 * _SECOND
+"""Longest wait of a notice and of a receiver, in nanoseconds."""
 _ASKED_MAX = 300 * _SECOND
 
 
@@ -43,15 +45,17 @@ def share(receivers: int) -> int:
     return _ROWS_MAX // max(1, receivers)
 
 
-def overflow(receiver: str, count: int, now: int) -> Gap:
-    """Return the gap that tells of ``count`` notices for which there was no room."""
+def overflow(receiver: str, count: int, now: int, before: Gap | None) -> Gap:
+    """Return the gap that tells of ``count`` more notices without room; ``before`` is that gap so far."""
+    if before is not None:
+        return replace(before, until=now, count=(before.count or 0) + count)
     detail = f"{receiver} has not taken what waits for it, and there is no room for more"
     return Gap(source=f"outbox.{receiver}", kind="queue_full", detail=detail, since=now, until=now, count=count)
 
 
 def wait(tries: int, seed: str) -> int:
     """Return how long to wait after failure number ``tries`` (1 and more), in nanoseconds: the upper half by chance."""
-    bound = min(_WAIT_MAX, _SECOND << min(tries - 1, 16))
+    bound = min(WAIT_MAX, _SECOND << min(tries - 1, 16))
     chance = int.from_bytes(hashlib.sha256(f"{seed}\0{tries}".encode()).digest()[:4]) / 2**32
     return bound // 2 + int(bound // 2 * chance)
 
@@ -79,6 +83,10 @@ class Pace:
     failures: int = 0
     until: int = 0
     why: str = ""
+
+    def rests(self, now: int) -> bool:
+        """Return whether it is to be left alone now."""
+        return now < self.until <= now + _ASKED_MAX
 
     def took(self) -> Pace:
         """Return its pace after it has taken what it was sent."""

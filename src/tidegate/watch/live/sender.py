@@ -19,7 +19,7 @@ from tidegate.clients.http import retry_after
 from tidegate.clients.tls import Trust
 from tidegate.harmless import harmless
 from tidegate.watch.live.model import Episode, Json
-from tidegate.watch.live.outbox import Pace
+from tidegate.watch.live.outbox import WAIT_MAX, Pace
 from tidegate.watch.live.receiver import Post, Receiver
 from tidegate.watch.live.store import Row, Store, StoreLost
 from tidegate.watch.rule import RuleSet
@@ -153,7 +153,7 @@ class Line:
             while True:
                 self._woken.clear()
                 at = await self.step()
-                wait = None if at is None else max(0.0, (at - self._clock()) / _SECOND)
+                wait = None if at is None else min(max(0, at - self._clock()), WAIT_MAX) / _SECOND
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
                         await self._woken.wait()
@@ -161,7 +161,7 @@ class Line:
     async def step(self) -> int | None:
         """Send one request, if there is one to be sent; return when to come again (``None``: when woken)."""
         now = self._clock()
-        if now < self.pace.until:
+        if self.pace.rests(now):
             return self.pace.until
         try:
             at = await self._next(now)
@@ -208,7 +208,7 @@ class Line:
         every = self.receiver.renew_every
         if every is None:
             return []
-        begins = now >= self._renew_at
+        begins = not now < self._renew_at <= now + every  # it may have been set back
         found = {episode.key: episode for episode in self._open_now()} if begins or self._renew else {}
         if begins:
             self._renew, self._renew_at = list(found), now + every

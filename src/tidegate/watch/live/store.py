@@ -87,7 +87,7 @@ class Store(Protocol):
         Returns
         -------
         list[Gap]
-            For each receiver that had no room for a notice, how many were left out; they are kept as well.
+            For each receiver that had no room for a notice, since when and how many were left out; kept as well.
         """
         ...
 

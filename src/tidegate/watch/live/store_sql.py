@@ -15,7 +15,7 @@ from dataclasses import asdict
 from typing import Any
 
 from tidegate.watch.live.model import Change, Gap, Json, Notice
-from tidegate.watch.live.outbox import chain_of, notice_of, overflow, share, text_of, wait
+from tidegate.watch.live.outbox import WAIT_MAX, chain_of, notice_of, overflow, share, text_of, wait
 from tidegate.watch.live.store import FORMAT, Row, Saved, StoreRefused
 
 __all__ = ["SqlStore"]
@@ -43,7 +43,7 @@ _FIRST = (
     " AND earlier.chain = waits.chain AND earlier.number < waits.number)"
 )
 _DUE = (
-    f"SELECT body, tries FROM outbox AS waits WHERE receiver = %s AND due <= %s AND {_FIRST}"  # noqa: S608
+    f"SELECT body, tries FROM outbox AS waits WHERE receiver = %s AND (due <= %s OR due > %s) AND {_FIRST}"  # noqa: S608
     " ORDER BY due, number LIMIT %s"
 )
 _NEXT = f"SELECT min(due) FROM outbox AS waits WHERE receiver = %s AND {_FIRST}"  # noqa: S608
@@ -61,6 +61,8 @@ class SqlStore(ABC):
 
     def __init__(self, receivers: Sequence[str]) -> None:
         self._receivers = tuple(receivers)
+        self._full: dict[str, Gap] = {}
+        """Receivers for whose notices there was no room lately, and since when."""
 
     @property
     @abstractmethod
@@ -98,15 +100,17 @@ class SqlStore(ABC):
         with self._step():
             self._keep("positions", change.positions)
             self._keep("state", change.rows)
-            left_out = self._enqueue(change.notices, now) if change.notices else []
-            self._keep_gaps([*change.gaps, *left_out])
+            full = self._enqueue(change.notices, now) if change.notices else {}
+            self._keep_gaps([*change.gaps, *full.values()])
             self._each(_META, [("last", str(now))])
-        return left_out
+        if change.notices:
+            self._full = full
+        return list(full.values())
 
     def due(self, receiver: str, now: int, limit: int) -> list[Row]:
         """Return notices whose turn it is."""
         with self._step():
-            rows = self._rows(_DUE, (receiver, now, limit))
+            rows = self._rows(_DUE, (receiver, now, now + WAIT_MAX, limit))
         return [Row(receiver, notice_of(body), tries) for body, tries in rows]
 
     def next_due(self, receiver: str) -> int | None:
@@ -173,11 +177,11 @@ class SqlStore(ABC):
             self._each(_GAP, rows)
             self._rows(_OLD_GAPS, (_GAPS_MAX,))
 
-    def _enqueue(self, notices: Sequence[Notice], now: int) -> list[Gap]:
-        """Put each notice into the outbox once for every receiver, as far as there is room."""
+    def _enqueue(self, notices: Sequence[Notice], now: int) -> dict[str, Gap]:
+        """Put each notice into the outbox once for every receiver; return for whom there was no room."""
         ((last,),) = self._rows("SELECT coalesce(max(number), 0) FROM outbox")
         room = share(len(self._receivers))
-        left_out = []
+        full = {}
         for receiver in self._receivers:
             ((waiting,),) = self._rows("SELECT count(*) FROM outbox WHERE receiver = %s", (receiver,))
             fitting = notices[: max(0, room - waiting)]
@@ -186,8 +190,8 @@ class SqlStore(ABC):
             )
             last += len(fitting)
             if len(fitting) < len(notices):
-                left_out.append(overflow(receiver, len(notices) - len(fitting), now))
-        return left_out
+                full[receiver] = overflow(receiver, len(notices) - len(fitting), now, self._full.get(receiver))
+        return full
 
 
 def _row(receiver: str, notice: Notice, number: int, now: int) -> tuple[object, ...]:
