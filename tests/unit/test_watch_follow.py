@@ -226,10 +226,10 @@ def test_a_log_that_is_missing_is_said_once_and_when_it_is_back(log: LogFile, wa
     log.path.unlink()
     watcher.finish()
     assert [gap.detail for gap in watcher.stored.gaps] == [f"{log.path}: it is missing"]
-    assert watcher.follower.trouble is not None
+    assert bool(watcher.follower.trouble)
     log.records(2)
     watcher.finish()
-    assert watcher.follower.trouble is None
+    assert not watcher.follower.trouble
     assert watcher.stored.numbers == list(range(4))
     assert watcher.stored.gaps[-1].detail == f"{log.path}: it is read again; until now it is missing"
 

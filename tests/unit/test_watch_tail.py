@@ -93,7 +93,8 @@ def test_what_is_unread_is_said_before_anything_is_read(tmp_path: Path) -> None:
     stored, tail = Stored(), Tail("files.esx", [tmp_path / "*.log"])
     for log in logs:
         log.records(1)
-    followed(tail, stored, lambda: len(stored.numbers) == 3)
+    batches = followed(tail, stored, lambda: len(stored.numbers) == 3)
+    assert [(batch.data, batch.idle) for batch in batches[:3]] == [(b"", False)] * 3
     for log in logs:
         log.records(40, width=100_000)
     batches = followed(Tail("files.esx", [tmp_path / "*.log"]), stored, lambda: len(stored.numbers) == 123)

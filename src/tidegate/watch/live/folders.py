@@ -49,12 +49,13 @@ class Folders:
     def files(self, path: str, position: Position | None = None) -> list[Found] | None:
         """Return the files of a log, the oldest first, and itself last if it is there.
 
-        ``None`` while they are being renamed. With a position, only those have a head that may be where it was.
+        ``None`` while they are being renamed. With a position, only those have a head that may be where it was, and
+        that can be read.
 
         Raises
         ------
         Unreadable
-            When the folder, or the log itself, cannot be read.
+            When the folder cannot be read.
         """
         for _ in range(_TRIES):
             folder, name = os.path.split(path)
@@ -96,8 +97,6 @@ def _headed(file: Found, position: Position | None) -> Found | None:
     except FileNotFoundError:
         return None
     except Unreadable:
-        if file.live:
-            raise
         return file
 
 

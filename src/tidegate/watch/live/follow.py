@@ -17,17 +17,23 @@ The position says where all this goes on after a crash, at any moment: what was 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
+from typing import TypeVar
 
 from tidegate.harmless import harmless
-from tidegate.watch.live.files import Opened, Unreadable, opened, seen
+from tidegate.watch.live.files import Opened, Unreadable, seen
 from tidegate.watch.live.folders import Folders
 from tidegate.watch.live.identity import HEAD, Identity, Position
 from tidegate.watch.live.lines import BATCH, LINE, Cut, cut
-from tidegate.watch.live.model import Batch, Gap, Json
+from tidegate.watch.live.model import Batch, Json
 from tidegate.watch.live.rotation import Found, after, continues, where
+from tidegate.watch.live.saying import Saying
+from tidegate.watch.live.siblings import Siblings
 
 __all__ = ["Follower"]
+
+T = TypeVar("T")
 
 HELD = 10**9
 """The last record is handed on when nothing was added for so long (ns)."""
@@ -61,16 +67,15 @@ class Follower:
         since: int,
         saved: tuple[str, Position] | None = None,
     ) -> None:
-        self.source, self.path = source, path
-        self.stream = saved[0] if saved else ""
+        self.path = path
         self.position: Position | None = saved[1] if saved else None
-        self.trouble: tuple[str, int] | None = None
+        self._saying = Saying(source, path, saved[0] if saved else "")
         self.behind = False
         """Whether there was more to read than one step reads."""
         self.cut_lines = 0
         self.lag = 0
-        self._folders, self._since = folders, since
-        folders.know(path)
+        self._since = since
+        self._siblings = Siblings(path, folders, self._saying)
         self._file: Opened | None = None
         self._seen = (-1, -1)  # size and time of the open file, …
         self._grown = 0  # … and when it was seen to have these first
@@ -78,14 +83,17 @@ class Follower:
         self._over = saved is None  # there is nothing behind the position in its file
         self._caught = 0  # when all of the log was read
         self._idle = False
-        self._told: bool | None = None  # what the last batch said of that
-        self._gaps: list[Gap] = []
-        self._passed: set[tuple[int, int]] = set()  # rotations that cannot be read
+        self._barred = ""  # why the last step could not go on
 
     @property
     def is_open(self) -> bool:
         """Whether a file is open."""
         return self._file is not None
+
+    @property
+    def trouble(self) -> tuple[str, int] | None:
+        """Why nothing can be read, and since when (ns since 1970)."""
+        return self._saying.trouble
 
     def close(self) -> None:
         """Close the file; it is found again when there is something to read."""
@@ -95,36 +103,48 @@ class Follower:
 
     def wake(self, now: int) -> Batch | None:
         """Return an empty batch which says that there is more, when it was not known."""
-        if self.position is None or self._told is False:
+        if self._saying.idle is False:
             return None
+        begun = self.position is None and self._tried(self._find, now)
+        position = self.position
+        if position is None or not (begun or self._has_more(position)):
+            return None
+        return self._saying.empty(position, now, idle=False)
+
+    def _has_more(self, position: Position) -> bool:
         there = seen(self.path, live=True)
         if there is not None and there.size:
-            idle = _is_read(self.position, there)
-        else:
-            idle = self._file is None or not self._file.left(self.position.offset)
-        return None if idle else self._empty(self.position, now, idle=False)
+            return not _is_read(position, there)
+        return self._file is not None and bool(self._file.left(position.offset))
 
     def step(self, now: int) -> Batch | None:
         """Return the next batch; ``None`` when there is nothing for now."""
+        self.behind, self._barred = False, ""
+        batch = self._tried(self._step, now)
+        if not self._barred:
+            self._saying.out_of_trouble(now)
+        elif batch is None:
+            self._saying.in_trouble(self._barred, now)
+            self._idle = True
+        return batch or self._saying.rest(self.position, now, idle=self._idle)
+
+    def _tried(self, work: Callable[[int], T], now: int) -> T | None:
         try:
-            batch = self._step(now)
+            return work(now)
         except FileNotFoundError:
-            return self._in_trouble("it is missing", now)
+            self._barred = "it is missing"
         except Unreadable as error:
-            return self._in_trouble(str(error), now)
-        if self.trouble is not None:
-            words, since = self.trouble
-            self._gap("unreadable", f"it is read again; until now {words}", since, now)
-            self.trouble = None
-        return batch or self._said(now)
+            self._barred = str(error)
+        return None
 
     def view(self) -> Json:
         """Return how it goes."""
-        known = {"generation": self.position.generation, "offset": self.position.offset} if self.position else {}
-        return {"stream": self.stream or self.path, "path": harmless(self.path), "lag_bytes": self.lag, **known}
+        position = self.position  # another thread may move it meanwhile
+        known = {"generation": position.generation, "offset": position.offset} if position else {}
+        path = harmless(self.path)
+        return {"stream": self._saying.stream or path, "path": path, "lag_bytes": self.lag, **known}
 
     def _step(self, now: int) -> Batch | None:
-        self.behind = False
         if self._file is None and not self._find(now):
             return None
         while self._file is not None and self.position is not None:
@@ -143,7 +163,7 @@ class Follower:
         if there is not None and _is_read(self.position, there):
             self._idle, self.lag, self._caught = True, 0, now
             return False
-        files = self._folders.files(self.path, self.position)
+        files = self._siblings.files(self.position)
         if files is None:
             return False
         index = where(self.position, files)
@@ -152,71 +172,69 @@ class Follower:
         index = after(self.position.modified, files)
         if index is None:
             raise FileNotFoundError(self.path)
-        if not self._over:
-            words = f"what followed byte {self.position.offset} is gone: it was truncated, or its rotation was deleted"
-            self._gap("truncated", words, self.position.modified, now)
-            self._over = True
-        return self._next(files[index], self.position)
+        position, over = self.position, self._over
+        if not self._next(files[index], position):
+            return False
+        if not over:
+            words = f"what followed byte {position.offset} is gone: it was truncated, or its rotation was deleted"
+            self._saying.gap("truncated", words, position.modified, now)
+        return True
 
     def _begin(self) -> bool:
-        files = self._folders.files(self.path)
-        index = after(self._since, files or [])
-        if files is None or index is None:
-            if files is None:
-                return False
-            raise FileNotFoundError(self.path)
-        file = opened(files[index].path)
-        status, head = file.status(), file.read(0, HEAD)
-        if b"\n" not in head and len(head) < HEAD:
-            file.close()
-            self._idle = not head
+        """Open the first file of a log of which nothing is known; tell whether there is a line in it."""
+        files = self._siblings.files(self.position)
+        if files is None:
             return False
-        first = head.split(b"\n", 1)[0]
-        name = hashlib.sha256(b"%d %d %s" % (status.st_dev, status.st_ino, first)).hexdigest()[:8]
-        self.stream = f"{harmless(self.path)}#{name}"
-        known = Identity.of(status.st_dev, status.st_ino, head)
-        self.position = Position(self.path, 0, known, 0, 0, status.st_mtime_ns)
+        index = after(self._since, files)
+        if index is None:
+            raise FileNotFoundError(self.path)
+        first = files[index]
+        file, head = self._siblings.opened(first, self._since)
+        if file is None:
+            self._idle = not first.size
+            return False
+        if first.live and b"\n" not in head and len(head) < HEAD:
+            file.close()
+            return False
+        line = head.split(b"\n", 1)[0]
+        name = hashlib.sha256(b"%d %d %s" % (first.device, first.inode, line)).hexdigest()[:8]
+        self._saying.stream = f"{harmless(self.path)}#{name}"
+        self.position = Position(
+            self.path, 0, Identity.of(first.device, first.inode, head), 0, 0, file.status().st_mtime_ns
+        )
         self._take(file)
         return True
 
     def _open(self, found: Found, position: Position) -> bool:
         """Open the file in which reading stopped; tell whether that is what was found."""
-        file = opened(found.path)
-        status, head = file.status(), file.read(0, HEAD)
-        if (status.st_dev, status.st_ino) != (found.device, found.inode) or not position.identity.begins(head):
+        file, head = self._siblings.opened(found, position.modified)
+        if file is None:
+            return False
+        if not position.identity.begins(head):
             file.close()
             return False
-        self.position = replace(position, identity=Identity.of(status.st_dev, status.st_ino, head))
+        self.position = replace(position, identity=Identity.of(found.device, found.inode, head))
         self._file, self._over = file, False
         return True
 
     def _next(self, found: Found, position: Position) -> bool:
         """Open the next file, from its begin; tell whether there is something in it."""
-        try:
-            file = opened(found.path)
-        except Unreadable as error:
-            if found.live:
-                raise
-            self._passed.add((found.device, found.inode))
-            self._gap("unreadable", f"{found.path} is passed over: {error}", position.modified, found.modified)
+        file, head = self._siblings.opened(found, position.modified)
+        if file is None:
             return False
-        status, head = file.status(), file.read(0, HEAD)
-        if (status.st_dev, status.st_ino) != (found.device, found.inode) or not head:
-            file.close()
-            return False
-        known = Identity.of(status.st_dev, status.st_ino, head)
+        known = Identity.of(found.device, found.inode, head)
         if continues(position, found):
             self.position = replace(position, identity=known)
         else:
             base = position.base + position.offset
-            self.position = Position(self.path, position.generation + 1, known, base, 0, status.st_mtime_ns)
-        self._passed.clear()
+            self.position = Position(self.path, position.generation + 1, known, base, 0, file.status().st_mtime_ns)
         self._take(file)
         return True
 
     def _take(self, file: Opened) -> None:
         """Read a file of which nothing was read yet."""
         self.close()
+        self._siblings.restart()
         self._file, self._seen, self._ended, self._over = file, (-1, -1), -1, False
 
     # Read.
@@ -237,9 +255,11 @@ class Follower:
         text = file.read(position.offset, BATCH)
         more = len(text) == BATCH
         following = None if live or more else self._following(position)
-        ended = following is not None and (file.packed or not following.live or self._ended == status.st_size)
+        # Who writes to it may not have noticed: one more look, if it is the log that follows.
+        seen_before = self._ended == status.st_size
+        ended = following is not None and (file.packed or not following.live or seen_before)
         self._ended = status.st_size
-        quiet = now - self._grown >= HELD
+        quiet = abs(now - self._grown) >= HELD  # the clock may be set back
         part = cut(text, inside=position.cut, more=more, ended=ended, quiet=quiet)
         self.behind = more or ended
         self._idle = not more and part.used == len(text) and following is None
@@ -249,8 +269,9 @@ class Follower:
             self._caught = now
         if batch is None and ended and following is not None:
             if file.broken:
-                self._gap("unreadable", f"{file.broken}, behind byte {position.offset}", position.modified, now)
-            return None, self._next(following, position)
+                self._saying.gap("unreadable", f"{file.broken}, behind byte {position.offset}", position.modified, now)
+            self.behind = self._next(following, position)
+            return None, self.behind
         if batch is None and not status.st_nlink and now - self._grown > _DELETED:
             self.close()
             self._over = True
@@ -260,32 +281,36 @@ class Follower:
         """Make a batch of what was cut off, and move the position behind it."""
         if part.long is not None:
             self.cut_lines += 1
-            place = position.offset + part.long
-            self._gap("truncated", f"the line at byte {place} has more than {LINE >> 10} KiB: cut there", now, now, 1)
+            words = f"the line at byte {position.offset + part.long} has more than {LINE >> 10} KiB: cut there"
+            self._saying.gap("truncated", words, now, now, 1)
         if not part.used:
             return None
         self.position = replace(position, offset=position.offset + part.used, cut=part.inside)
-        batch = self._empty(self.position, now, idle=self._idle)
+        batch = self._saying.empty(self.position, now, idle=self._idle)
         return replace(batch, data=part.data, base=position.base + position.offset, live=live)
 
     # Leave.
 
     def _following(self, position: Position) -> Found | None:
         """Return the file that comes after the open one, which is not the log any more; ``None``: none has text yet."""
-        files = self._folders.files(self.path, position)
+        try:
+            files = self._siblings.files(self.position)
+        except Unreadable as error:  # what is left of the open one can be read all the same
+            self._barred = str(error)
+            return None
         if files is None:
             return None
         index = where(position, files)
         if index is None:
             index = after(position.modified, files)
-            rest = [] if index is None else files[index:]
-        else:
-            rest = files[index:] if files[index].live else files[index + 1 :]
-        return next((each for each in rest if each.size != 0 and (each.device, each.inode) not in self._passed), None)
+        elif not files[index].live:
+            index += 1
+        rest = [] if index is None else files[index:]
+        return next((each for each in rest if each.size != 0), None)
 
     def _truncated(self, position: Position, now: int) -> bool:
         """Go on in a copy of what the log was, else at its begin; tell whether a file was opened."""
-        files = self._folders.files(self.path, position)
+        files = self._siblings.files(self.position)
         if files is None:
             return False
         self.close()
@@ -294,40 +319,10 @@ class Follower:
         if index is not None:
             return self._open(copies[index], position)
         words = f"it was truncated in place; it had been read to byte {position.offset}, and no copy of it is there"
-        self._gap("truncated", words, self._caught or position.modified, now)
+        self._saying.gap("truncated", words, self._caught or position.modified, now)
         self._over = True
         index = after(position.modified, files)
         return index is not None and self._next(files[index], position)
-
-    # Say.
-
-    def _said(self, now: int) -> Batch | None:
-        """Return an empty batch when there is something to say without records."""
-        if self.position is None:
-            if not self._gaps:
-                return None
-            gaps, self._gaps = tuple(self._gaps), []
-            return Batch(self.source, harmless(self.path), harmless(self.path), b"", 0, now, {}, gaps=gaps, idle=True)
-        if self._gaps or self._told is not self._idle:
-            return self._empty(self.position, now, idle=self._idle)
-        return None
-
-    def _empty(self, position: Position, now: int, *, idle: bool) -> Batch:
-        gaps, self._gaps = tuple(self._gaps), []
-        self._told = idle
-        place = position.base + position.offset
-        name = harmless(self.path)
-        return Batch(self.source, self.stream, name, b"", place, now, position.as_json(), gaps=gaps, idle=idle)
-
-    def _in_trouble(self, words: str, now: int) -> Batch | None:
-        if self.trouble is None or self.trouble[0] != words:
-            self.trouble = (words, now if self.trouble is None else self.trouble[1])
-            self._gap("unreadable", words, now, now)
-        self._idle = True
-        return self._said(now)
-
-    def _gap(self, kind: str, words: str, since: int, until: int, count: int | None = None) -> None:
-        self._gaps.append(Gap(self.source, kind, harmless(f"{self.path}: {words}"), since, max(since, until), count))
 
 
 def _is_read(position: Position, log: Found) -> bool:

@@ -8,9 +8,11 @@ be told by the system that a look does not tell, and a look works on network fil
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tidegate.harmless import harmless
@@ -57,6 +59,9 @@ class Tail:
         self._missing: dict[str, int] = {}
         self._gaps: list[Gap] = []
         self._left_out = 0
+        # A look goes on in its thread for a moment after `run` is cancelled.
+        self._working = threading.Lock()
+        self._over = False
 
     async def run(self, put: Put, saved: Mapping[str, Json]) -> None:
         """Read until cancelled; see :class:`~tidegate.watch.live.source.Source`."""
@@ -73,14 +78,16 @@ class Tail:
                 if not any(one.behind for one in self._turn):
                     await asyncio.sleep(POLL)
         finally:
-            for follower in self._logs.values():
-                follower.close()
+            with self._working:
+                self._over = True
+                for follower in self._logs.values():
+                    follower.close()
 
     def view(self) -> Json:
         """Return the logs and how much of each is not read yet, and what cannot be read."""
         logs = sorted(self._logs.values(), key=lambda one: (-one.lag, one.path))
-        troubles = [(one.trouble[1], f"{one.path}: {one.trouble[0]}") for one in logs if one.trouble is not None]
-        troubles += [(since, f"{pattern}: no file matches") for pattern, since in self._missing.items()]
+        troubles = [(trouble[1], f"{one.path}: {trouble[0]}") for one in logs if (trouble := one.trouble) is not None]
+        troubles += [(since, f"{pattern}: no file matches") for pattern, since in list(self._missing.items())]
         return {
             "name": self.name,
             "kind": "files",
@@ -102,8 +109,14 @@ class Tail:
             if "identity" in stored:
                 position = Position.from_json(stored)
                 since = max(since, position.modified)
-                self._follow(position.path, since=0, saved=(stream, position))
+                if self._is_meant(position.path) and len(self._logs) < LOGS:
+                    self._follow(position.path, since=0, saved=(stream, position))
         return since or time.time_ns()
+
+    def _is_meant(self, path: str) -> bool:
+        """Tell whether a log that may be missing now is one of those that patterns match."""
+        nested = [pattern.replace("/**/", "/") for pattern in self._patterns]
+        return any(fnmatchcase(path, pattern) for pattern in [*self._patterns, *nested])
 
     def _follow(self, path: str, *, since: int, saved: tuple[str, Position] | None = None) -> None:
         self._logs[path] = Follower(self.name, path, self._folders, since=since, saved=saved)
@@ -128,9 +141,17 @@ class Tail:
 
     def _sweep(self) -> list[Batch]:
         """Look at all logs, and read on in turn, a batch of each and about 4 MiB in all."""
-        now = time.time_ns()
+        with self._working:
+            return [] if self._over else self._swept(time.time_ns())
+
+    def _swept(self, now: int) -> list[Batch]:
+        batches = self._said(now)
         # Of which logs there is more is said before the first of them is read: no watermark may pass by them.
-        batches = [*self._said(now), *(batch for one in self._turn if (batch := one.wake(now)) is not None)]
+        for follower in self._turn:
+            batch = follower.wake(now)
+            self._limit(follower, read=False)
+            if batch is not None:
+                batches.append(batch)
         size = 0
         for _ in range(len(self._turn)):
             follower = self._turn[0]
