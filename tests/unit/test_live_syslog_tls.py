@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
+import socket
 import ssl
+import struct
 from pathlib import Path
 
 import pytest
@@ -106,6 +109,27 @@ def test_what_nobody_we_know_has_signed_and_what_is_no_tls_is_refused(tmp_path: 
     asyncio.run(play())
 
 
+def test_a_client_that_does_not_know_us_is_said_and_one_that_only_looks_is_not(
+    tmp_path: Path, ours: trustme.CA
+) -> None:
+    async def play() -> None:
+        async with listening(options(tmp_path, ours)) as heard:
+            _, writer = await asyncio.open_connection("127.0.0.1", heard.source.ports["tls"])
+            writer.close()
+            await asyncio.to_thread(distrust, heard.source.ports["tls"])
+            gap = await heard.gap("unreadable")
+            assert gap.detail == "TLS clients were refused: they do not take our certificate (127.0.0.1)"
+            assert heard.source.view()["lost"] == {"unreadable": 1}
+
+    def distrust(port: int) -> None:
+        # asyncio's own client would leave without an alert.
+        client = context(trustme.CA(), ours.issue_cert("esx1.lab"))
+        with socket.create_connection(("127.0.0.1", port)) as plain, pytest.raises(ssl.SSLCertVerificationError):
+            client.wrap_socket(plain, server_hostname="127.0.0.1")
+
+    asyncio.run(play())
+
+
 def test_where_no_certificate_is_wanted_the_address_is_who_a_client_is(tmp_path: Path, ours: trustme.CA) -> None:
     async def play() -> None:
         async with listening(options(tmp_path, ours, clients=False)) as heard:
@@ -121,6 +145,29 @@ def test_a_relay_is_known_by_its_certificate(tmp_path: Path, ours: trustme.CA) -
             await say(heard, b"<13>Nov 25 12:00:00 esx7 a: x\n", context(ours, ours.issue_cert("relay.lab")))
             await say(heard, b"<13>Nov 25 12:00:00 esx8 a: x\n", context(ours, ours.issue_cert("esx1.lab")))
             assert {host for host, _ in await heard.records(2)} == {"esx7", "esx1.lab"}
+
+    asyncio.run(play())
+
+
+def test_whatever_strangers_send_and_however_they_leave_the_next_one_is_heard(tmp_path: Path, ours: trustme.CA) -> None:
+    def bother(ports: dict[str, int]) -> None:
+        chance = random.Random(8)  # noqa: S311 (what strangers do is no secret)
+        for number in range(120):
+            peer, port = f"127.0.1.{number}", ports[chance.choice(["tcp", "tls"])]
+            with socket.create_connection(("127.0.0.1", port), source_address=(peer, 0)) as stranger:
+                if chance.random() < 0.5:
+                    # It leaves with a reset.
+                    stranger.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                first = chance.choice([b"", b"\x16\x03\x01\x02\x00", b"<13>", b"64 <13>", b"\n\0", b"9 "])
+                with contextlib.suppress(OSError):
+                    stranger.sendall(first + chance.randbytes(chance.randrange(2000)))
+
+    async def play() -> None:
+        async with listening(options(tmp_path, ours)) as heard:
+            await asyncio.to_thread(bother, heard.source.ports)
+            await say(heard, b"<13>real\n", context(ours, ours.issue_cert("esx1.lab")))
+            await heard.until(lambda heard: ("esx1.lab", b"<13>real") in heard.said)
+            assert {host for host, _ in heard.said if not host.startswith("127.0.1.")} == {"esx1.lab"}
 
     asyncio.run(play())
 
@@ -143,6 +190,8 @@ def test_files_that_cannot_be_used_are_said(tmp_path: Path, ours: trustme.CA) ->
     [
         ({"subjectAltName": (("IP Address", "10.0.0.1"), ("DNS", "ESX1.lab"), ("DNS", "other"))}, "esx1.lab"),
         ({"subject": ((("countryName", "DE"),), (("commonName", "esx1.lab"),))}, "esx1.lab"),
+        ({"subjectAltName": (("DNS", "*.lab"), ("DNS", "esx1.lab"))}, "esx1.lab"),
+        ({"subjectAltName": (("DNS", "*.lab"),), "subject": ((("commonName", "*.lab"),),)}, ""),
         ({"subjectAltName": (("IP Address", "10.0.0.1"),)}, ""),
         ({}, ""),
     ],

@@ -22,6 +22,8 @@ __all__ = ["Connections", "Streams"]
 _UNREAD = 16 << 10
 """Bytes of a connection that are read ahead; asyncio reads on up to twice as many."""
 _HANDSHAKE_S = 10.0
+_SILENT_S = 60
+"""A connection that has been silent for so long is asked whether it is still there."""
 _PAUSE_S = 1.0
 """Before the next try where this process may open no more files."""
 
@@ -87,18 +89,22 @@ class Streams:
             self._connections.leave(peer)
 
     async def _meet(self, client: socket.socket, peer: str) -> None:
-        # Hosts that are gone without a word are noticed, in hours.
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         reader = asyncio.StreamReader(limit=_UNREAD)
         try:
+            # A host that is gone without a word gives its place back within a quarter of an hour.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _SILENT_S)
             transport, _ = await asyncio.get_running_loop().connect_accepted_socket(
                 lambda: asyncio.StreamReaderProtocol(reader),
                 client,
                 ssl=self._tls,
                 ssl_handshake_timeout=_HANDSHAKE_S if self._tls else None,
             )
-        except OSError as error:
+        except ssl.SSLError as error:
             self._intake.lost("unreadable", f"TLS clients were refused: {refusal(error)}", peer)
+            return
+        except OSError:
+            # It left before it had said anything, as a balancer that looks whether somebody listens.
             return
         try:
             name = certified_name(transport.get_extra_info("peercert") or {})

@@ -48,15 +48,16 @@ def certified_name(certificate: Mapping[str, Any]) -> str:
     """Return what a verified certificate calls its owner: its first DNS name, else its common name, else ""."""
     names = [value for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
     subject = [value for part in certificate.get("subject", ()) for kind, value in part if kind == "commonName"]
-    return str(next(iter(names + subject), "")).lower()
+    # A pattern is no name: it would make many hosts one.
+    return str(next((name for name in names + subject if "*" not in name), "")).lower()
 
 
-def refusal(error: Exception) -> str:
+def refusal(error: ssl.SSLError) -> str:
     """Return why a handshake failed, as one of a few phrases."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return "their certificates are signed by nobody whom we know, or have expired"
-    if isinstance(error, ssl.SSLError) and error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
+    if error.reason == "PEER_DID_NOT_RETURN_A_CERTIFICATE":
         return "they showed no certificate"
-    if isinstance(error, ssl.SSLError):
-        return "they do not speak TLS as we do"
-    return "they left before TLS was agreed on"
+    if "_ALERT_" in (error.reason or ""):
+        return "they do not take our certificate"
+    return "they do not speak TLS as we do"
