@@ -22,14 +22,21 @@ class Heard:
     def __init__(self, source: Syslog) -> None:
         self.source = source
         self.batches: list[Batch] = []
+        self.offered = 0
+        """Batches that were handed over, or wait at the gate."""
         self.gate = asyncio.Event()
         self.gate.set()
         self._news = asyncio.Condition()
 
     async def put(self, batch: Batch) -> None:
         """Take a batch."""
+        self.offered += 1
+        await self._tell()
         await self.gate.wait()
         self.batches.append(batch)
+        await self._tell()
+
+    async def _tell(self) -> None:
         async with self._news:
             self._news.notify_all()
 

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from syslogs import NAME, Heard, listening, send_datagrams
+from syslogs import NAME, Heard, cut, listening, send_datagrams
 from tidegate.errors import UsageError
 from tidegate.watch.live.syslog import Syslog
 from tidegate.watch.live.syslog_options import Caps, SyslogOptions
@@ -98,10 +98,34 @@ def test_batches_are_numbered_in_one_row_and_go_on_where_they_stopped() -> None:
     at = first[-1].position
     assert at == {"format": 1, "bytes": 18, "records": 3}
     for batch in (*first, *asyncio.run(play({NAME: at})).batches):
-        assert (batch.source, batch.stream, batch.live) == (NAME, NAME, True)
+        assert (batch.source, batch.stream) == (NAME, NAME)
         assert batch.base + len(batch.data) == batch.position["bytes"]
     bases = [batch.base for batch in first]
     assert bases == sorted(set(bases))
+
+
+def test_when_a_batch_came_tells_of_clocks_unless_its_speaker_may_have_kept_it() -> None:
+    async def play() -> None:
+        async with listening(SyslogOptions(udp=ANY, tcp=ANY, relays=("127.0.0.2",))) as heard:
+            began = time.time_ns()
+            host, relay = await connect(heard, source="127.0.0.3"), await connect(heard, source="127.0.0.2")
+            for number in (1, 2):
+                for writer in (host, relay):
+                    writer.write(b"<13>%d\n" % number)
+                await send_datagrams(heard.source.ports["udp"], b"<13>%d" % number)
+                await heard.records(3 * number)
+            live: dict[bytes, set[str]] = {b"<13>1": set(), b"<13>2": set()}
+            for batch in heard.batches:
+                assert began <= batch.arrival <= time.time_ns()
+                for speaker, line in cut(batch):
+                    if batch.live:
+                        live[line].add(speaker)
+            # What a new connection brings first may have waited for it.
+            assert live == {b"<13>1": {"127.0.0.1"}, b"<13>2": {"127.0.0.1", "127.0.0.3"}}
+            for writer in (host, relay):
+                writer.close()
+
+    asyncio.run(play())
 
 
 def test_a_position_of_another_version_is_refused() -> None:
@@ -223,6 +247,36 @@ def test_while_the_desk_is_busy_datagrams_wait_within_bounds_and_each_that_is_lo
             assert gap.detail.endswith("(127.0.0.1)")
 
     asyncio.run(play())
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_what_was_heard_before_the_end_is_handed_over(busy: bool) -> None:
+    async def play() -> Heard:
+        async with listening(SyslogOptions(tcp=ANY, caps=Caps(peer=1))) as heard:
+            writer = await connect(heard)
+            if busy:
+                heard.gate.clear()
+            await closed(heard, b"")
+            writer.write(b"<13>one\n<13>two\n")
+            await heard.until(lambda heard: heard.offered > 0)
+            asyncio.get_running_loop().call_soon(heard.gate.set)
+        writer.close()
+        return heard
+
+    heard = asyncio.run(play())
+    assert heard.said == [("127.0.0.1", b"<13>one"), ("127.0.0.1", b"<13>two")]
+    assert [gap.kind for gap in heard.gaps] == ["unreadable"]
+
+
+def test_a_desk_that_takes_nothing_does_not_hold_up_the_end() -> None:
+    async def play() -> Heard:
+        async with listening(SyslogOptions(udp=ANY)) as heard:
+            heard.gate.clear()
+            await send_datagrams(heard.source.ports["udp"], b"<13>x")
+            await heard.until(lambda heard: heard.offered > 0)
+        return heard
+
+    assert asyncio.run(play()).batches == []
 
 
 def test_datagrams_that_the_kernel_drops_are_counted_exactly() -> None:

@@ -11,9 +11,11 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from tidegate.errors import UsageError
 from tidegate.watch.live.model import Batch, Json
+from tidegate.watch.live.syslog_gather import Gathered
 from tidegate.watch.live.syslog_intake import Intake
 from tidegate.watch.live.syslog_options import SyslogOptions, bound
 from tidegate.watch.live.syslog_records import Relays
@@ -25,6 +27,8 @@ __all__ = ["Syslog"]
 
 _HELD = 3_000_000_000
 """Nanoseconds for which a record may wait here and at the desk: it can be lost with a watch that stops after that."""
+_LAST_S = 1.0
+"""A desk that takes nothing for so long at the end is not waited for."""
 
 
 class Syslog:
@@ -136,8 +140,18 @@ class Syslog:
         }
 
     async def _give(self, put: Callable[[Batch], Awaitable[None]]) -> None:
-        while True:
-            await self._intake.due()
-            for batch in self._intake.batches():
-                await put(batch)
-                await self._intake.given()
+        handed: Batch | None = None
+        try:
+            while True:
+                await self._intake.due()
+                for batch in self._intake.batches():
+                    handed = batch
+                    await put(batch)
+                    handed = None
+                    await self._intake.given()
+        finally:
+            # What was heard is not heard again: it is handed over if the desk still takes it.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LAST_S):
+                    for batch in (*([handed] if handed else []), *self._intake.batches(later=Gathered.PATIENCE)):
+                        await put(batch)

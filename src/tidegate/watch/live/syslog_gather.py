@@ -17,12 +17,17 @@ _HEADER = 160
 
 
 class Taken(NamedTuple):
-    """Records for one batch: their text, from which byte on they are of which host, how many they are."""
+    """Records for one batch: their text, from which byte on they are of which host, how many they are.
+
+    ``first`` is when the first of them came; ``quiet``: there are no more for now.
+    """
 
     data: bytes
     hosts: tuple[tuple[int, str], ...]
     records: int
     cost: int
+    first: int
+    quiet: bool
 
 
 class Gathered:
@@ -40,7 +45,7 @@ class Gathered:
     def __init__(self) -> None:
         self.cost = 0
         """Bytes held, :attr:`OVERHEAD` included."""
-        self._records: list[tuple[str, bytes]] = []
+        self._records: list[tuple[str, bytes, int]] = []
         self._first = self._last = 0
 
     def add(self, host: str, record: bytes, now: int) -> int:
@@ -48,7 +53,7 @@ class Gathered:
         if not self._records:
             self._first = now
         self._last = now
-        self._records.append((host, record))
+        self._records.append((host, record, now))
         cost = len(record) + self.OVERHEAD
         self.cost += cost
         return cost
@@ -59,18 +64,20 @@ class Gathered:
 
     def take(self, now: int) -> Taken:
         """Take what is ready, in order."""
-        count = len(self._records) if self._quiet(now) else self._whole()
+        quiet = self._quiet(now)
+        count = len(self._records) if quiet else self._whole()
         given, self._records = self._records[:count], self._records[count:]
         self._first = now
         hosts: list[tuple[int, str]] = []
         at = 0
-        for host, record in given:
+        for host, record, _ in given:
             if not hosts or hosts[-1][1] != host:
                 hosts.append((at, host))
             at += len(record)
         cost = at + self.OVERHEAD * len(given)
         self.cost -= cost
-        return Taken(b"".join(record for _, record in given), tuple(hosts), len(given), cost)
+        data = b"".join(record for _, record, _ in given)
+        return Taken(data, tuple(hosts), len(given), cost, given[0][2], quiet)
 
     def _quiet(self, now: int) -> bool:
         return now - self._last >= self.QUIET

@@ -13,7 +13,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tidegate.errors import UsageError
 from tidegate.watch.live.model import Batch, Gap, Json
@@ -28,6 +28,8 @@ _STREAMS = 16 << 20
 """Bytes that the records of all connections may take while they wait."""
 _DATAGRAMS = 4 << 20
 """The same of datagrams: some 10 000 of 300 bytes."""
+_OF_ONE = 1 << 20
+"""The same of one peer's datagrams: it takes nobody else's room."""
 _TROUBLES = 20
 """Gaps that are shown."""
 
@@ -44,6 +46,8 @@ class Speaker:
     stream: bool
     gathered: Gathered = field(default_factory=Gathered)
     prioritised: bool = False
+    behind: bool = False
+    """It may be sending what it could not send before: when that comes says nothing of its clock."""
     named: str = ""
     """Whom a relay spoke for last."""
 
@@ -71,14 +75,14 @@ class Intake:
 
     def connected(self, address: str, name: str) -> Speaker:
         """Return the speaker of a new connection, by its certificate's name where it has one."""
-        return Speaker(name or address, self._relays.hold(address, name), stream=True)
+        return Speaker(name or address, self._relays.hold(address, name), stream=True, behind=True)
 
     def datagram(self, address: str, message: bytes) -> bool:
         """Take a datagram; return whether there was room for it."""
-        speaker = self._speakers.get(address)
-        if self._waiting[False] >= _DATAGRAMS:
+        speaker = self._speakers.get(address) or Speaker(address, self._relays.hold(address), stream=False)
+        if self._waiting[False] >= _DATAGRAMS or speaker.gathered.cost >= _OF_ONE:
             return False
-        self.hear(speaker or Speaker(address, self._relays.hold(address), stream=False), message, key=address)
+        self.hear(speaker, message, key=address)
         return True
 
     def hear(self, speaker: Speaker, message: bytes, *, key: object = None, more: bool = False) -> None:
@@ -106,8 +110,10 @@ class Intake:
 
     async def room(self, speaker: Speaker) -> None:
         """Return when this speaker's records may be added to."""
-        async with self._given:
-            await self._given.wait_for(lambda: speaker.gathered.cost < Gathered.FULL and self._waiting[True] < _STREAMS)
+        while speaker.gathered.cost >= Gathered.FULL or self._waiting[True] >= _STREAMS:
+            speaker.behind = True
+            async with self._given:
+                await self._given.wait()
 
     async def due(self) -> None:
         """Return when it is time to look at what can be handed over."""
@@ -119,13 +125,21 @@ class Intake:
             pass
         self._full.clear()
 
-    def batches(self) -> Iterator[Batch]:
-        """Hand over what is ready, speaker by speaker; gaps go with the first of them, or by themselves."""
+    def batches(self, *, later: int = 0) -> Iterator[Batch]:
+        """Hand over what is ready, speaker by speaker; gaps go with the first of them, or by themselves.
+
+        Parameters
+        ----------
+        later
+            What will be ready after so many nanoseconds, too.
+        """
         for key, speaker in list(self._speakers.items()):
-            if speaker.gathered.ready(time.monotonic_ns()):
-                yield self._batch(key, speaker)
-        if gaps := self._gaps():
-            yield self._made(b"", (), self.bytes, gaps)
+            now = time.monotonic_ns() + later
+            if speaker.gathered.ready(now):
+                yield self._batch(key, speaker, now)
+        gaps = self._gap_batch(self.bytes, later)
+        if gaps.gaps:
+            yield gaps
         if not self._speakers and not self.losses:
             self._some.clear()
 
@@ -154,33 +168,34 @@ class Intake:
         """Bytes that wait, with what keeping them costs."""
         return sum(self._waiting.values())
 
-    def _batch(self, key: object, speaker: Speaker) -> Batch:
-        taken = speaker.gathered.take(time.monotonic_ns())
+    def _batch(self, key: object, speaker: Speaker, now: int) -> Batch:
+        taken = speaker.gathered.take(now)
         self._waiting[speaker.stream] -= taken.cost
         if not speaker.gathered.cost:
             del self._speakers[key]
+        live = not speaker.relay and not speaker.behind
+        speaker.behind &= not taken.quiet
         begin = self.bytes
         self.bytes += len(taken.data)
         self.records += taken.records
-        return self._made(taken.data, taken.hosts, begin, self._gaps())
+        gaps_only = self._gap_batch(begin)
+        arrival = gaps_only.arrival - (time.monotonic_ns() - taken.first)
+        return replace(gaps_only, data=taken.data, hosts=taken.hosts, arrival=arrival, live=live, idle=False)
 
-    def _made(self, data: bytes, hosts: tuple[tuple[int, str], ...], base: int, gaps: tuple[Gap, ...]) -> Batch:
+    def _gap_batch(self, base: int, later: int = 0) -> Batch:
+        """Return a batch with what is to be said of gaps, and the position."""
+        now = time.time_ns()
+        gaps = self.losses.take(now + later)
+        self.troubles.extend(gaps)
         return Batch(
             source=self._source,
             stream=self._source,
             name=self._shown,
-            data=data,
+            data=b"",
             base=base,
-            arrival=time.time_ns(),
+            arrival=now,
             position={"format": _FORMAT, "bytes": self.bytes, "records": self.records},
-            live=True,
-            hosts=hosts,
             gaps=gaps,
-            # Nothing but gaps: there is no record that anybody should wait for.
-            idle=not data,
+            # There is no record that anybody should wait for.
+            idle=True,
         )
-
-    def _gaps(self) -> tuple[Gap, ...]:
-        gaps = self.losses.take(time.time_ns())
-        self.troubles.extend(gaps)
-        return gaps

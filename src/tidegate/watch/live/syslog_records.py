@@ -10,6 +10,7 @@ looks like a header, or whoever can put a line feed into a log could speak for a
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import re
 from collections.abc import Iterable
@@ -62,6 +63,7 @@ def hostname_of(message: bytes) -> str:
     return "" if name == "-" else name
 
 
+@functools.lru_cache(maxsize=4096)
 def tidy_address(address: str) -> str:
     """Return an address as people write it: without a zone, and IPv4 not wrapped into IPv6."""
     parsed = ipaddress.ip_address(address.partition("%")[0])
