@@ -325,6 +325,40 @@ def test_the_second_within_the_hour_waits_for_its_end() -> None:
     assert (world.state, len(world.orders)) == ("telling", 2)
 
 
+def test_what_is_held_back_is_asked_for_afterwards() -> None:
+    world = World((TELL,))
+    world.storm()
+    world.probe()
+    world.told()
+    world.storm(episode("e2", provider="vp2"))
+    world.storm(episode("e3", provider="vp3"))
+    del world.open["e1"], world.open["e2"]
+    world.crash()
+    world.later(30 * MINUTE)
+    assert (world.matter.episode, world.state) == ("e3", "wanted")
+    world.probe()
+    assert world.whats == ["recovering"]
+    world.later(30 * MINUTE)
+    world.probe()
+    assert world.whats == ["recovering", "recovering"]
+
+
+@pytest.mark.parametrize("acts", [(TELL,), ()], ids=["it is over", "its act is configured no more"])
+def test_what_was_held_back_and_is_not_wanted_any_more(acts: tuple[Act, ...]) -> None:
+    world = World((TELL,))
+    world.storm()
+    world.probe()
+    world.told()
+    world.storm(episode("e2"))
+    if acts:
+        world.open.clear()
+    world.acts = acts
+    world.crash()
+    world.later(30 * MINUTE)
+    world.later(2 * HOUR)
+    assert (world.matter.episode, world.whats) == ("e1", ["recovering"])
+
+
 def test_two_acts_on_one_service_share_its_hour() -> None:
     world = World((TELL, replace(HOLD, name="hold")))
     world.storm()

@@ -1,8 +1,9 @@
 """Whether anything is done about an episode: a pure machine, since log lines can be forged and gates be told wrongly.
 
 In words. Each *target* (a service of a gate, a fleet plan) has one matter at a time (``matters.py``), and begins one an
-hour at the most, whatever stands in logs. A notice of a rule that an act names makes a matter. Nothing is told to a
-gate, and no run is proposed, unless a **probe** of the act has shown the same trouble within the act's ``within``:
+hour at the most, whatever stands in logs. A notice of a rule that an act names makes a matter; one that comes while the
+target has a matter is held back, and the newest is asked for afterwards if its episode is open still. Nothing is told
+to a gate, and no run is proposed, unless a **probe** of the act has shown the same trouble within the act's ``within``:
 probes ask a server themselves, and nobody can forge them with a log line. Fleet runs are started by people alone.
 
 The **kill switch** ends what waits and lets nothing begin. What was begun at a gate is given back, and what was done is
@@ -11,12 +12,12 @@ still verified.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from tidegate.errors import UsageError
 from tidegate.watch.live.acts import KIND, SWITCH, Act, Acted, Json, Matter, Told
-from tidegate.watch.live.matters import HOUR, Seen, Step, after_crash, go_on, heard, run_is_over, tell
+from tidegate.watch.live.matters import Seen, Step, after_crash, go_on, heard, run_is_over, tell, wanted
 from tidegate.watch.live.model import Episode, Gap, Hit, Notice
 
 __all__ = ["Acting"]
@@ -80,11 +81,14 @@ class Acting:
         for notice in notices:
             if notice.what != "cleared" and self._on:
                 self._ask(notice, now, acted)
-        rules = {matter.act.rule for matter in self._matters.values() if not matter.is_ended}
+        rules = {matter.act.rule for matter in self._matters.values() if matter.held_back or not matter.is_ended}
         episodes = [episode for episode in open_ if episode.rule in rules]
         missed = list(gaps)
         for matter in list(self._matters.values()):
-            self._keep(matter, go_on(matter, self._seen(matter, now, episodes, missed)), acted)
+            step = go_on(matter, self._seen(matter, now, episodes, missed))
+            self._keep(matter, step, acted)
+            if step.matter.is_ended and step.matter.held_back:
+                self._ask_again(step.matter, now, episodes, acted)
         return acted
 
     def switch(self, now: int, open_: Iterable[Episode], *, on: bool) -> Acted:
@@ -154,32 +158,35 @@ class Acting:
             if episode.severity not in act.severities or not act.is_about(episode):
                 continue
             last = self._matters.get(act.target)
-            if last is not None and not last.is_ended:
-                self._held_back += 1
+            if last is None or last.is_ended:
+                self._put(wanted(act, episode, notice.key, now, last), acted)
                 continue
-            matter = Matter(
-                id=hashlib.sha256(f"{act.target}\0{notice.key}".encode()).hexdigest()[:12],
-                act=act,
-                state="wanted",
-                episode=episode.key,
-                scope=episode.scope,
-                hosts=episode.hosts,
-                count=episode.count,
-                asked=now,
-                changed=now,
-                loud=now,
-                not_before=_hour_over(last),
-            )
-            self._matters[act.target] = matter
-            acted.rows[KIND, act.target] = matter.to_json()
+            self._held_back += 1
+            if last.act.name == act.name and last.episode != episode.key:
+                self._put(replace(last, held_back=episode.key), acted)
+
+    def _ask_again(self, last: Matter, now: int, open_: Sequence[Episode], acted: Acted) -> None:
+        """Ask for what was held back while ``last`` was under way, if it is open, and the act configured, still."""
+        self._put(replace(last, held_back=""), acted)
+        act = next((one for one in self._acts if (one.name, one.target) == (last.act.name, last.act.target)), None)
+        episode = next((one for one in open_ if one.key == last.held_back), None)
+        if self._on and act is not None and episode is not None and act.is_about(episode):
+            self._put(wanted(act, episode, f"{episode.key}/held-back", now, last), acted)
+
+    def _put(self, matter: Matter, acted: Acted) -> None:
+        self._matters[matter.act.target] = matter
+        acted.rows[KIND, matter.act.target] = matter.to_json()
 
     def _take_witnesses(self, hits: Iterable[Hit], now: int) -> None:
-        wanted = {name for act in self._acts for name in act.corroborate}
-        wanted |= {name for matter in self._matters.values() for name in matter.act.corroborate}
+        names = {name for act in self._acts for name in act.corroborate}
+        names |= {name for matter in self._matters.values() for name in matter.act.corroborate}
+        if not names:
+            return
         for hit in hits:
-            for name in (hit.source, f"{hit.source}/{hit.rule}"):
-                if name in wanted and not hit.quoted:
-                    self._shown[name] = max(self._shown.get(name, 0), min(hit.arrival, now))
+            if hit.quoted or not hit.source.startswith("probe."):
+                continue
+            for name in names & {hit.source, f"{hit.source}/{hit.rule}"}:
+                self._shown[name] = max(self._shown.get(name, 0), min(hit.arrival, now))
 
     def _seen(self, matter: Matter, now: int, open_: Sequence[Episode], gaps: Sequence[Gap]) -> Seen:
         act = matter.act
@@ -197,10 +204,9 @@ class Acting:
 
     def _keep(self, before: Matter, step: Step, acted: Acted) -> None:
         """Keep what a step has made of a matter; only what a restart must know becomes a row."""
-        matter, target = step.matter, step.matter.act.target
-        self._matters[target] = matter
-        if _stored(matter) != _stored(before):
-            acted.rows[KIND, target] = matter.to_json()
+        self._matters[step.matter.act.target] = step.matter
+        if _stored(step.matter) != _stored(before):
+            self._put(step.matter, acted)
         if step.order is not None:
             acted.orders.append(step.order)
 
@@ -213,13 +219,6 @@ class Acting:
 
 def _stored(matter: Matter) -> tuple[object, ...]:
     return matter.state, matter.says, matter.gap, matter.tried
-
-
-def _hour_over(last: Matter | None) -> int:
-    """Return from when on a target may be acted on again."""
-    if last is None:
-        return 0
-    return max(last.not_before, last.begun + HOUR if last.begun is not None else 0)
 
 
 def _blinds(gap: Gap, matter: Matter) -> bool:

@@ -150,6 +150,8 @@ class Matter:
         When an episode of the act was last seen open.
     gap
         What was not seen since ``done``, in words; "" for nothing.
+    held_back
+        The key of the newest episode that asked for the same meanwhile; "" for none.
     says
         Why it is in its state, in words.
     """
@@ -172,6 +174,7 @@ class Matter:
     done: int | None = None
     tried: int | None = None
     gap: str = ""
+    held_back: str = ""
     says: str = ""
 
     @property

@@ -23,13 +23,15 @@ In words::
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from tidegate.watch.live.acts import Matter, Order, State, Told, What
+from tidegate.watch.live.acts import Act, Matter, Order, State, Told, What
+from tidegate.watch.live.model import Episode
 
-__all__ = ["HOUR", "Seen", "Step", "after_crash", "go_on", "heard", "run_is_over", "tell"]
+__all__ = ["HOUR", "Seen", "Step", "after_crash", "go_on", "heard", "run_is_over", "tell", "wanted"]
 
 HOUR = 3600 * 10**9
 """A target has one matter in so long, in nanoseconds; and so long are lapsed proposals and deaf gates waited for."""
@@ -61,6 +63,23 @@ class Step:
 
     matter: Matter
     order: Order | None = None
+
+
+def wanted(act: Act, episode: Episode, key: str, now: int, last: Matter | None) -> Matter:
+    """Return the matter that an episode asks for, after the target's ``last`` one; ``key`` is what asked."""
+    return Matter(
+        id=hashlib.sha256(f"{act.target}\0{key}".encode()).hexdigest()[:12],
+        act=act,
+        state="wanted",
+        episode=episode.key,
+        scope=episode.scope,
+        hosts=episode.hosts,
+        count=episode.count,
+        asked=now,
+        changed=now,
+        loud=now,
+        not_before=_hour_over(last),
+    )
 
 
 def go_on(matter: Matter, seen: Seen) -> Step:
@@ -182,6 +201,13 @@ _LIVES: dict[State, Callable[[Matter, Seen], Step]] = {
     "ending": _ending,
     "verifying": _verifying,
 }
+
+
+def _hour_over(last: Matter | None) -> int:
+    """Return from when on a target may be acted on again."""
+    if last is None:
+        return 0
+    return max(last.not_before, last.begun + HOUR if last.begun is not None else 0)
 
 
 def _to(state: State, matter: Matter, now: int, says: str, *, order: What | None = None, **more: Any) -> Step:
