@@ -41,6 +41,7 @@ def test_json_has_the_promised_keys(run: Run, played: Played, tmp_path: Path) ->
     page = report.read_text()
     assert page.startswith("<!doctype html>")
     assert '"expected": [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]' in page
+    assert '"storm": {"provider": "vasa-3", "threshold": 5, "hosts": [[1.0, 2.0], [4, 6]]}' in page
     assert '"told": [[0.0, 1.1, 2.3], [0.0, 1.0, 2.0]]' in page
 
 

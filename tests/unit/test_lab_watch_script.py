@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tidegate.lab.watch_expected import Written, expected_alerts
+from tidegate.lab.watch_expected import Written, expected_alerts, filling
 from tidegate.lab.watch_files import LogWriter, rotate
 from tidegate.lab.watch_rules import SPEED, small_rules
 from tidegate.lab.watch_script import File, Record, Script, WatchDemo, write_script
@@ -71,6 +71,9 @@ def test_hosts_that_fail_within_a_minute_are_one_episode_and_known_by_the_fifth(
     assert (storm.rule, storm.scope) == ("vasa.provider.setcontext-storm", (("provider", "vasa-1"),))
     assert (storm.at, storm.until, storm.count) == (NOW + 40 * SECOND, NOW + 50 * SECOND, 6)
     assert expected_alerts(RULES, files[:4]) == []
+    window = filling(RULES, files, storm.rule, storm.scope)
+    assert (window.threshold, max(window.counts), window.counts[-1]) == (5, 6, 0)
+    assert window.times[window.counts.index(5)] == storm.at
 
 
 def test_what_was_written_last_makes_it_known() -> None:

@@ -18,10 +18,11 @@ from tidegate.watch.rule import Distinct, Rule, RuleSet
 from tidegate.watch.scan import Json, Scanner
 from tidegate.watch.windows import Event, Window, episodes
 
-__all__ = ["Expected", "Written", "expected_alerts"]
+__all__ = ["Expected", "Filling", "Written", "expected_alerts", "filling"]
 
 _ANY = 300 * 10**9
 """How long a rule without windows is met by a record, in nanoseconds."""
+_STEP = 250 * 10**6
 Scope = tuple[tuple[str, str], ...]
 
 
@@ -61,6 +62,15 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
+class Filling:
+    """How full one window was: at these times (ns since 1970) so many counted, and from ``threshold`` on it held."""
+
+    threshold: int
+    times: list[int]
+    counts: list[int]
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     """One hit: what windows need, and when it was written."""
 
@@ -72,6 +82,31 @@ class _Seen:
 
 def expected_alerts(rules: RuleSet, files: Iterable[Written]) -> list[Expected]:
     """Return every episode of what was written, in order of time."""
+    seen = _read(rules, files)
+    found = [one for rule in rules.rules for one in _of_rule(rule, seen.get(rule.id, []))]
+    return sorted(found, key=lambda one: (one.at, one.rule, one.scope))
+
+
+def filling(rules: RuleSet, files: Iterable[Written], rule: str, scope: Scope) -> Filling:
+    """Return how the distinct window of a rule filled up for one scope, in steps of :data:`_STEP`."""
+    found = rules.get(rule)
+    window = next(one for one in found.windows if isinstance(one, Distinct)) if found else None
+    if window is None:
+        return Filling(0, [], [])
+    over = window.over.count
+    mine = [
+        (hit.time, hit.values.get(window.field, ""))
+        for hit in _read(rules, files).get(rule, [])
+        if tuple((name, hit.values.get(name, "")) for name in window.by) == scope
+    ]
+    ends = [time for time, _ in mine] or [0]
+    times = list(range(min(ends), max(ends) + over + _STEP, _STEP))
+    counts = [len({value for at, value in mine if time - over < at <= time}) for time in times]
+    return Filling(window.at_least, times, counts)
+
+
+def _read(rules: RuleSet, files: Iterable[Written]) -> dict[str, list[_Seen]]:
+    """Return the hits of every rule; a file that holds the text of an article has none."""
     scanner = Scanner(to_plan(rules.rules))
     seen: dict[str, list[_Seen]] = {}
     for written in files:
@@ -82,8 +117,7 @@ def expected_alerts(rules: RuleSet, files: Iterable[Written]) -> list[Expected]:
             rule, _, signature = hit["signature"].partition("/")
             one = _Seen(hit["time"], signature, _values(hit, written.path), written.written_at(hit["offset"]))
             seen.setdefault(rule, []).append(one)
-    found = [one for rule in rules.rules for one in _of_rule(rule, seen.get(rule.id, []))]
-    return sorted(found, key=lambda one: (one.at, one.rule, one.scope))
+    return seen
 
 
 def _values(hit: Json, path: str) -> dict[str, str]:

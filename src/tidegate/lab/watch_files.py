@@ -127,7 +127,8 @@ def _packed(path: Path) -> Path:
 
 
 def _pack(path: Path, to: Path) -> None:
-    """Compress as gzip does: the result grows beside the original, which then goes."""
+    """Compress as gzip does: the result grows beside the original, is given its time, and the original goes."""
     with path.open("rb") as source, gzip.open(to, "wb") as target:
         shutil.copyfileobj(source, target)
+    shutil.copystat(path, to)
     path.unlink()

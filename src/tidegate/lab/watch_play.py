@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import LabError
-from tidegate.lab.watch_expected import Expected, expected_alerts
+from tidegate.lab.watch_expected import Expected, Filling, expected_alerts, filling
 from tidegate.lab.watch_files import LogWriter
 from tidegate.lab.watch_rules import SPEED, small_rules
 from tidegate.lab.watch_script import Script, WatchDemo, write_script
 from tidegate.lab.watch_sink import HOOK, Sink
+from tidegate.lab.watch_texts import TEXTS
 from tidegate.lab.watch_verdict import Verdict, judge, told_by
 from tidegate.lab.world import Child, World
 from tidegate.watch.load import load_rules
@@ -57,6 +59,8 @@ class WatchResult:
     """When that was, in nanoseconds since 1970."""
     kills: list[float] = field(default_factory=list)
     samples: list[WatchMoment] = field(default_factory=list)
+    storm: tuple[str, Filling] | None = None
+    """The provider at which most storms were, and how its window filled up."""
 
 
 def play_watch(
@@ -122,7 +126,8 @@ class _Play:
             child.end()
         verdict = judge(expected, self._sink.posts())
         numbers = self._numbers(expected, verdict, time.monotonic() - began)
-        return WatchResult(numbers, verdict, expected, self._writer.began, self._kills, self._samples)
+        storm = self._storm(expected)
+        return WatchResult(numbers, verdict, expected, self._writer.began, self._kills, self._samples, storm)
 
     def _start(self) -> Child:
         self._lives += 1
@@ -163,6 +168,14 @@ class _Play:
 
     def _all_told(self, expected: list[Expected]) -> bool:
         return self._now.alerts >= len(expected) and not judge(expected, self._sink.posts()).lost
+
+    def _storm(self, expected: list[Expected]) -> tuple[str, Filling] | None:
+        rule = TEXTS["transport"].rule
+        storms = Counter(one.scope for one in expected if one.rule == rule and len(one.scope) == 1)
+        if not storms:
+            return None
+        (scope, _), *_ = storms.most_common(1)
+        return scope[0][1], filling(self._rules, self._writer.files, rule, scope)
 
     def _numbers(self, expected: list[Expected], verdict: Verdict, seconds: float) -> dict[str, Any]:
         times = verdict.times_to_alert_ms

@@ -56,6 +56,7 @@ def watch_page(demo: WatchDemo, result: WatchResult) -> str:
         "expected": _steps((one.known - result.began) / 1e9 for one in result.expected),
         "told": _steps((at - result.began) / 1e9 for at in result.verdict.first.values()),
         "cleared": [[sample.t for sample in result.samples], [sample.cleared for sample in result.samples]],
+        "storm": _storm(result),
         "numbers": result.numbers,
     }
     return filled(
@@ -75,6 +76,14 @@ def _steps(seconds: Iterable[float]) -> list[list[float]]:
     """Return how many there are at each of these times, from nothing on."""
     times = sorted(seconds)
     return [[0.0, *(round(time, 3) for time in times)], [float(count) for count in range(len(times) + 1)]]
+
+
+def _storm(result: WatchResult) -> dict[str, Any] | None:
+    if result.storm is None:
+        return None
+    provider, window = result.storm
+    seconds = [round((time - result.began) / 1e9, 3) for time in window.times]
+    return {"provider": provider, "threshold": window.threshold, "hosts": [seconds, window.counts]}
 
 
 def _pace(seed: int) -> str:
