@@ -22,7 +22,7 @@ ALERTS, HOOK = "/api/v2/alerts", "/hook"
 
 _BODY_MAX = 4 << 20
 """Bytes of a post that are read."""
-_REFUSED, _UNANSWERED = 0.05, 0.05
+_REFUSED, _UNANSWERED = 0.02, 0.02
 """Shares of the posts that are refused, and that are taken and not answered."""
 
 
