@@ -7,14 +7,14 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from live_machines import SECOND, START, Kept, hit, log_rule, probe_rule, rule_set
 
+from live_machines import SECOND, START, Kept, hit, log_rule, rule_set
 from tidegate.watch.live.groups import groups
-from tidegate.watch.live.model import Hit, key_of
+from tidegate.watch.live.model import Hit
 from tidegate.watch.live.moments import StreamMoved
 from tidegate.watch.windows import Event, episodes
 
-STORM = {"id": "storm", "kind": "count", "of": ["a"], "over": "20s", "more_than": 2}
+STORM = {"id": "storm", "kind": "count", "of": ["a"], "over": "20s", "more_than": 1}
 LATENESS = 10
 WINDOWS = st.sampled_from(
     [
@@ -30,7 +30,7 @@ WINDOWS = st.sampled_from(
 HITS = st.lists(
     st.builds(
         lambda at, signature, host, vp, delay: (at, signature, host, vp, delay),
-        st.integers(0, 200),
+        st.one_of(st.integers(0, 200), st.integers(0, 9).flatmap(lambda n: st.integers(n * 21, n * 21 + 2))),
         st.sampled_from("abc"),
         st.sampled_from(["esx1", "esx2", "esx3"]),
         st.sampled_from(["x", "y"]),
@@ -41,9 +41,9 @@ HITS = st.lists(
 
 
 @st.composite
-def storms(draw: st.DrawFn, *, live: bool | None = None) -> list[tuple[float, list[Hit]]]:
+def storms(draw: st.DrawFn) -> list[tuple[float, list[Hit]]]:
     """Hits in the order of their arrival, no later than the lateness, in batches."""
-    live = draw(st.booleans()) if live is None else live
+    live = draw(st.booleans())
     drawn = sorted(draw(HITS), key=lambda each: each[0] + each[4])
     hits = [
         hit(at, signature, place=place, arrival=at + delay, live=live, host=host, vp=vp, stream="s")
@@ -52,7 +52,8 @@ def storms(draw: st.DrawFn, *, live: bool | None = None) -> list[tuple[float, li
     batches: list[tuple[float, list[Hit]]] = []
     for one in hits:
         now = (one.arrival - START) / SECOND
-        if batches and draw(st.booleans()):
+        together: bool = draw(st.booleans())
+        if batches and together:
             batches[-1] = (now, [*batches[-1][1], one])
         else:
             batches.append((now, [one]))
@@ -78,7 +79,7 @@ def cleared(kept: Kept) -> list[tuple[Any, ...]]:
 
 
 def moved(now: float, hits: Sequence[Hit]) -> StreamMoved:
-    """The stream's own time: what is not later than ``now`` less what may still be on its way, or the newest hit."""
+    """Say that the stream has come to its newest hit, or to ``now``."""
     return StreamMoved("s", time=max((one.time or 0 for one in hits), default=START + round(now * SECOND)))
 
 

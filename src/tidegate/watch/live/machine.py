@@ -71,7 +71,7 @@ class Machine:
         self._open: dict[str, Scope] = {}
         self._events = 0
         self.counters = dict.fromkeys(_COUNTERS, 0)
-        """Events that came late, with a time that is not believed, without one; scopes forgotten, episodes not opened."""
+        """Events that came late, whose time is not believed, without one; scopes forgotten, episodes not opened."""
         self._counted = dict(self.counters)
         self._stale: list[tuple[str, str, Json]] = []
         self._restore(rows)
