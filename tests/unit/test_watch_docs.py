@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hmac
+import json
 import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from pydantic import BaseModel
@@ -14,8 +16,10 @@ from pydantic import BaseModel
 from tidegate.errors import ConfigError
 from tidegate.watch.live import model, probe_config
 from tidegate.watch.live.act_config import ActingTable, ActTable, unknown_to_acts
+from tidegate.watch.live.alertmanager import Alertmanager
 from tidegate.watch.live.config import AlertmanagerTable, FilesTable, SyslogTable, WatchTable, WebhookTable
 from tidegate.watch.live.load import parse_watch
+from tidegate.watch.live.webhook import body_of, signature
 from tidegate.watch.load import load_rules
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,3 +91,19 @@ def test_the_route_of_the_guide_is_an_alertmanagers(tmp_path: Path) -> None:
     file = tmp_path / "alertmanager.yml"
     file.write_text(text + "receivers: [{name: team}, {name: night}]\n")
     subprocess.run(["amtool", "check-config", file], check=True, capture_output=True)
+
+
+def test_what_receivers_are_told_stands_in_the_reference() -> None:
+    episode = model.Episode("e", "vasa.provider.setcontext-storm", "storm", (), "critical", 0, 1, 2, 5, ("h",), ("r",))
+    notice = model.Notice("e/opened", "opened", episode, 3)
+    (alert,) = json.loads(Alertmanager("main", "http://127.0.0.1").post([notice], load_rules(), 4).content)
+    for name in (*body_of(notice, load_rules()), *alert["labels"], *alert["annotations"]):
+        assert f"`{name}`" in PAGE
+
+
+@pytest.mark.parametrize(("body", "now", "good"), [(b"{}", 1000, True), (b"{ }", 1000, False), (b"{}", 2000, False)])
+def test_a_receiver_can_check_a_signature_as_the_reference_shows(body: bytes, now: int, good: bool) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    names: dict[str, Any] = {"hmac": hmac}
+    exec(code, names)  # noqa: S102 (the page's own)
+    assert names["is_genuine"](b"secret", signature(b"secret", b"{}", 1000 * 10**9), body, now) is good
