@@ -192,7 +192,7 @@ class Acting:
         act = matter.act
         shown = [(self._shown[name], name) for name in act.corroborate if name in self._shown]
         at, witness = max(shown, default=(0, ""))
-        fresh = bool(witness) and at > now - act.within
+        fresh = bool(witness) and now - act.within < at <= now  # after a clock was set back, none is
         return Seen(
             now=now,
             is_open=any(act.is_about(episode) for episode in open_),

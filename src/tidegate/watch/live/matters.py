@@ -14,7 +14,7 @@ In words::
   too; where the configuration is a standing approval this state is passed over.
 - **telling**: the gate is being told, once at the most: a watch that ended in this state does not tell it again. That
   its servers recover is told by announcing a restart and ending that at once (``act_gate.py``); where it may have been
-  done by half, the end of it follows.
+  done by half, the end of it follows. What is not heard of for a minute may have been done.
 - **holding**: the gate is in maintenance until no episode is open, ``hold`` is over, or acting is switched off.
 - **ending**: it is told that maintenance is over, again and again for an hour, until it has heard.
 - **verifying**: the same rule must stay silent for ``quiet``. Three times that long without such a silence:
@@ -35,6 +35,8 @@ __all__ = ["HOUR", "Seen", "Step", "after_crash", "go_on", "heard", "run_is_over
 
 HOUR = 3600 * 10**9
 """A target has one matter in so long, in nanoseconds; and so long are lapsed proposals and deaf gates waited for."""
+_DEAF = 60 * 10**9
+"""Nanoseconds after which nobody will say any more what became of telling a gate."""
 _RETRY = 30 * 10**9
 """Nanoseconds between two tries to tell a gate that its maintenance is over."""
 _PATIENCE = 3
@@ -157,12 +159,18 @@ def _proposed(matter: Matter, seen: Seen) -> Step:
     return Step(matter)
 
 
+def _telling(matter: Matter, seen: Seen) -> Step:
+    if _within(matter.changed, _DEAF, seen.now):
+        return Step(matter)
+    return heard(matter, seen.now, "unsure", "nobody has said what became of telling the gate")
+
+
 def _holding(matter: Matter, seen: Seen) -> Step:
     if not seen.on:
         why = "acting was switched off"
     elif not seen.is_open:
         why = "the symptom is gone"
-    elif seen.now >= (matter.begun or 0) + matter.act.hold:
+    elif not _within(matter.begun or 0, matter.act.hold, seen.now):
         why = "it was held for as long as it may be"
     else:
         return Step(matter)
@@ -175,7 +183,7 @@ def _ending(matter: Matter, seen: Seen) -> Step:
         only = f" --service {matter.act.service}" if matter.act.service else ""
         by_hand = f"`tidegate gate maintenance off --admin {matter.act.gate}{only}`"
         return _to("failed", matter, now, f"the gate did not hear for an hour that maintenance is over; type {by_hand}")
-    if now < (matter.tried or matter.changed) + _RETRY:
+    if _within(matter.tried or matter.changed, _RETRY, now):
         return Step(matter)
     matter = replace(matter, tried=now)
     return Step(matter, Order("maintenance_off", matter))
@@ -197,6 +205,7 @@ def _verifying(matter: Matter, seen: Seen) -> Step:
 _LIVES: dict[State, Callable[[Matter, Seen], Step]] = {
     "wanted": _wanted,
     "proposed": _proposed,
+    "telling": _telling,
     "holding": _holding,
     "ending": _ending,
     "verifying": _verifying,
@@ -208,6 +217,11 @@ def _hour_over(last: Matter | None) -> int:
     if last is None:
         return 0
     return max(last.not_before, last.begun + HOUR if last.begun is not None else 0)
+
+
+def _within(since: int, span: int, now: int) -> bool:
+    """Return whether a span is not over; it is where the clock was set back by more than a minute."""
+    return since - _DEAF <= now < since + span
 
 
 def _to(state: State, matter: Matter, now: int, says: str, *, order: What | None = None, **more: Any) -> Step:
