@@ -124,3 +124,13 @@ def test_secrets_certificates_and_rules_are_looked_at(tmp_path: Path) -> None:
     assert {"alertmanager.b.ca", "syslog.c.certificate", "syslog.c.key"} <= set(said)
     assert "is not there" in said[""], "the folder of rules"
     assert "secret\n" not in "".join(said.values())
+
+
+def test_an_act_that_no_rule_knows_has_its_line(tmp_path: Path) -> None:
+    text = MINIMAL + (
+        "[probe.a]\nkind = 'haproxy'\naddress = 'unix:/run/haproxy.sock'\n"
+        "[act.b]\nrule = 'vcenter.none'\ndo = 'recovering'\ncorroborate = 'probe.a'\ngate = 'unix:/run/g.sock'\n"
+    )
+    (problem,) = look(*written(tmp_path, text)).problems
+    assert (problem.line, problem.where) == (9, "act.b.rule")
+    assert 'there is no rule "vcenter.none"' in problem.message
