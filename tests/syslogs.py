@@ -80,7 +80,7 @@ def cut(batch: Batch) -> list[tuple[str, bytes]]:
     return [
         (host, line)
         for (begin, host), end in zip(batch.hosts, ends, strict=True)
-        for line in batch.data[begin:end].splitlines()
+        for line in batch.data[begin:end].rstrip(b"\0").splitlines()
     ]
 
 

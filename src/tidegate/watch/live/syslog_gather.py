@@ -58,6 +58,11 @@ class Gathered:
         self.cost += cost
         return cost
 
+    @property
+    def oldest(self) -> int:
+        """When the first of the records came that are here."""
+        return self._records[0][2]
+
     def ready(self, now: int) -> bool:
         """Tell whether there is something to take."""
         return bool(self._records) and (self._quiet(now) or self._pressed(now))

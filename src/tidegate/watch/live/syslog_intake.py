@@ -17,9 +17,10 @@ from dataclasses import dataclass, field, replace
 
 from tidegate.errors import UsageError
 from tidegate.watch.live.model import Batch, Gap, Json
-from tidegate.watch.live.syslog_gather import Gathered
+from tidegate.watch.live.syslog_gather import Gathered, Taken
 from tidegate.watch.live.syslog_losses import Losses
 from tidegate.watch.live.syslog_records import Relays, hostname_of, is_prioritised, record_of
+from tidegate.watch.live.syslog_sheaf import Sheaf
 
 __all__ = ["Intake", "Speaker"]
 
@@ -50,6 +51,11 @@ class Speaker:
     """It may be sending what it could not send before: when that comes says nothing of its clock."""
     named: str = ""
     """Whom a relay spoke for last."""
+
+    @property
+    def live(self) -> bool:
+        """Whether what it says was sent just now."""
+        return not self.relay and not self.behind
 
 
 class Intake:
@@ -126,17 +132,24 @@ class Intake:
         self._full.clear()
 
     def batches(self, *, later: int = 0) -> Iterator[Batch]:
-        """Hand over what is ready, speaker by speaker; gaps go with the first of them, or by themselves.
+        """Hand over what is ready, speaker by speaker; gaps go with the first batch, or by themselves.
 
         Parameters
         ----------
         later
             What will be ready after so many nanoseconds, too.
         """
+        sheaf: Sheaf | None = None
         for key, speaker in list(self._speakers.items()):
-            now = time.monotonic_ns() + later
-            if speaker.gathered.ready(now):
-                yield self._batch(key, speaker, now)
+            if not speaker.gathered.ready(time.monotonic_ns() + later):
+                continue
+            if sheaf and not sheaf.takes(speaker.gathered, speaker.live):
+                yield self._batch(sheaf)
+                sheaf = None
+            sheaf = sheaf or Sheaf(speaker.live, speaker.gathered.oldest)
+            sheaf.add(self._taken(key, speaker, time.monotonic_ns() + later))
+        if sheaf:
+            yield self._batch(sheaf)
         gaps = self._gap_batch(self.bytes, later)
         if gaps.gaps:
             yield gaps
@@ -168,19 +181,21 @@ class Intake:
         """Bytes that wait, with what keeping them costs."""
         return sum(self._waiting.values())
 
-    def _batch(self, key: object, speaker: Speaker, now: int) -> Batch:
+    def _taken(self, key: object, speaker: Speaker, now: int) -> Taken:
         taken = speaker.gathered.take(now)
         self._waiting[speaker.stream] -= taken.cost
         if not speaker.gathered.cost:
             del self._speakers[key]
-        live = not speaker.relay and not speaker.behind
         speaker.behind &= not taken.quiet
-        begin = self.bytes
-        self.bytes += len(taken.data)
-        self.records += taken.records
+        return taken
+
+    def _batch(self, sheaf: Sheaf) -> Batch:
+        begin, data = self.bytes, sheaf.data
+        self.bytes += len(data)
+        self.records += sheaf.records
         gaps_only = self._gap_batch(begin)
-        arrival = gaps_only.arrival - (time.monotonic_ns() - taken.first)
-        return replace(gaps_only, data=taken.data, hosts=taken.hosts, arrival=arrival, live=live, idle=False)
+        arrival = gaps_only.arrival - (time.monotonic_ns() - sheaf.first)
+        return replace(gaps_only, data=data, hosts=tuple(sheaf.hosts), arrival=arrival, live=sheaf.live, idle=False)
 
     def _gap_batch(self, base: int, later: int = 0) -> Batch:
         """Return a batch with what is to be said of gaps, and the position."""
