@@ -142,7 +142,10 @@ def test_what_is_wrong_stands_above_everything() -> None:
         clocks=[{"host": "esx1", "offset_s": -7200, "records": 30}],
         receivers=[{"name": "webhook.ops", "waiting": 3, "why": "it answers 503"}],
         acting={"on": False, "acts": 1, "matters": []},
+        late=3,
+        skewed=4,
     )
+    assert "of all records: 3 came too late to count exactly, 4 had a time that was not believed" in text
     assert "nothing can be kept: the disk is full" in text
     assert "the old rules stay: the key is missing" in text
     assert "clock: esx1 is 2h00m ahead" in text

@@ -134,6 +134,12 @@ def test_it_ends_with_who_started_it(tmp_path: Path) -> None:
         assert watch.process.wait(30) == Exit.FINE
 
 
+def test_what_nobody_holds_is_over_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tidegate", "watch", str(watch_file(tmp_path)), "--until-eof"]
+    ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == Exit.FINE, ran.stderr
+
+
 @pytest.mark.parametrize(
     ("more", "in_watch", "sentence"),
     [

@@ -107,6 +107,13 @@ def test_what_may_come_later_is_a_note(tmp_path: Path) -> None:
     assert [(note.line, note.where) for note in found.notes] == [(4, "files.vc.paths"), (1, "watch")]
 
 
+def test_a_log_that_two_sources_watch_is_told(tmp_path: Path) -> None:
+    (tmp_path / "vpxd.log").write_text("")
+    notes = look(*written(tmp_path, MINIMAL + "[files.all]\npaths = '*.log'\n")).notes
+    assert "vpxd.log is watched by files.vc too" in notes[0].message
+    assert notes[0].line == 6
+
+
 def test_secrets_certificates_and_rules_are_looked_at(tmp_path: Path) -> None:
     (tmp_path / "open").write_text("secret\n")
     (tmp_path / "open").chmod(0o644)

@@ -39,6 +39,7 @@ def _parts(answer: Json) -> Iterator[RenderableType]:
     yield from _warnings(answer)
     yield from _episodes(answer["episodes"], answer["now"])
     yield from _windows(answer)
+    yield from _counted(answer)
     yield from _sources(answer["sources"])
     yield from _gaps(answer["gaps"], answer["now"])
     yield Text()
@@ -54,6 +55,18 @@ def _warnings(answer: Json) -> Iterator[Text]:
     for clock in answer["clocks"]:
         way = "behind" if clock["offset_s"] > 0 else "ahead"
         yield Text(f"clock: {harmless(clock['host'])} is {span(abs(clock['offset_s']))} {way}", style="yellow")
+
+
+def _counted(answer: Json) -> Iterator[Text]:
+    words = {
+        "late": "came too late to count exactly",
+        "skewed": "had a time that was not believed",
+        "timeless": "had no time",
+        "forgotten": "scopes were forgotten for want of room",
+        "refused": "episodes were not opened for want of room",
+    }
+    if said := [f"{answer[name]} {says}" for name, says in words.items() if answer.get(name)]:
+        yield Text(f"of all records: {', '.join(said)}", style="yellow")
 
 
 def _table(*columns: str) -> Table:

@@ -106,11 +106,17 @@ def _certificates(config: WatchConfig) -> Iterator[_Said]:
 
 
 def _paths(config: WatchConfig) -> Iterator[_Said]:
+    seen: dict[str, str] = {}
     for name, table in config.files.items():
         for path in table.paths:
-            if not glob.glob(str(path), recursive=True):  # noqa: PTH207 (a pattern is absolute, which Path.glob refuses)
-                hint = "it is watched as soon as it is there"
-                yield ("files", name, "paths"), f"nothing is at {path} yet", hint
+            found = glob.glob(str(path), recursive=True)  # noqa: PTH207 (Path.glob refuses an absolute pattern)
+            if not found:
+                yield ("files", name, "paths"), f"nothing is at {path} yet", "it is watched as soon as it is there"
+            for log in found:
+                if (first := seen.setdefault(log, name)) != name:
+                    hint = "its records count twice: leave it to one of the two"
+                    yield ("files", name, "paths"), f"{log} is watched by files.{first} too", hint
+                    break
 
 
 def _receivers(config: WatchConfig) -> Iterator[_Said]:

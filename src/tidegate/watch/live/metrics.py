@@ -52,7 +52,9 @@ def _of_windows(view: Json) -> Iterator[Metric]:
     yield _total("hits_total", "Records that met a signature, and values past a limit", view["counts"].get("hits", 0))
     yield _total("late_total", "Records that came too late to count exactly", view["late"])
     yield _total("skewed_total", "Records whose time was not to be believed", view["skewed"])
-    yield _total("forgotten_total", "Windows and values that were forgotten for want of room", view["forgotten"])
+    yield _total("timeless_total", "Records without a time, which no window could count", view["timeless"])
+    yield _total("forgotten_total", "Scopes that were forgotten for want of room", view["forgotten"])
+    yield _total("refused_total", "Episodes that were not opened for want of room", view["refused"])
     says = "How far a host's clock is behind, where that is more than a minute"
     yield _gauge("clock_offset_seconds", says, ("host",), [((one["host"],), one["offset_s"]) for one in view["clocks"]])
 

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -31,6 +30,7 @@ __all__ = ["run_watch"]
 
 Ready = Callable[[dict[str, Any]], None]
 
+_STDIN = 0
 _SCRAPE_S = 5.0
 """How long a scrape waits for the view."""
 
@@ -108,10 +108,15 @@ def _scraped(office: Office, loop: asyncio.AbstractEventLoop) -> Callable[[], Js
 
 
 def _until_eof(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
+    """Be told when nothing holds the other end of stdin any more; what is no pipe has none."""
+
     def look() -> None:
         with suppress(BlockingIOError):
-            if not os.read(sys.stdin.fileno(), 4096):
-                loop.remove_reader(sys.stdin.fileno())
+            if not os.read(_STDIN, 4096):
+                loop.remove_reader(_STDIN)
                 told.set()
 
-    loop.add_reader(sys.stdin.fileno(), look)
+    try:
+        loop.add_reader(_STDIN, look)
+    except OSError:
+        told.set()
