@@ -40,6 +40,8 @@ class Judged:
         From how many on it fires; nanoseconds of waiting for an absence.
     doubles
         Whether twice as many is worth a word. It is not where any single one fires.
+    mark
+        Tells this window from another of the same name, for stored state.
     """
 
     id: str
@@ -48,10 +50,7 @@ class Judged:
     field: str
     limit: int
     doubles: bool
-
-    def mark(self) -> str:
-        """Return what tells this window from another of the same name, for stored state."""
-        return hashlib.sha256(repr((self.window, self.field)).encode()).hexdigest()[:8]
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +100,8 @@ def groups(rule: Rule, lateness: int, every: int = _EVERY) -> Iterator[Group]:
 
 
 def _implied(rule: Rule, by: tuple[str, ...], over: int, of: tuple[str, ...], lateness: int) -> Group:
-    judged = Judged("any", Window("count", of, over), rule.severity, "", 1, False)
+    window = Window("count", of, over)
+    judged = Judged("any", window, rule.severity, "", 1, False, _mark(window, ""))
     waits = dict.fromkeys(of, (0,))
     return Group(rule.id, by, (judged,), min(lateness, over), over, waits, implied=True)
 
@@ -116,7 +116,11 @@ def _judged(rule: Rule, window: AnyWindow) -> Judged:
     }[plain.kind]
     field = window.field if isinstance(window, Distinct) else ""
     doubles = plain.kind in ("count", "distinct")
-    return Judged(window.id, plain, window.severity or rule.severity, field, limit, doubles)
+    return Judged(window.id, plain, window.severity or rule.severity, field, limit, doubles, _mark(plain, field))
+
+
+def _mark(window: Window, field: str) -> str:
+    return hashlib.sha256(repr((window, field)).encode()).hexdigest()[:8]
 
 
 def _group(rule: Rule, by: tuple[str, ...], windows: tuple[Judged, ...], lateness: int, prose: set[str]) -> Group:

@@ -11,7 +11,7 @@ import json
 
 from tidegate.watch.live.episodes import Open
 from tidegate.watch.live.groups import Group
-from tidegate.watch.live.kept import BEFORE
+from tidegate.watch.live.kept import BEFORE, NOTHING, Run
 from tidegate.watch.live.model import Hit, Json, Notice
 from tidegate.watch.live.windows import kept
 
@@ -53,7 +53,7 @@ class Scope:
         self.key = json.dumps([group.rule, list(group.by), list(values)], ensure_ascii=False, separators=(",", ":"))
         self.windows = [kept(judged.window) for judged in group.windows]
         self.open: Open | None = None
-        self.hits: list[tuple[int, Hit]] = []
+        self.hits: list[tuple[int, Hit]] = NOTHING
         """What came since it was settled last."""
         self.hosts: dict[str, int] = {}
         self.settled = self.newest = self.heard = self.touched = BEFORE
@@ -67,7 +67,10 @@ class Scope:
 
     def take(self, time: int, hit: Hit, indexes: tuple[int, ...]) -> None:
         """Take an event for the windows at ``indexes``, to be judged by :meth:`settle`."""
-        self.hits.append((time, hit))
+        if self.hits:
+            self.hits.append((time, hit))
+        else:
+            self.hits = [(time, hit)]
         for index in indexes:
             field = self.group.windows[index].field
             self.windows[index].add(time, hit.signature, hit.values.get(field, "") if field else "")
@@ -87,10 +90,13 @@ class Scope:
     def note(self) -> None:
         """Take note of when its newest events were, and came."""
         for time, hit in self.hits:
-            self.newest = max(self.newest, time)
-            self.heard = max(self.heard, hit.arrival)
-            self.late += time <= self.settled
-        self.live = self.hits[-1][1].live
+            if time > self.newest:
+                self.newest = time
+            elif time <= self.settled:
+                self.late += 1
+            if hit.arrival > self.heard:  # noqa: PLR1730 (this is run for every event)
+                self.heard = hit.arrival
+        self.live = hit.live
         if "host" not in self.group.by:
             self._note_hosts()
 
@@ -102,10 +108,20 @@ class Scope:
 
     def settle(self, frontier: int, now: int, *, room: bool) -> list[Notice]:
         """Judge what came, and up to the frontier; return what is to be said. Without ``room`` nothing is opened."""
-        lives = [(run.at, index, run) for index, window in enumerate(self.windows) for run in window.judge(frontier)]
-        lives.sort(key=lambda life: life[:2])
+        lives: list[tuple[int, int, Run]] = []
+        for index, window in enumerate(self.windows):
+            lives.extend([(run.at, index, run) for run in window.judge(frontier)])
         self.settled = frontier
         notices: list[Notice] = []
+        if lives or self.open is not None:
+            lives.sort(key=lambda life: life[:2])
+            self._live(lives, notices, now, room=room)
+        self.refused = bool(lives) and not room
+        self._forget(frontier)
+        return notices
+
+    def _live(self, lives: list[tuple[int, int, Run]], notices: list[Notice], now: int, *, room: bool) -> None:
+        """Let the episode go on, end, and be followed by others."""
         while True:
             if self.open is None:
                 if not lives or not room:
@@ -117,13 +133,10 @@ class Scope:
                 one.join(index, run)
             self._show(one)
             notices += [notice for notice in (one.notice(now),) if notice]
-            if one.end >= frontier:
+            if one.end >= self.settled:
                 break
             notices.append(one.clear(now))
             self.open = None
-        self.refused = bool(lives) and not room
-        self._forget(frontier)
-        return notices
 
     def _show(self, one: Open) -> None:
         if not one.key:
@@ -138,29 +151,35 @@ class Scope:
             del self.hosts[host]
 
     def _forget(self, frontier: int) -> None:
-        self.hits.clear()
-        self.weight = sum(window.size() for window in self.windows)
+        self.hits = NOTHING
+        self.weight = 0
+        for window in self.windows:
+            self.weight += window.size()
         if self.hosts and min(self.hosts.values()) <= frontier - self.group.over:
             self.hosts = {host: time for host, time in self.hosts.items() if time > frontier - self.group.over}
 
     def due(self) -> int | None:
         """Return the frontier at which it is to be settled though nothing came; ``None``: it may be forgotten now."""
-        waits = [window.due() for window in self.windows]
-        soon = [due for due, judged in zip(waits, self.group.windows, strict=True) if judged.window.kind == "absence"]
-        soon = [due for due in soon if due > self.settled]
-        if self.open is not None:
-            soon.append(self.open.end + 1)
-        if soon:
-            return min(soon)
-        last = max(waits)
+        soon = None if self.open is None else self.open.end + 1
+        last = self.settled
+        for window in self.windows:
+            due = window.due()
+            if due > self.settled and window.waits and (soon is None or due < soon):
+                soon = due
+            if due > last:  # noqa: PLR1730
+                last = due
+        if soon is not None:
+            return soon
         return last if last > self.settled else None
 
     def row(self) -> Json:
         """Return the state without the episode."""
-        pairs = zip(self.group.windows, self.windows, strict=True)
+        windows = {}
+        for judged, window in zip(self.group.windows, self.windows, strict=True):
+            windows[judged.id] = [judged.mark, window.to_json()]
         return {
-            "windows": {judged.id: [judged.mark(), window.to_json()] for judged, window in pairs},
-            "hosts": self.hosts,
+            "windows": windows,
+            "hosts": dict(self.hosts),
             "times": [self.settled, self.newest, self.heard, self.touched],
             "live": self.live,
         }
@@ -172,7 +191,7 @@ class Scope:
         """
         for judged, window in zip(self.group.windows, self.windows, strict=True):
             mark, state = row["windows"].get(judged.id, ("", None))
-            if state is not None and mark == judged.mark():
+            if state is not None and mark == judged.mark:
                 window.from_json(state)
         self.hosts = dict(row["hosts"])
         self.settled, self.newest, self.heard, self.touched = row["times"]

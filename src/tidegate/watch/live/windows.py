@@ -21,16 +21,17 @@ Where that is not enough, the oldest are given up, and ``given_up`` says how man
 
 from __future__ import annotations
 
+import sys
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from tidegate.watch.live.kept import BEFORE, Kept, Run, Sorted, joined
+from tidegate.watch.live.kept import BEFORE, NOTHING, Kept, Run, Sorted, joined
 from tidegate.watch.windows import Window
 
-__all__ = ["Absent", "Counted", "Distinguished", "InOrder", "kept"]
+__all__ = ["Absent", "Counted", "Distinguished", "InOrder", "Tagged", "kept"]
 
 
 class Counted(Sorted):
@@ -40,181 +41,161 @@ class Counted(Sorted):
 
     def __init__(self, window: Window) -> None:
         super().__init__(window)
-        self.events = array("q")
         self._more_than = window.more_than
         self._low = 0
 
     def add(self, time: int, _signature: str, _value: str) -> None:
         """Take an event, to be judged later."""
-        self.fresh.append(time)
+        self.come(time)
 
     def fill(self, at: int) -> int:
         """Return how many events are in the window at ``at``."""
         return self._after(at) - self._after(at - self.over)
 
-    def _time(self, index: int) -> int:
-        return int(self.events[index])
-
-    def _after(self, time: int) -> int:
-        return bisect_right(self.events, time)
-
-    def _sort(self) -> None:
-        self.events = array("q", sorted(self.events))
-
     def _moved(self) -> None:
         self._low = 0
 
     def _moments(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        events, over, need = self.events, self.over, self._more_than
+        times, over, need = self.times, self.over, self._more_than
         low = self._low
         for index in range(max(start, need), end):
-            at = events[index]
+            at = times[index]
             since = at - over
-            if events[index - need] > since:
-                if events[low] <= since:
-                    low = bisect_right(events, since, low, index)
-                yield events[low], at, index - low + 1
+            if times[index - need] > since:
+                if times[low] <= since:
+                    low = bisect_right(times, since, low, index)
+                yield times[low], at, index - low + 1
         self._low = low
 
     def _room(self) -> int:
         return max(self.ROOM, 4 * (self._more_than + 1))
 
-    def _thin(self) -> None:
-        events, over, side = self.events, self.over, self._more_than + 1
-        out = events[:side]
-        for index in range(side, len(events) - side):
-            if events[index + side] - out[-side] >= over:
-                out.append(events[index])
-        out.extend(events[max(side, len(events) - side) :])
-        self.events = out
-
-    def _events(self) -> list[Any]:
-        return [later - time for time, later in zip([0, *self.events], self.events, strict=False)]
-
-    def _restore(self, events: list[Any]) -> None:
-        time = 0
-        for step in events:
-            time += step
-            self.events.append(time)
+    def _needless(self) -> list[int]:
+        times, over, side = self.times, self.over, self._more_than + 1
+        kept = list(times[:side])
+        needless = []
+        for index in range(side, len(times) - side):
+            if times[index + side] - kept[-side] < over:
+                needless.append(index)
+            else:
+                kept.append(times[index])
+        return needless
 
 
-class Distinguished(Sorted):
-    """At least ``at_least`` different values within ``over``."""
+class Tagged(Sorted):
+    """Events of which more is told than their times."""
 
-    __slots__ = ("_at_least", "_inside", "_low", "_next")
+    __slots__ = ("_next",)
 
     def __init__(self, window: Window) -> None:
         super().__init__(window)
-        self.events: list[tuple[int, str]] = []
-        self._at_least = window.at_least
-        self._inside: dict[str, int] = {}
-        self._low, self._next = 0, -1
-
-    def add(self, time: int, _signature: str, value: str) -> None:
-        """Take an event, to be judged later."""
-        self.fresh.append((time, value))
-
-    def fill(self, at: int) -> int:
-        """Return how many values are in the window at ``at``."""
-        return len(self.values(at))
-
-    def values(self, at: int) -> set[str]:
-        """Return the values that are in the window at ``at``."""
-        return {value for _, value in self.events[self._after(at - self.over) : self._after(at)]}
-
-    def _time(self, index: int) -> int:
-        return self.events[index][0]
-
-    def _after(self, time: int) -> int:
-        return bisect_right(self.events, time, key=_first)
+        self._next = -1
+        """Up to which event what is known of the window was brought; -1: it is not known."""
 
     def _moved(self) -> None:
         self._next = -1
 
+    def _last(self) -> Any:
+        return self.times[-1], self.tags[-1]
+
+    def _extend(self, fresh: list[Any]) -> None:
+        self.times.extend(time for time, _ in fresh)
+        self.tags = self.tags or []
+        self.tags.extend(tag for _, tag in fresh)
+
+    def _sort(self) -> None:
+        pairs = sorted(zip(self.times, self.tags, strict=True))
+        self.times = array("q", (time for time, _ in pairs))
+        self.tags = [tag for _, tag in pairs]
+
+
+class Distinguished(Tagged):
+    """At least ``at_least`` different values within ``over``."""
+
+    __slots__ = ("_at_least", "_inside", "_low")
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self._at_least = window.at_least
+        self._inside: dict[str, int] = {}
+        self._low = 0
+
+    def add(self, time: int, _signature: str, value: str) -> None:
+        """Take an event, to be judged later."""
+        self.come((time, sys.intern(value)))
+
+    def fill(self, at: int) -> int:
+        """Return how many values are in the window at ``at``."""
+        return len(set(self.tags[self._after(at - self.over) : self._after(at)]))
+
     def _moments(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         if start >= end:
             return
-        events, over, need = self.events, self.over, self._at_least
+        times, values, over, need = self.times, self.tags, self.over, self._at_least
         if start != self._next:
-            self._low = self._after(events[start][0] - over)
-            self._inside = dict(Counter(value for _, value in events[self._low : start]))
+            self._low = self._after(times[start] - over)
+            self._inside = dict(Counter(values[self._low : start]))
         inside, low = self._inside, self._low
         for index in range(start, end):
-            at, value = events[index]
+            at, value = times[index], values[index]
             inside[value] = inside.get(value, 0) + 1
             since = at - over
-            while events[low][0] <= since:
-                gone = events[low][1]
+            while times[low] <= since:
+                gone = values[low]
                 low += 1
                 if inside[gone] == 1:
                     del inside[gone]
                 else:
                     inside[gone] -= 1
             if len(inside) >= need:
-                yield events[low][0], at, len(inside)
+                yield times[low], at, len(inside)
         self._low, self._next = low, end
 
     def _room(self) -> int:
         return max(self.ROOM, 4 * self._at_least)
 
-    def _thin(self) -> None:
+    def _needless(self) -> list[int]:
         following: list[int | None] = []
         seen: dict[str, int] = {}
-        for time, value in reversed(self.events):
+        for time, value in zip(reversed(self.times), reversed(self.tags), strict=True):
             following.append(seen.get(value))
             seen[value] = time
         before: dict[str, int] = {}
-        out = []
-        for event, later in zip(self.events, reversed(following), strict=True):
-            earlier = before.get(event[1])
+        needless = []
+        for index, (time, value, later) in enumerate(zip(self.times, self.tags, reversed(following), strict=True)):
+            earlier = before.get(value)
             if earlier is None or later is None or later - earlier > self.over:
-                out.append(event)
-                before[event[1]] = event[0]
-        self.events = out
-
-    def _events(self) -> list[Any]:
-        return [list(event) for event in self.events]
-
-    def _restore(self, events: list[Any]) -> None:
-        self.events = [(time, value) for time, value in events]
+                before[value] = time
+            else:
+                needless.append(index)
+        return needless
 
 
-class InOrder(Sorted):
+class InOrder(Tagged):
     """An event of each of ``of``, in this order, within ``over``; see :func:`tidegate.watch.windows.episodes`."""
 
-    __slots__ = ("_begun", "_next", "_order", "_steps")
+    __slots__ = ("_begun", "_order", "_steps")
 
     def __init__(self, window: Window) -> None:
         super().__init__(window)
-        self.events: list[tuple[int, int]] = []
         self._order = {signature: step for step, signature in enumerate(window.of)}
         steps = range(len(window.of))
         self._steps = [[step for step in reversed(steps) if window.of[step] == name] for name in window.of]
         self._begun: list[int] = []
-        self._next = -1
 
     def add(self, time: int, signature: str, _value: str) -> None:
         """Take an event, to be judged later."""
-        self.fresh.append((time, self._order[signature]))
+        self.come((time, self._order[signature]))
 
     def fill(self, at: int) -> int:
         """Return how many steps of the sequence have come."""
         begun = self._replayed(self._after(at - self.over), self._after(at))
         return max((step + 1 for step, start in enumerate(begun) if start > at - self.over), default=0)
 
-    def _time(self, index: int) -> int:
-        return self.events[index][0]
-
-    def _after(self, time: int) -> int:
-        return bisect_right(self.events, time, key=_first)
-
-    def _moved(self) -> None:
-        self._next = -1
-
     def _replayed(self, start: int, end: int) -> list[int]:
         begun = [BEFORE] * len(self._steps)
-        for time, order in self.events[start:end]:
-            self._step(begun, time, order)
+        for index in range(start, end):
+            self._step(begun, self.times[index], self.tags[index])
         return begun
 
     def _step(self, begun: list[int], time: int, order: int) -> int | None:
@@ -231,28 +212,24 @@ class InOrder(Sorted):
     def _moments(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
         if start != self._next:
             self._begun = self._replayed(0, start)
-        for time, order in self.events[start:end]:
-            first = self._step(self._begun, time, order)
+        for index in range(start, end):
+            first = self._step(self._begun, self.times[index], self.tags[index])
             if first is not None:
-                yield first, time, len(self._begun)
+                yield first, self.times[index], len(self._begun)
         self._next = end
 
     def _room(self) -> int:
         return self.ROOM
 
-    def _thin(self) -> None:
-        """Nothing can be left out: the oldest are given up."""
-
-    def _events(self) -> list[Any]:
-        return [list(event) for event in self.events]
-
-    def _restore(self, events: list[Any]) -> None:
-        self.events = [(time, order) for time, order in events]
+    def _needless(self) -> list[int]:
+        """Know of none: the oldest are given up."""
+        return []
 
 
 class Absent(Kept):
     """An event of ``after`` and none of ``of`` within ``over`` after it, judged when the frontier is there."""
 
+    waits = True
     __slots__ = ("_after", "_of", "answers", "asked")
 
     def __init__(self, window: Window) -> None:
@@ -264,7 +241,7 @@ class Absent(Kept):
 
     def add(self, time: int, signature: str, _value: str) -> None:
         """Take an event, to be judged later."""
-        self.fresh.append((time, signature))
+        self.come((time, signature))
 
     def judge(self, frontier: int) -> list[Run]:
         """Judge what has waited long enough; see :meth:`Kept.judge`."""
@@ -273,7 +250,8 @@ class Absent(Kept):
         waited = bisect_right(self.asked, frontier - self.over)
         over, done = self.over, self.done
         moments = [(time, time + over, 1) for time in self.asked[:waited] if time + over > done]
-        joined(self.runs, (moment for moment in moments if not self._answered(moment[0])), over)
+        silent = (moment for moment in moments if not self._answered(moment[0]))
+        self.runs = joined(self.runs, silent, over)
         del self.asked[:waited]
         del self.answers[: bisect_right(self.answers, frontier - over)]
         return super().judge(frontier)
@@ -300,7 +278,7 @@ class Absent(Kept):
     def _take(self) -> None:
         self.asked = sorted([*self.asked, *(time for time, name in self.fresh if name == self._after)])
         self.answers = sorted([*self.answers, *(time for time, name in self.fresh if name in self._of)])
-        self.fresh.clear()
+        self.fresh = NOTHING
 
     def _tidy(self, _frontier: int) -> None:
         for events in (self.asked, self.answers):
@@ -325,7 +303,3 @@ def kept(window: Window) -> Kept:
         "absence": Absent,
     }
     return kinds[window.kind](window)
-
-
-def _first(event: Sequence[Any]) -> int:
-    return int(event[0])
