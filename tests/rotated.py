@@ -32,6 +32,7 @@ class LogFile:
 
     def __init__(self, path: Path) -> None:
         self.path, self.now, self.written = path, START, 0
+        self._renamed = False
 
     def write(self, text: str) -> None:
         """Add a text."""
@@ -44,6 +45,15 @@ class LogFile:
         numbers = range(self.written, self.written + count)
         self.write("".join(record(number, lines=lines, width=width) for number in numbers))
         self.written += count
+        self._renamed = False
+
+    def late(self, count: int) -> None:
+        """Add the next records to the file that was renamed, if nothing was written to the new one yet."""
+        first = Path(f"{self.path}.1")
+        if self._renamed and first.exists():
+            live, self.path = self.path, first
+            self.records(count)
+            self.path, self._renamed = live, True
 
     def rotate(self, *, copy: bool = False, pack: bool = False, create: bool = True) -> None:
         """Rotate as logrotate does: rename or copy, and compress what was rotated."""
@@ -61,6 +71,7 @@ class LogFile:
             os.truncate(self.path, 0)
             self._touch(self.path)
         else:
+            self._renamed = True
             self.path.rename(first)
             if create:
                 self.path.touch()

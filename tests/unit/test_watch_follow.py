@@ -29,6 +29,7 @@ def watcher(log: LogFile) -> Watcher:
 
 WRITES = st.tuples(st.just("write"), st.integers(1, 4), st.integers(1, 3), st.sampled_from([0, 0, 300, 3_000]))
 ROTATES = st.tuples(st.just("rotate"), st.booleans(), st.booleans(), st.booleans())
+LATES = st.tuples(st.just("late"), st.integers(1, 3))
 PACKS = st.tuples(st.just("pack"), st.integers(1, 3))
 STEPS = st.tuples(st.just("step"), st.integers(1, 6))
 COMMITS = st.tuples(st.just("commit"), st.integers(0, 3))
@@ -37,7 +38,7 @@ LIMITS = st.tuples(st.just("close"))
 
 
 @settings(max_examples=300)
-@given(st.lists(WRITES | ROTATES | PACKS | STEPS | STEPS | COMMITS | KILLS | LIMITS, max_size=40))
+@given(st.lists(WRITES | ROTATES | LATES | PACKS | STEPS | STEPS | COMMITS | KILLS | LIMITS, max_size=40))
 def test_any_rotation_any_crash(actions: list[tuple[object, ...]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         log = LogFile(Path(folder) / "vpxd.log")
@@ -49,6 +50,8 @@ def test_any_rotation_any_crash(actions: list[tuple[object, ...]]) -> None:
                     log.records(count, lines=lines, width=width)
                 case ("rotate", bool(copy), bool(pack), bool(create)):
                     log.rotate(copy=copy, pack=pack, create=create)
+                case ("late", int(count)):
+                    log.late(count)
                 case ("pack", int(number)):
                     log.pack(number)
                 case ("step", int(count)):
@@ -266,3 +269,15 @@ def test_the_view_tells_the_lag(log: LogFile, watcher: Watcher) -> None:
     assert view["lag_bytes"] == log.path.stat().st_size - view["offset"]
     watcher.finish()
     assert watcher.follower.view()["lag_bytes"] == 0
+
+
+def test_who_has_not_noticed_that_a_log_was_renamed_loses_nothing(log: LogFile, watcher: Watcher) -> None:
+    log.records(2)
+    watcher.finish()
+    log.rotate()
+    log.write(record(2))
+    watcher.step()
+    with Path(f"{log.path}.1").open("a") as file:
+        file.write(record(3))
+    watcher.finish()
+    assert watcher.stored.numbers == [0, 1, 3, 2]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tidegate.watch.live.files import Unreadable, found, seen
 from tidegate.watch.live.identity import Position
-from tidegate.watch.live.rotation import Found, Log, logs_in
+from tidegate.watch.live.rotation import Found, logs_in
 
 __all__ = ["Folders"]
 
@@ -25,26 +25,35 @@ class Folders:
 
     def __init__(self) -> None:
         self._known: dict[str, set[str]] = {}
-        self._listed: dict[str, tuple[int, dict[str, Log]]] = {}
+        self._listed: dict[str, tuple[int, list[str]]] = {}
 
     def know(self, path: str) -> None:
         """Remember a log: it may be missing for a while, and its rotations are no logs of their own."""
         folder, name = os.path.split(path)
         self._known.setdefault(folder, set()).add(name)
-        self._listed.pop(folder, None)
 
     def logs(self, pattern: str) -> list[str]:
         """Return the paths of the logs that a pattern matches, sorted; rotations are left out."""
         # As the shell does it: what begins with a dot (an editor's file) is matched only where the pattern has the dot.
         matched = glob.iglob(pattern, recursive=True)  # noqa: PTH207 (what Path.glob does not do)
-        return sorted(path for path in matched if self._is_log(path))
+        folders: dict[str, list[str]] = {}
+        for path in matched:
+            folder, name = os.path.split(path)
+            folders.setdefault(folder, []).append(name)
+        logs = [
+            str(Path(folder, name))
+            for folder, names in folders.items()
+            for name in self._logs(folder).intersection(names)
+            if not Path(folder, name).is_dir()
+        ]
+        return sorted(logs)
 
-    def _is_log(self, path: str) -> bool:
-        folder, name = os.path.split(path)
+    def _logs(self, folder: str) -> set[str]:
         try:
-            return name in self._logs(folder) and not Path(path).is_dir()
+            names = self._names(folder)
         except Unreadable:
-            return True  # to be followed: then it is said
+            return set()  # it was there a moment ago
+        return {log.live for log in logs_in(names, self._known.get(folder, ()))}
 
     def files(self, path: str, position: Position | None = None) -> list[Found] | None:
         """Return the files of a log, the oldest first, and itself last if it is there.
@@ -58,31 +67,37 @@ class Folders:
             When the folder cannot be read.
         """
         for _ in range(_TRIES):
-            folder, name = os.path.split(path)
-            log = self._logs(folder).get(name, Log(name))
-            paths = [*(str(Path(folder, rotation)) for rotation in log.rotations), path]
+            paths = self._paths(path)
             before = _looks(paths)
             files = [file for each in before if (file := _headed(each, position)) is not None]
-            # Both looks, and the heads, must be of the same files.
-            if _places(before) == _places(files) == _places(_looks(paths)):
+            # Both looks, and the heads, must be of the same files, and no name may have come.
+            same = _places(before) == _places(files) == _places(_looks(paths))
+            if same and paths == self._paths(path):
                 return files
-            self._listed.pop(folder, None)
         return None
 
-    def _logs(self, folder: str) -> dict[str, Log]:
-        """Return the logs of a folder by name."""
+    def _paths(self, path: str) -> list[str]:
+        """Return the paths of a log's rotations, the oldest first, and its own."""
+        folder, name = os.path.split(path)
+        stem = name.removesuffix(".log").removesuffix(".txt")
+        near = [each for each in self._names(folder) if each.startswith(stem)]
+        known = [each for each in self._known.get(folder, ()) if each.startswith(stem)]
+        rotations = next((log.rotations for log in logs_in(near, known) if log.live == name), [])
+        return [*(str(Path(folder, rotation)) for rotation in rotations), path]
+
+    def _names(self, folder: str) -> list[str]:
+        place = Path(folder or ".")
         try:
-            changed = Path(folder or ".").stat().st_mtime_ns
+            changed = place.stat().st_mtime_ns
             if folder in self._listed and self._listed[folder][0] == changed:
                 return self._listed[folder][1]
             settled = time.time_ns() - changed > _SETTLED
-            names = [entry.name for entry in Path(folder or ".").iterdir()]
+            names = [entry.name for entry in place.iterdir()]
         except OSError as error:
             raise Unreadable(f"its folder cannot be read: {error.strerror}") from None
-        logs = {log.live: log for log in logs_in(names, self._known.get(folder, ()))}
         if settled:
-            self._listed[folder] = (changed, logs)
-        return logs
+            self._listed[folder] = (changed, names)
+        return names
 
 
 def _headed(file: Found, position: Position | None) -> Found | None:

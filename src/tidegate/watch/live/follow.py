@@ -79,7 +79,7 @@ class Follower:
         self._file: Opened | None = None
         self._seen = (-1, -1)  # size and time of the open file, …
         self._grown = 0  # … and when it was seen to have these first
-        self._ended = -1  # the size at which an old file was seen to be read
+        self._ended = -1  # the size of an old file when it was seen first that another one follows
         self._over = saved is None  # there is nothing behind the position in its file
         self._caught = 0  # when all of the log was read
         self._idle = False
@@ -223,7 +223,8 @@ class Follower:
         if file is None:
             return False
         known = Identity.of(found.device, found.inode, head)
-        if continues(position, found):
+        # It may have been truncated since it was found.
+        if continues(position, replace(found, head=head, size=file.status().st_size)):
             self.position = replace(position, identity=known)
         else:
             base = position.base + position.offset
@@ -258,7 +259,7 @@ class Follower:
         # Who writes to it may not have noticed: one more look, if it is the log that follows.
         seen_before = self._ended == status.st_size
         ended = following is not None and (file.packed or not following.live or seen_before)
-        self._ended = status.st_size
+        self._ended = -1 if following is None else status.st_size
         quiet = abs(now - self._grown) >= HELD  # the clock may be set back
         part = cut(text, inside=position.cut, more=more, ended=ended, quiet=quiet)
         self.behind = more or ended
