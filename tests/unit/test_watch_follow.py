@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rotated import SECOND, LogFile, Stored, Watcher, record
+from tidegate.watch.live.files import Opened
 from tidegate.watch.live.folders import Folders
 from tidegate.watch.live.follow import Follower
 from tidegate.watch.live.lines import LINE
@@ -281,3 +282,20 @@ def test_who_has_not_noticed_that_a_log_was_renamed_loses_nothing(log: LogFile, 
         file.write(record(3))
     watcher.finish()
     assert watcher.stored.numbers == [0, 1, 3, 2]
+
+
+def test_a_truncation_while_it_is_read_is_seen(log: LogFile, watcher: Watcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.records(4)
+    watcher.step()
+    log.records(4)
+    read = Opened.read
+
+    def truncated_before(file: Opened, offset: int, size: int) -> bytes:
+        if offset and log.written == 8:
+            log.rotate(copy=True)
+            log.records(20)
+        return read(file, offset, size)
+
+    monkeypatch.setattr(Opened, "read", truncated_before)
+    watcher.finish()
+    assert watcher.stored.numbers == list(range(28))

@@ -69,3 +69,10 @@ def test_a_log_that_cannot_be_read_is_no_rotation(log: LogFile) -> None:
     batch = saying.rest(None, 9, idle=True)
     assert batch is not None
     assert [(gap.kind, gap.since) for gap in batch.gaps] == [("unreadable", 3)]
+
+
+def test_a_log_that_was_truncated_meanwhile_is_another_one(log: LogFile) -> None:
+    made, _, files = siblings(log)
+    log.rotate(copy=True)
+    log.records(1)
+    assert made.opened(files[1], 0) == (None, b"")

@@ -254,6 +254,9 @@ class Follower:
             self.position = position = replace(position, identity=known, modified=status.st_mtime_ns)
             self._seen, self._grown = (status.st_size, status.st_mtime_ns), now
         text = file.read(position.offset, BATCH)
+        # What was read is of this file if it begins alike afterwards, too.
+        if text and not file.packed and not position.identity.begins(file.read(0, HEAD)):
+            return None, self._truncated(position, now)
         more = len(text) == BATCH
         following = None if live or more else self._following(position)
         # Who writes to it may not have noticed: one more look, if it is the log that follows.

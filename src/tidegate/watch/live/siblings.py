@@ -39,7 +39,7 @@ class Siblings:
         return None if files is None else [file for file in files if _version(file) not in self._passed]
 
     def opened(self, found: Found, since: int) -> tuple[Opened | None, bytes]:
-        """Open a file that was found, and return its head; no file where it is empty, or was renamed meanwhile.
+        """Open a file that was found, and return its head; no file where it is empty, or another one meanwhile.
 
         A rotation that cannot be read, or is empty, will never be otherwise: it is passed over from now on.
 
@@ -64,7 +64,7 @@ class Siblings:
             self._saying.gap("unreadable", f"{found.path} is passed over: {error}", since, found.modified)
             return None, b""
         status, head = file.status(), file.read(0, HEAD)
-        same = (status.st_dev, status.st_ino) == (found.device, found.inode)
+        same = (status.st_dev, status.st_ino) == (found.device, found.inode) and head.startswith(found.head)
         if same and head:
             return file, head
         file.close()
