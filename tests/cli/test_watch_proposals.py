@@ -31,7 +31,7 @@ MATTER = Matter(
     begun=AT,
     witness="probe.vasa",
     seen=AT,
-    says="probe.vasa shows it too; it waits for a person's run",
+    says="probe.vasa shows it too; its page says what to type",
 )
 
 
@@ -61,6 +61,12 @@ def test_fleet_takes_the_command_lines(run: Run) -> None:
     assert ran.code == Exit.FINE
     assert "12 hosts" in ran.out
     assert "Nothing was done." in ran.out
+
+
+def test_the_last_command_line_goes_to_the_watch_that_proposed(tmp_path: Path) -> None:
+    page = write_proposal(MATTER, tmp_path, "/run/tidegate/watch/admin.sock")
+    command = "tidegate watch act ran 0123456789ab --admin /run/tidegate/watch/admin.sock"
+    assert f"\n{command}\n" in page.read_text()
 
 
 def test_nothing_of_a_log_line_can_be_typed() -> None:

@@ -25,12 +25,20 @@ _SHOWN = 200
 """Characters of a gate's refusal that are kept."""
 
 
-async def carry_out(order: Order, proposals: Path) -> tuple[Told, str]:
-    """Carry out any order; return what became of it, and that in words. ``proposals`` is the folder for fleet runs."""
+async def carry_out(order: Order, proposals: Path, admin: str = "") -> tuple[Told, str]:
+    """Carry out any order; return what became of it, and that in words.
+
+    Parameters
+    ----------
+    proposals
+        The folder for fleet runs.
+    admin
+        The watch's own admin socket, for whoever is to talk to it; left out: where its commands go by themselves.
+    """
     if order.what != "write":
         return await tell_gate(order)
     try:
-        page = await asyncio.to_thread(write_proposal, order.matter, proposals)
+        page = await asyncio.to_thread(write_proposal, order.matter, proposals, admin)
     except OSError as error:
         return "refused", f"the proposal {order.matter.id} cannot be written to {proposals}: {error.strerror or error}"
     return "done", f"{page} says what is proposed"

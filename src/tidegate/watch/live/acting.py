@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tidegate.errors import UsageError
-from tidegate.watch.live.acts import KIND, SWITCH, Act, Acted, Json, Matter, Told
+from tidegate.watch.live.acts import KIND, SWITCH, Act, Acted, Json, Matter, Order, Told
 from tidegate.watch.live.matters import Seen, Step, after_crash, go_on, heard, run_is_over, tell, wanted
 from tidegate.watch.live.model import Episode, Gap, Hit, Notice
 
@@ -44,12 +44,14 @@ class Acting:
         self._on = on
         self._matters: dict[str, Matter] = {}
         self._shown: dict[str, int] = {}
+        self._unwritten: list[str] = []
         self._held_back = 0
         for kind, key, row in rows:
             if kind == KIND and key == SWITCH:
                 self._on = bool(row["on"])
             elif kind == KIND:
                 self._matters[key] = after_crash(Matter.from_json(row))
+                self._unwritten.append(key)  # the one before may have ended before it had written the page
 
     @property
     def on(self) -> bool:
@@ -89,6 +91,10 @@ class Acting:
             self._keep(matter, step, acted)
             if step.matter.is_ended and step.matter.held_back:
                 self._ask_again(step.matter, now, episodes, acted)
+        while self._unwritten:
+            matter = self._matters[self._unwritten.pop()]
+            if matter.act.do == "propose" and matter.begun is not None:
+                acted.orders.append(Order("write", matter))
         return acted
 
     def switch(self, now: int, open_: Iterable[Episode], *, on: bool) -> Acted:

@@ -143,8 +143,10 @@ def _wanted(matter: Matter, seen: Seen) -> Step:
         return tell(matter, seen, "the configuration")
     matter = replace(matter, witness=seen.witness, seen=seen.seen)
     if act.do == "propose":
-        return _to("proposed", matter, now, f"{seen.witness} shows it too; it waits for a person's run", begun=now)
-    return _to("proposed", matter, now, f"{seen.witness} shows it too; it waits for an approval")
+        return _to("proposed", matter, now, f"{seen.witness} shows it too; its page says what to type", begun=now)
+    return _to(
+        "proposed", matter, now, f"{seen.witness} shows it too; `tidegate watch act approve {matter.id}` tells it"
+    )
 
 
 def _proposed(matter: Matter, seen: Seen) -> Step:

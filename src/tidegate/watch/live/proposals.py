@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shlex
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,26 +22,35 @@ from tidegate.watch.live.acts import Json, Matter
 __all__ = ["commands_of", "page_of", "proposal_of", "write_proposal"]
 
 _HOSTS_SHOWN = 20
+_one_at_a_time = threading.Lock()
 
 
-def commands_of(matter: Matter) -> list[list[str]]:
-    """Return the command lines of a proposal, in the order in which they are typed: look, rehearse, run, say so."""
+def commands_of(matter: Matter, admin: str = "") -> list[list[str]]:
+    """Return the command lines of a proposal, in the order in which they are typed: look, rehearse, run, say so.
+
+    Parameters
+    ----------
+    admin
+        The watch's admin socket; left out: the one that its commands go to by themselves.
+    """
     fleet, plan = ["tidegate", "fleet"], matter.act.plan
     return [
         [*fleet, "check", plan, "--look"],
         [*fleet, "apply", plan, "--dry-run"],
         [*fleet, "apply", plan],
-        ["tidegate", "watch", "act", "ran", matter.id],
+        ["tidegate", "watch", "act", "ran", matter.id, *(["--admin", admin] if admin else [])],
     ]
 
 
-def proposal_of(matter: Matter, plan: bytes | None) -> Json:
+def proposal_of(matter: Matter, plan: bytes | None, admin: str = "") -> Json:
     """Return what stands in ``ID.json``.
 
     Parameters
     ----------
     plan
         The plan file's content now, which its checksum is of; ``None`` when it cannot be read.
+    admin
+        As in :func:`commands_of`.
     """
     return {
         "format": 1,
@@ -59,7 +69,7 @@ def proposal_of(matter: Matter, plan: bytes | None) -> Json:
         "changed": iso(matter.changed),
         "plan": matter.act.plan,
         "plan_sha256": None if plan is None else hashlib.sha256(plan).hexdigest(),
-        "commands": [shlex.join(command) for command in commands_of(matter)],
+        "commands": [shlex.join(command) for command in commands_of(matter, admin)],
     }
 
 
@@ -69,14 +79,16 @@ def page_of(proposal: Json) -> str:
 
 
 def _lines(proposal: Json) -> Iterator[str]:
-    scope = ", ".join(f"{name} {value}" for name, value in proposal["scope"].items()) or "everything"
+    scope = (
+        _code(", ".join(f"{name} {value}" for name, value in proposal["scope"].items())) if proposal["scope"] else "all"
+    )
     hosts = proposal["hosts_seen"]
     more = f" and {len(hosts) - _HOSTS_SHOWN} more" if len(hosts) > _HOSTS_SHOWN else ""
     yield f"# Proposal {proposal['id']}: {proposal['state'].replace('_', ' ')}"
     yield ""
     yield f"{proposal['says']}. Nothing has been run; what follows is for you to decide."
     yield ""
-    seen = f"`{proposal['rule']}` for {_code(scope)}, {proposal['count']} at a time"
+    seen = f"`{proposal['rule']}` for {scope}, {proposal['count']} at a time"
     yield f"- **Seen in logs**, which can be forged: {seen}."
     if hosts:
         yield f"- **Hosts seen**: {', '.join(_code(host) for host in hosts[:_HOSTS_SHOWN])}{more}."
@@ -107,7 +119,7 @@ def _code(text: str) -> str:
     return "`" + " ".join(text.replace("`", "'").split()) + "`"
 
 
-def write_proposal(matter: Matter, folder: Path) -> Path:
+def write_proposal(matter: Matter, folder: Path, admin: str = "") -> Path:
     """Write both files of a proposal, whole or not at all, mode 0600; return the page.
 
     Raises
@@ -115,11 +127,12 @@ def write_proposal(matter: Matter, folder: Path) -> Path:
     OSError
         When they cannot be written.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    plan = Path(matter.act.plan)
-    proposal = proposal_of(matter, plan.read_bytes() if plan.is_file() else None)
-    _put(folder / f"{matter.id}.json", json.dumps(proposal, indent=2, ensure_ascii=False) + "\n")
-    _put(folder / f"{matter.id}.md", page_of(proposal))
+    with _one_at_a_time:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        plan = Path(matter.act.plan)
+        proposal = proposal_of(matter, plan.read_bytes() if plan.is_file() else None, admin)
+        _put(folder / f"{matter.id}.json", json.dumps(proposal, indent=2, ensure_ascii=False) + "\n")
+        _put(folder / f"{matter.id}.md", page_of(proposal))
     return folder / f"{matter.id}.md"
 
 
