@@ -113,24 +113,26 @@ def test_a_log_alone_does_nothing(tmp_path: Path, gate: RunningGate) -> None:
     assert not in_maintenance(gate)
 
 
-def test_a_probe_and_a_person_let_it_act_and_the_switch_gives_back(tmp_path: Path, gate: RunningGate, run: Run) -> None:
+def test_a_probe_and_a_person_let_it_act_and_the_switch_gives_back(
+    tmp_path: Path, gate: RunningGate, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with calls_held(gate), watch_process(acting_file(tmp_path, gate)) as watch:
         storm(tmp_path)
         until(lambda: states(watch) == {"hold": "proposed", "restart": "proposed"})
         assert not in_maintenance(gate)
-        admin = ("--admin", watch.ready["admin"])
+        monkeypatch.setenv("TIDEGATE_WATCH_ADMIN", watch.ready["admin"])
 
         page = tmp_path / "proposals" / f"{matters(watch)['restart']['id']}.md"
         until(page.exists)
         _, rehearse, _, say = json.loads(page.with_suffix(".json").read_text())["commands"]
         assert "Nothing was done." in run(*shlex.split(rehearse)[1:]).out
-        assert run(*shlex.split(say)[1:], *admin).code == Exit.FINE
+        assert run(*shlex.split(say)[1:]).code == Exit.FINE
         assert states(watch)["restart"] == "verifying"
 
-        assert run("watch", "act", "approve", matters(watch)["hold"]["id"], *admin).code == Exit.FINE
+        assert run("watch", "act", "approve", matters(watch)["hold"]["id"]).code == Exit.FINE
         until(lambda: states(watch)["hold"] == "holding")
         assert in_maintenance(gate)
-        assert run("watch", "act", "off", *admin).code == Exit.FINE
+        assert run("watch", "act", "off").code == Exit.FINE
         until(lambda: states(watch)["hold"] == "verifying")
         assert not in_maintenance(gate)
 
