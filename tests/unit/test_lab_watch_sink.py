@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+
 import httpx
+import pytest
 
 from tidegate.lab.watch_sink import Sink
 
@@ -14,6 +17,17 @@ def test_it_writes_down_what_it_takes() -> None:
         (post,) = sink.posts()
     assert (post.path, post.key, post.body) == ("/hook", "k1", {"what": "opened"})
     assert sink.posts(1) == []
+
+
+def test_a_post_that_breaks_off_is_not_taken(capfd: pytest.CaptureFixture[str]) -> None:
+    with Sink(bad=False) as sink:
+        port = int(sink.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as half:
+            half.sendall(b'POST /hook HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"what"')
+            half.shutdown(socket.SHUT_WR)
+            assert half.recv(1) == b""
+        assert sink.posts() == []
+    assert capfd.readouterr() == ("", "")
 
 
 def test_it_refuses_and_does_not_answer() -> None:

@@ -68,7 +68,8 @@ class LogWriter:
     def end(self) -> None:
         """Write nothing more."""
         self._stop.set()
-        self._thread.join()
+        if self.began:
+            self._thread.join()
 
     def _run(self) -> None:
         try:

@@ -1,7 +1,8 @@
 """Plays a watch that is killed again and again while a hundred hosts write, and judges what it told.
 
 The watch is the command itself, a process with its own state; writer and receivers outlive it. It is killed by SIGKILL
-at moments that follow from the seed, also while it begins, and the next one starts at once.
+at moments that follow from the seed, also while it begins, and the next one starts at once. Writing begins when the
+first watch is ready.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from tidegate.watch.load import load_rules
 __all__ = ["WatchMoment", "WatchResult", "config_text", "play_watch"]
 
 _LOOK_S = 0.25
-_TOLD_WITHIN_S = 12.0
+_READY_WITHIN_S = 15.0
+"""How long the first watch may take to begin; nothing is written before, as what was rotated away then is not its."""
+_TOLD_WITHIN_S = 14.0
 """How long after the last record the last alert may come."""
 _MORE_S = 1.5
 """How long is waited for alerts that nobody expects, when all have come."""
@@ -96,7 +99,7 @@ class _Play:
         self._config = folder / "watch.toml"
         self._config.write_text(config_text(folder, sink.url, state or str(folder / "watch.db")))
         self._writer = LogWriter(self._script, folder / "hosts")
-        self._lives = 0
+        self._lives, self._ready = 0, False
         self._now, self._keys, self._read = WatchMoment(), set[str](), 0
         self._kills: list[float] = []
         self._samples: list[WatchMoment] = []
@@ -104,9 +107,10 @@ class _Play:
     def result(self) -> WatchResult:
         """Play to the end, and judge."""
         began = time.monotonic()
-        self._writer.begin()
         child = self._start()
         try:
+            self._go_on(child, lambda: self._ready or time.monotonic() - began > _READY_WITHIN_S)
+            self._writer.begin()
             for at in self._script.kills:
                 self._go_on(child, partial(self._past, at))
                 child.process.kill()
@@ -145,10 +149,12 @@ class _Play:
         looked = 0.0
         while not until():
             readable, _, _ = select.select([child.output], [], [], 0.02)
-            if readable and child.hear()[1]:
+            messages, ended = child.hear() if readable else ([], False)
+            self._ready = self._ready or bool(messages)
+            if ended:
                 child.process.wait()
                 raise LabError(f"the watch ended by itself: {child.why()}", hint="--keep leaves its log to look at")
-            if time.monotonic() - looked >= _LOOK_S:
+            if self._writer.began and time.monotonic() - looked >= _LOOK_S:
                 looked = time.monotonic()
                 self._look()
 
