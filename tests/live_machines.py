@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.watch.live.machine import Machine
-from tidegate.watch.live.model import Change, Hit, Json, Notice
+from tidegate.watch.live.model import Change, Gap, Hit, Json, Notice
 from tidegate.watch.live.moments import StreamMoved
 from tidegate.watch.rule import Rule, RuleSet
 
@@ -93,9 +93,9 @@ class Kept:
         self.notices: list[Notice] = []
         self.machine = Machine(rules, **options)
 
-    def take(self, hits: Sequence[Hit], now: float, *moved: StreamMoved) -> Change:
+    def take(self, hits: Sequence[Hit], now: float, *moved: StreamMoved, gaps: Sequence[Gap] = ()) -> Change:
         """Let the machine take hits at so many seconds after START."""
-        return self._stored(self.machine.take(hits, START + round(now * SECOND), streams=moved))
+        return self._stored(self.machine.take(hits, START + round(now * SECOND), streams=moved, gaps=gaps))
 
     def tick(self, now: float) -> Change:
         """Let time pass."""

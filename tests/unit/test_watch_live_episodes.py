@@ -13,7 +13,7 @@ from tidegate.watch.live.episodes import Open, ended
 from tidegate.watch.live.groups import groups
 from tidegate.watch.live.kept import Run
 from tidegate.watch.live.machine_view import view
-from tidegate.watch.live.model import Hit, key_of
+from tidegate.watch.live.model import Gap, Hit, key_of
 from tidegate.watch.live.moments import Clocks, StreamMoved
 from tidegate.watch.live.scopes import Scope
 
@@ -129,6 +129,32 @@ def test_a_probe_holds_its_episode_open_over_two_that_failed() -> None:
     assert kept.said() == ["opened"]
     kept.tick(600 + 600 + 30 + 61)
     assert kept.said() == ["opened", "cleared"]
+
+
+def test_what_a_probe_found_stays_open_while_it_fails() -> None:
+    rule, probe = probe_rule(), StreamMoved("probe.lb", idle=True)
+    kept = Kept(rule_set(rule))
+
+    def answers(seconds: float, *, bad: bool) -> None:
+        found = hit(seconds, "probe", rule=rule.id, scope="lb: vs-1", live=True, stream="probe.lb")
+        kept.take([found] if bad else [], seconds, probe)
+
+    answers(0, bad=True)
+    for seconds in (60, 600, 1200):
+        gap = Gap("probe.lb", "probe_failed", "it does not answer", START, START + seconds * SECOND)
+        kept.take([], seconds, probe, gaps=[gap])
+        kept.tick(seconds + 590)
+        kept.again()
+    assert kept.said() == ["opened"], "quiet with a gap is not quiet"
+    answers(1800, bad=True)
+    assert kept.said() == ["opened"], "it went on"
+    kept.take([], 1860, probe, gaps=[Gap("probe.lb", "probe_failed", "again", START, START)])
+    answers(3000, bad=False)
+    kept.tick(3000 + 60 + 30)
+    assert kept.said() == ["opened"]
+    kept.tick(3000 + 60 + 31)
+    assert kept.said() == ["opened", "cleared"]
+    assert kept.rows == {}
 
 
 def test_a_host_whose_clock_is_slow_is_late_for_others_but_not_for_itself() -> None:

@@ -75,6 +75,10 @@ class Group:
     waits: Mapping[str, tuple[int, ...]]
     implied: bool = False
 
+    def source(self, values: tuple[str, ...]) -> str | None:
+        """Return the source that a scope of a probe rule is asked from; a probe's scopes begin with its name."""
+        return f"probe.{values[0].partition(': ')[0]}" if self.by == ("scope",) and self.implied else None
+
     @property
     def name(self) -> str:
         """Return the fields that scopes are told apart by, for keys."""

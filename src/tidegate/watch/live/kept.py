@@ -99,7 +99,8 @@ class Kept(ABC):
             self.done = max(run.until for run in runs if run.until + self.over < frontier)
             self.runs = [run for run in runs if run.at > self.done] or NOTHING
             self.past = [run for run in self.past if run.at > self.done] or NOTHING
-        if self.size() > self._limit:
+        size = self.size()
+        if size > self.LEAST and (size > self._limit or self._stale(frontier)):
             self._tidy(frontier)
         return runs
 
@@ -129,6 +130,10 @@ class Kept(ABC):
     @abstractmethod
     def _take(self) -> None:
         """Move ``fresh`` to what is kept, and bring ``runs`` up to date."""
+
+    def _stale(self, _frontier: int) -> bool:
+        """Tell whether half of what is kept is of no use any more."""
+        return False
 
     @abstractmethod
     def _tidy(self, frontier: int) -> None:
@@ -212,6 +217,9 @@ class Sorted(Kept):
             self.runs = joined(self.runs, self._moments(kept, len(times)), self.over)
         else:
             self._judge_again(fresh[0] if isinstance(fresh[0], int) else fresh[0][0])
+
+    def _stale(self, frontier: int) -> bool:
+        return self.times[len(self.times) // 2] <= frontier - self.over
 
     def _last(self) -> Any:
         return self.times[-1]

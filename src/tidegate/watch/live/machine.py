@@ -7,6 +7,8 @@ that one would.
 
 What is quoted in an article, or is merely prose, reaches no window. A record without a time reaches none either,
 unless it came as it was sent, or its rule is met by any single record: then it is of its arrival.
+
+While a probe fails, quiet means nothing: what it had found stays open until it answers again.
 """
 
 from __future__ import annotations
@@ -69,6 +71,8 @@ class Machine:
         self._by_key: dict[str, Scope] = {}
         self._due, self._silent = Agenda(), Agenda()
         self._open: dict[str, Scope] = {}
+        self._blind: set[str] = set()
+        """Probes that fail."""
         self._events = 0
         self.counters = dict.fromkeys(_COUNTERS, 0)
         """Events that came late, whose time is not believed, without one; scopes forgotten, episodes not opened."""
@@ -82,8 +86,10 @@ class Machine:
         for signature, indexes in group.waits.items():
             self._waits.setdefault((group.rule, signature), []).append((group, indexes, scopes))
 
-    def take(self, hits: Sequence[Hit], now: int, *, streams: Sequence[StreamMoved] = ()) -> Change:
-        """Take hits, and which streams they came from; return what that changed.
+    def take(
+        self, hits: Sequence[Hit], now: int, *, streams: Sequence[StreamMoved] = (), gaps: Sequence[Gap] = ()
+    ) -> Change:
+        """Take hits, which streams they came from, and what could not be seen; return what that changed.
 
         Parameters
         ----------
@@ -93,6 +99,7 @@ class Machine:
         change = self._begun(now)
         newest: dict[str, int] = {}
         touched: dict[str, Scope] = {}
+        self._see(streams, gaps, now, change)
         for hit in hits:
             self._hit(hit, now, newest, touched)
         for moved in streams:
@@ -132,6 +139,21 @@ class Machine:
             **view(self._by_key.values(), self._watermark.at(now), self.open_episodes(), self._clocks),
             **self.counters,
         }
+
+    def _see(self, streams: Sequence[StreamMoved], gaps: Sequence[Gap], now: int, change: Change) -> None:
+        """Take note of probes that fail, and of those that answer again: their episodes last at least until then."""
+        failed = {gap.source for gap in gaps if gap.kind == "probe_failed"}
+        for source in sorted(failed - self._blind):
+            self._blind.add(source)
+            change.rows[("blind", source)] = {"since": now}
+        for source in sorted(self._blind.intersection(moved.stream for moved in streams) - failed):
+            self._blind.discard(source)
+            change.rows[("blind", source)] = None
+            for scope in self._open.values():
+                if scope.source == source and scope.open is not None:
+                    scope.open.end = max(scope.open.end, now)
+                    change.rows[("episode", scope.key)] = scope.open.to_json()
+                    self._due.put(scope.key, scope.open.end + 1 + scope.group.lateness)
 
     def _hit(self, hit: Hit, now: int, newest: dict[str, int], touched: dict[str, Scope]) -> None:
         waits = self._waits.get((hit.rule, hit.signature)) or self._waits.get((hit.rule, ""))
@@ -220,7 +242,7 @@ class Machine:
     def _look(self, key: str, watermark: int, now: int, change: Change) -> None:
         scope = self._by_key.get(key)
         due = scope.due() if scope is not None else None
-        if scope is None or due is None:
+        if scope is None or due is None or scope.source in self._blind:
             return
         if due + scope.group.lateness > watermark:
             self._due.put(key, due + scope.group.lateness)
@@ -264,6 +286,8 @@ class Machine:
             if kind == "counters":
                 self.counters.update({name: row[name] for name in _COUNTERS})
                 self._counted = dict(self.counters)
+            elif kind == "blind":
+                self._blind.add(key)
             elif kind in kept:
                 kept[kind][key] = row
         self._watermark.restore(kept["stream"])

@@ -42,6 +42,7 @@ class Scope:
         "open",
         "refused",
         "settled",
+        "source",
         "touched",
         "values",
         "weight",
@@ -52,6 +53,7 @@ class Scope:
         self.group, self.values = group, values
         self.key = json.dumps([group.rule, list(group.by), list(values)], ensure_ascii=False, separators=(",", ":"))
         self.windows = [kept(judged.window) for judged in group.windows]
+        self.source = group.source(values)
         self.open: Open | None = None
         self.hits: list[tuple[int, Hit]] = NOTHING
         """What came since it was settled last."""

@@ -124,6 +124,10 @@ class Distinguished(Tagged):
         """Take an event, to be judged later."""
         self.come((time, sys.intern(value)))
 
+    def _moved(self) -> None:
+        super()._moved()
+        self._inside = {}
+
     def fill(self, at: int) -> int:
         """Return how many values are in the window at ``at``."""
         return len(set(self.tags[self._after(at - self.over) : self._after(at)]))
