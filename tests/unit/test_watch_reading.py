@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidegate.watch.live.model import Batch, Hit
@@ -122,8 +122,9 @@ def test_a_host_quotes_no_other(rules: RuleSet) -> None:
     assert [hit.quoted for hit in reader.read(batch(record * 2, base=len(HEADINGS), hosts=hosts))] == [False, True]
 
 
+@settings(max_examples=25)
 @given(
-    st.lists(st.sampled_from([LINE.format(1, "a"), HEADINGS, SAID.format("noise"), LINE.format(2, "b")]), max_size=12),
+    st.lists(st.sampled_from([LINE.format(1, "a"), HEADINGS, SAID.format("noise"), LINE.format(2, "b")]), max_size=8),
     st.data(),
 )
 def test_batches_and_crashes_change_nothing(rules: RuleSet, parts: list[str], data: st.DataObject) -> None:

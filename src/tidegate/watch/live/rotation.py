@@ -2,7 +2,8 @@
 
 A log is the file that is written to, with its rotations beside it: ``hostd.log`` with ``hostd.0.gz``, ``hostd.log.1``
 or ``hostd.log-20251125.gz``; ``vpxd.log`` with ``vpxd-12.log.gz``. A short number behind a dot is an age: the greater,
-the older. Any other number, behind a dash or a date, grows with time. Numbers are numbers: 10 is older than 9.
+the older. Any other number, behind a dash or a date, grows with time. Numbers are numbers: 10 is older than 9. So where
+``app.log`` is a log, ``app-1.log`` beside it is none of its own; where there is no ``app.log``, it is.
 
 Where reading stopped is found by the first of these that is there:
 
