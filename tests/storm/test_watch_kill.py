@@ -40,7 +40,7 @@ def state(request: pytest.FixtureRequest) -> str | None:
 
 def test_no_alert_is_lost_and_none_is_made_up(state: str | None) -> None:
     moments: list[WatchMoment] = []
-    demo = WatchDemo(hosts=40, seconds=24.0, kills=6, seed=7, noise_per_s=4.0)
+    demo = WatchDemo(hosts=40, seconds=28.0, kills=6, seed=7, noise_per_s=4.0)
     result = play_watch(demo, moments.append, state=state)
     assert (result.verdict.lost, result.verdict.spurious, result.verdict.wrong) == ([], [], [])
     assert result.numbers["alerts"] == result.numbers["alerts_expected"] > 40

@@ -23,6 +23,8 @@ _PROVIDERS = 12
 _LATE_SHARE = 0.15
 _LATE_MOST_S = 1.5
 """How late a record is written at the most; far less than the shortest window, which is its lateness."""
+_CALM_S = _MINUTE + 2.0
+"""So long before the end the last storm is over: an episode that may be the old one still is opened when it is not."""
 _MANNERS = ("compressed", "compressed-later", "copytruncate")
 _VCENTERS = 4
 _PASTED = 25
@@ -115,15 +117,16 @@ def write_script(demo: WatchDemo, rules: RuleSet) -> Script:
     files = _files(demo, rng)
     hosts = [number for number, file in enumerate(files) if file.host.startswith("esx-")]
     vcenters = [number for number, file in enumerate(files) if file.host.startswith("vc-")]
-    writer = _Writer(rng, demo.seconds)
+    writer = _Writer(rng, demo.seconds - _CALM_S)
     for number in range(_PROVIDERS):
         _waves(writer, rules, f"vasa-{number + 1}", hosts)
     _single_hosts(writer, rules, hosts)
     _vcenters(writer, rules, vcenters)
     _hits(writer, rules, hosts, vcenters)
     quiet = [*noise(), *near_misses(rules)]
+    ordinary = _Writer(rng, demo.seconds, writer.records)
     for file in range(len(files) - 1):
-        _noise(writer, rng, quiet, file, demo.noise_per_s)
+        _noise(ordinary, quiet, file, demo.noise_per_s)
     pasted = Record(demo.seconds / 3, demo.seconds / 3, len(files) - 1, article(rules, _PASTED))
     records = sorted([*writer.records, pasted], key=lambda record: record.at)
     return Script(tuple(files), tuple(records), tuple(_rotations(demo, rng, files)), tuple(_kills(demo, rng)))
@@ -181,7 +184,8 @@ def _hits(writer: _Writer, rules: RuleSet, hosts: list[int], vcenters: list[int]
                 writer.put(round(rng.uniform(0.5, writer.seconds), 3), host, text)
 
 
-def _noise(writer: _Writer, rng: random.Random, texts: list[str], file: int, per_s: float) -> None:
+def _noise(writer: _Writer, texts: list[str], file: int, per_s: float) -> None:
+    rng = writer.rng
     at = rng.expovariate(per_s)
     while at < writer.seconds:
         writer.put(round(at, 3), file, rng.choice(texts))
