@@ -10,7 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from tidegate.clients.ssh import split_address
 from tidegate.config.fields import Table, duration, refuse
 from tidegate.config.reach import Endpoint, Ssh
 from tidegate.config.values import AdminSocket
@@ -39,6 +38,9 @@ def _often_enough(value: Duration) -> Duration:
 
 
 def _socket(value: str) -> str:
+    # Late: a watch without probes begins sooner without SSH.
+    from tidegate.clients.ssh import split_address
+
     kind, colon, path = value.partition(":")
     if colon and kind == "unix":
         if not path.startswith("/"):

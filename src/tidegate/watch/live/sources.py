@@ -9,7 +9,6 @@ from typing import NamedTuple
 from tidegate.watch.live.config import FilesTable, SyslogTable, WatchConfig
 from tidegate.watch.live.model import Json
 from tidegate.watch.live.probe_config import ProbeTable
-from tidegate.watch.live.probe_kinds import source_for
 from tidegate.watch.live.probe_source import ProbeSource
 from tidegate.watch.live.source import Put, Source
 from tidegate.watch.live.store import Saved
@@ -120,6 +119,9 @@ def _made(one: _Named, rules: RuleSet, stopped: int | None) -> Source:
     if isinstance(one.table, FilesTable):
         return Tail(full, one.table.paths)
     if not isinstance(one.table, SyslogTable):
+        # Late: a watch without probes begins, and is back after a crash, in half the time without their clients.
+        from tidegate.watch.live.probe_kinds import source_for
+
         return source_for(one.name, one.table, rules)
     syslog = Syslog(full, SyslogOptions(**dict(one.table)), stopped=stopped)
     syslog.open()
