@@ -111,12 +111,13 @@ def test_windows_fill_up_against_their_thresholds() -> None:
 def test_a_storm_names_its_scope_and_hosts() -> None:
     episode = {
         "key": "k", "rule": "r", "window": "w", "scope": {"host": "a\x1b[31m"}, "severity": "critical", "first": 0,
-        "at": 940 * SECOND, "until": 0, "count": 12, "hosts": [f"h{n}" for n in range(12)], "evidence": [],
+        "at": 940 * SECOND, "until": 0, "count": 12, "hosts": [f"h{n}" for n in range(12)], "hosts_total": 300,
+        "evidence": [],
     }  # fmt: skip
     text = shown(verdict="storm", episodes=[episode])
     assert "1 episode open" in text
     assert "1m00s" in text
-    assert "h7 and 4 more" in text
+    assert "h7 and 292 more" in text
     assert r"\x1b[31m" in text, "names of strangers steer no terminal"
 
 

@@ -15,6 +15,7 @@ import pytest
 from peers import PLACES
 from postgres import postgres
 from sinks import Sink, sink
+from tidegate.errors import UsageError
 from watches import RunningWatch, failures, until, watch_file, watch_process
 
 pytestmark = pytest.mark.storm
@@ -92,6 +93,37 @@ def test_a_file_that_breaks_on_a_reload_leaves_everything_as_it_was(tmp_path: Pa
         file.write_text(good)
         assert watch.client.reload()["rules"] > 40
         assert watch.client.status()["reloads"] == {"done": 1, "refused": 1, "trouble": ""}
+
+
+def test_an_address_that_is_taken_on_a_reload_leaves_the_old_listener(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other, sink() as told:
+        file = watch_file(tmp_path, SYSLOG + hook(told))
+        with watch_process(file) as watch:
+            taken = other.getsockname()[1]
+            file.write_text(file.read_text().replace('tcp = "127.0.0.1:0"', f'tcp = "127.0.0.1:{taken}"'))
+            with pytest.raises(UsageError, match=str(taken)):
+                watch.client.reload()
+            sources = {one["name"]: one for one in watch.client.status()["sources"]}
+            assert set(sources) == {"files.logs", "syslog.esx"}, "the old one listens again"
+            (tmp_path / "logs" / "vmkernel.log").write_text(failures(1, name="heap"))
+            until(lambda: rules_told(told) == [HEAP])
+
+
+def test_a_source_that_changes_counts_no_record_twice(tmp_path: Path) -> None:
+    log = tmp_path / "logs" / "vpxd.log"
+    with sink() as told:
+        file = watch_file(tmp_path, hook(told))
+        first = file.read_text()
+        with watch_process(file) as watch, log.open("a") as out:
+            for turn in range(5):
+                out.write(failures(2))
+                out.flush()
+                file.write_text(first.replace('"logs/*.log"', f'["logs/*.log", "more{turn}/*.log"]'))
+                watch.client.reload()
+            until(lambda: watch.client.status()["counts"]["hits"] >= 10)
+            (window,) = [one for one in watch.client.status()["windows"] if one["window"] == "storm"]
+            assert window["count"] == 10
+            assert not told.got
 
 
 @pytest.mark.peer("promtool")

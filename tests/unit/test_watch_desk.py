@@ -133,6 +133,21 @@ def test_the_kill_switch_is_kept_in_a_step_of_its_own(place: str) -> None:
     store.close()
 
 
+def test_who_waits_for_what_was_handed_on_sees_it_kept(place: str) -> None:
+    store = open_store(place, "watch", ["hook"])
+    seen = []
+
+    async def work(desk: Desk) -> None:
+        for number in range(5):
+            await desk.put(batch(number))
+            await desk.settled()
+            seen.append(store.load().positions["files.a", "s"]["offset"])
+
+    worked(store, work)
+    assert seen == [8, 16, 24, 32, 40]
+    store.close()
+
+
 def test_an_end_without_room_says_so(place: str) -> None:
     store = open_store(place, "watch", ["hook"])
     with pytest.raises(StoreLost, match="the disk is full"):

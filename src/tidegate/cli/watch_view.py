@@ -86,7 +86,7 @@ def _episodes(episodes: list[Json], now: int) -> Iterator[RenderableType]:
     table = _table("open", "severity", "rule", "scope", "count", "hosts")
     for one in episodes:
         hosts = [harmless(host) for host in one["hosts"]]
-        more = f" and {len(hosts) - _HOSTS} more" if len(hosts) > _HOSTS else ""
+        more = f" and {one['hosts_total'] - _HOSTS} more" if one["hosts_total"] > _HOSTS else ""
         table.add_row(
             span(max(0, now - one["at"]) / 1e9),
             Text(one["severity"], style=_STYLES[one["severity"]]),

@@ -80,7 +80,7 @@ class Desk:
     ) -> None:
         self._minds, self._store = minds, store
         self._wake, self._order, self._log, self._clock = wake, order, log, clock
-        self._queue: asyncio.Queue[Batch | None] = asyncio.Queue(QUEUE)
+        self._queue: asyncio.Queue[Batch | asyncio.Event | None] = asyncio.Queue(QUEUE)
         self._stepping, self._judging = asyncio.Lock(), asyncio.Lock()
         self._ending = False
         self._beat = self._last = 0
@@ -100,6 +100,12 @@ class Desk:
         """Hand on what a source has read; waits while the queue is full."""
         await self._queue.put(batch)
 
+    async def settled(self) -> None:
+        """Wait until everything that was handed on before is kept."""
+        mark = asyncio.Event()
+        await self._queue.put(mark)
+        await mark.wait()
+
     async def end(self) -> None:
         """Take what waits in one more look, then let :meth:`run` return."""
         self._ending = True
@@ -115,13 +121,15 @@ class Desk:
         StoreLost
             When the last step cannot be kept: what it did is done again after the next start.
         """
-        over = False
         await self._step(self._resumed)
+        over = False
         while not over:
-            batches, over = await self._next()
+            batches, marks, over = await self._next()
             await self._step(lambda now, batches=batches: self._judged(batches, now), always=over)  # type: ignore[misc]
             self.counts["batches"] += len(batches)
             self.counts["bytes"] += sum(len(batch.data) for batch in batches)
+            for mark in marks:
+                mark.set()
 
     async def act(self, do: Callable[[Acting, int, list[Episode]], Acted]) -> None:
         """Let ``do`` change what is being done, in a step of its own; raise what it raises."""
@@ -149,22 +157,26 @@ class Desk:
             "counts": dict(self.counts),
         }
 
-    async def _next(self) -> tuple[list[Batch], bool]:
-        """Return what has come, and whether that was the last; empty when it is only time to go on."""
+    async def _next(self) -> tuple[list[Batch], list[asyncio.Event], bool]:
+        """Return what has come, who waits for that to be kept, and whether it was the last; nothing after a while."""
         batches: list[Batch] = []
+        marks: list[asyncio.Event] = []
         try:
             async with asyncio.timeout(await self._patience()):
-                first = await self._queue.get()
+                one = await self._queue.get()
         except TimeoutError:
-            return batches, False
+            return batches, marks, False
         size = 0
-        while first is not None:
-            batches.append(first)
-            size += len(first.data)
+        while one is not None:
+            if isinstance(one, asyncio.Event):
+                marks.append(one)
+            else:
+                batches.append(one)
+                size += len(one.data)
             if size >= STEP or self._queue.empty():
-                return batches, False
-            first = self._queue.get_nowait()
-        return batches, True
+                return batches, marks, False
+            one = self._queue.get_nowait()
+        return batches, marks, True
 
     async def _patience(self) -> float:
         """Return how long to wait for a batch, in seconds."""
@@ -206,12 +218,12 @@ class Desk:
         for batch in batches:
             hits += (*reader.read(batch), *batch.hits)
             moved.append(StreamMoved(batch.stream, batch.idle, reader.newest, batch.live))
-        change = machine.take(hits, now, streams=moved) if batches else machine.tick(now)
+        gaps = [gap for batch in batches for gap in batch.gaps]
+        change = machine.take(hits, now, streams=moved, gaps=gaps) if batches else machine.tick(now)
         for batch in batches:
             change.positions[batch.source, batch.stream] = batch.position
-            change.gaps += batch.gaps
         change.rows |= reader.changed()
-        change.gaps += sender_gaps(hits)
+        change.gaps += (*gaps, *sender_gaps(hits))
         self.open = machine.open_episodes()
         self.counts["hits"] += len(hits)
         return self._acted(acting.step(now, self.open, notices=change.notices, hits=hits, gaps=change.gaps), change)

@@ -83,7 +83,7 @@ class Office:
         self._sources = Sources(self._desk.put)
         self._working = asyncio.ensure_future(self._desk.run())
         self._sending = asyncio.ensure_future(self._send())
-        await self._sources.follow(self.config, self._rules, self._saved, stopped=self._saved.stopped)
+        self._sources.begin(self.config, self._rules, self._saved, stopped=self._saved.stopped)
         return self._sources.addresses()
 
     async def until(self, told: asyncio.Event) -> None:
@@ -180,6 +180,19 @@ class Office:
         config = await asyncio.to_thread(load_watch, self.file)
         rules = await asyncio.to_thread(checked_rules, config, self.file)
         await asyncio.to_thread(Reader, rules)  # a regex that does not compile is found before anything is exchanged
+        try:
+            await self._take(config, rules)
+        except TidegateError:  # an address is taken, say
+            await self._take(self.config, self._rules)
+            raise
+        notes = _unchanged(self.config, config)
+        self.config, self._rules = config, rules
+        return {"kind": "reloaded", "rules": len(rules), "notes": notes}
+
+    async def _take(self, config: WatchConfig, rules: RuleSet) -> None:
+        """Go on by other rules, with other sources; what is read from now on follows what was kept, to the record."""
+        await self._sources.end(config)
+        await self._desk.settled()
         saved = self._saved
 
         def make() -> Minds:
@@ -189,10 +202,7 @@ class Office:
 
         await self._desk.use(make)
         self._sender.use(rules)
-        await self._sources.follow(config, rules, saved)
-        notes = _unchanged(self.config, config)
-        self.config, self._rules = config, rules
-        return {"kind": "reloaded", "rules": len(rules), "notes": notes}
+        self._sources.begin(config, rules, saved)
 
     def _open_now(self) -> list[Episode]:
         return self._desk.open

@@ -48,8 +48,13 @@ class Sources:
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done, with what it raised, when a source cannot go on."""
 
-    async def follow(self, config: WatchConfig, rules: RuleSet, saved: Saved, *, stopped: int | None = None) -> None:
-        """Start what is new, end what is gone, and exchange what has changed; the others are not disturbed.
+    async def end(self, config: WatchConfig) -> None:
+        """End what the file does not name, or names otherwise."""
+        wanted = _wanted(config)
+        await self._end([name for name, one in self._running.items() if wanted.get(name) != one.named])
+
+    def begin(self, config: WatchConfig, rules: RuleSet, saved: Saved, *, stopped: int | None = None) -> None:
+        """Start what is new; what runs is not disturbed, but for the rules that probes ask for.
 
         Parameters
         ----------
@@ -61,15 +66,12 @@ class Sources:
         Raises
         ------
         UsageError
-            When an address cannot be had; what ran before runs still, but for what has changed.
+            When an address cannot be had.
         """
-        wanted = _wanted(config)
-        gone = [name for name, one in self._running.items() if wanted.get(name) != one.named]
-        await self._end(gone)
         for one in self._running.values():
             if isinstance(one.source, ProbeSource):
                 one.source.use(rules)
-        for name, named in wanted.items():
+        for name, named in _wanted(config).items():
             if name not in self._running:
                 source = _made(named, rules, stopped)
                 positions = {stream: row for (of, stream), row in saved.positions.items() if of == name}
