@@ -84,7 +84,7 @@ def moved(now: float, hits: Sequence[Hit]) -> StreamMoved:
 
 
 @given(WINDOWS, storms(), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_what_is_cleared_is_what_the_whole_log_says(
     window: Mapping[str, Any], batches: list[tuple[float, list[Hit]]], data: st.DataObject
 ) -> None:
@@ -106,7 +106,7 @@ def test_what_is_cleared_is_what_the_whole_log_says(
 
 
 @given(st.lists(WINDOWS, min_size=1, max_size=4), storms(), st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_a_machine_made_of_rows_is_the_one_that_never_stopped(
     windows: list[Mapping[str, Any]], batches: list[tuple[float, list[Hit]]], data: st.DataObject
 ) -> None:
@@ -123,10 +123,66 @@ def test_a_machine_made_of_rows_is_the_one_that_never_stopped(
 
 
 @given(st.lists(WINDOWS, min_size=1, max_size=4), storms())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_the_same_input_gives_the_same_output(
     windows: list[Mapping[str, Any]], batches: list[tuple[float, list[Hit]]]
 ) -> None:
     rules = rule_set(log_rule(*({**window, "id": f"w{n}"} for n, window in enumerate(windows))))
     first, second = Kept(rules), Kept(rules)
     assert [first.take(hits, now) for now, hits in batches] == [second.take(hits, now) for now, hits in batches]
+
+
+@given(WINDOWS, HITS, st.data())
+@settings(max_examples=120, deadline=None)
+def test_files_that_are_read_one_after_the_other_are_one_log(
+    window: Mapping[str, Any], drawn: list[tuple[int, str, str, str, int]], data: st.DataObject
+) -> None:
+    """However far one file is behind another: what is still to be read holds the watermark."""
+    files: dict[str, list[Hit]] = {"f0": [], "f1": [], "f2": []}
+    for place, (at, signature, host, vp, file) in enumerate(sorted(drawn)):
+        name = f"f{file % 3}"
+        files[name].append(hit(at, signature, place=place, arrival=5000, host=host, vp=vp, stream=name))
+    hits = [one for each in files.values() for one in each]
+    kept = Kept(rule_set(log_rule(window)), lateness=0)
+    kept.take([], 5000, *(StreamMoved(name) for name in files))
+    while files:
+        name = data.draw(st.sampled_from(sorted(files)))
+        count = data.draw(st.integers(1, 30))
+        batch, files[name] = files[name][:count], files[name][count:]
+        kept.take(batch, 5000, StreamMoved(name, time=max((one.time or 0 for one in batch), default=None)))
+        if not files[name]:
+            del files[name]
+            kept.take([], 5000, StreamMoved(name, idle=True))
+        if data.draw(st.booleans()):
+            kept.again()
+    kept.tick(10_100)
+    assert cleared(kept) == offline(window, hits)
+    assert len(kept.said()) == len({notice.key for notice in kept.notices})
+
+
+COUNTS = [{**STORM, "id": f"w{n}", "more_than": n, "over": f"{10 * n}s"} for n in (1, 2, 3)]
+
+
+@given(storms(), st.data())
+@settings(max_examples=120, deadline=None)
+def test_windows_that_share_an_episode_make_one_of_lives_that_touch(
+    batches: list[tuple[float, list[Hit]]], data: st.DataObject
+) -> None:
+    kept = Kept(rule_set(log_rule(*COUNTS)), lateness=LATENESS * SECOND)
+    for now, hits in batches:
+        kept.take(hits, now, moved(now, hits))
+        if data.draw(st.booleans()):
+            kept.again()
+    kept.tick(10_000)
+    lives = sorted(
+        (at, until + 10 * n * SECOND, until)
+        for n, window in zip((1, 2, 3), COUNTS, strict=True)
+        for _, at, _, until, _ in offline(window, [one for _, hits in batches for one in hits])
+    )
+    expected: list[list[int]] = []
+    for at, end, until in lives:
+        if expected and at <= expected[-1][1]:
+            expected[-1][1:] = [max(expected[-1][1], end), max(expected[-1][2], until)]
+        else:
+            expected.append([at, end, until])
+    assert [(at, until) for _, at, _, until, _ in cleared(kept)] == [(at, until) for at, _, until in expected]

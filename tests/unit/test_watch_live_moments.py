@@ -62,6 +62,9 @@ def test_the_watermark_is_that_of_the_slowest_stream_that_is_not_idle() -> None:
     assert watermark.at(NOW + IDLE) == NOW - 5
     assert watermark.next_idle() == NOW + IDLE + 1
     assert watermark.at(NOW + IDLE + 1) == NOW + 1, "nothing was heard for a minute"
+    assert watermark.next_idle() == NOW + IDLE + 1
+    assert watermark.pass_to(NOW + IDLE + 1) == NOW + 1
+    assert (watermark.next_idle(), watermark.rows()) == (None, {("stream", "a"): None, ("stream", "b"): None})
 
 
 def test_what_is_yet_to_be_read_holds_the_watermark() -> None:
@@ -80,12 +83,15 @@ def test_a_time_to_come_moves_nothing_and_a_live_stream_without_times_follows() 
     assert watermark.at(NOW) == NOW - 1
     watermark.moved(StreamMoved("b", live=True), NOW)
     assert watermark.at(NOW) == NOW - IDLE
+    assert watermark.behind() == NOW - 1, "what is live is read as it comes"
+    watermark.moved(StreamMoved("a", idle=True), NOW)
+    assert watermark.behind() is None
 
 
 def test_streams_are_rows_of_the_machine() -> None:
     machine = Machine(RuleSet({}, {}))
     change = machine.take([hit(NOW - 1)], NOW, streams=[StreamMoved("s", time=NOW - 1)])
-    assert change.rows[("stream", "s")] == {"time": NOW - 1, "heard": NOW}
+    assert change.rows[("stream", "s")] == {"time": NOW - 1, "heard": NOW, "live": False}
     again = Machine(RuleSet({}, {}), rows=[(kind, key, row) for (kind, key), row in change.rows.items() if row])
     assert again.view(NOW) == machine.view(NOW)
     assert again.next_tick(NOW) == NOW + IDLE + 1

@@ -66,7 +66,7 @@ def arrivals(draw: st.DrawFn, events: Sequence[Event]) -> list[tuple[list[Event]
 
 
 @given(st.data(), WINDOWS, EVENTS, st.booleans())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_what_is_final_is_what_the_whole_log_says(
     data: st.DataObject, window: Window, events: list[Event], restarts: bool
 ) -> None:
@@ -77,7 +77,7 @@ def test_what_is_final_is_what_the_whole_log_says(
 
 
 @given(st.data(), WINDOWS, EVENTS, st.booleans())
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=250, deadline=None)
 def test_tidying_up_changes_nothing(data: st.DataObject, window: Window, events: list[Event], restarts: bool) -> None:
     batches = data.draw(arrivals(events))
     with pytest.MonkeyPatch.context() as patch:
@@ -87,7 +87,7 @@ def test_tidying_up_changes_nothing(data: st.DataObject, window: Window, events:
 
 
 @given(st.data(), st.integers(0, 3), st.lists(st.integers(0, 60), min_size=20, max_size=80))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_a_count_that_leaves_events_out_still_knows_from_when_to_when(
     data: st.DataObject, more_than: int, times: list[int]
 ) -> None:

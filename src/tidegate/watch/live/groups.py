@@ -80,6 +80,11 @@ class Group:
         return f"probe.{values[0].partition(': ')[0]}" if self.by == ("scope",) and self.implied else None
 
     @property
+    def least(self) -> int:
+        """Return the shortest ``over`` of its windows."""
+        return min(judged.window.over for judged in self.windows)
+
+    @property
     def name(self) -> str:
         """Return the fields that scopes are told apart by, for keys."""
         return "+".join(self.by)

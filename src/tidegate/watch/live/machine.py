@@ -71,6 +71,9 @@ class Machine:
         self._by_key: dict[str, Scope] = {}
         self._due, self._silent = Agenda(), Agenda()
         self._open: dict[str, Scope] = {}
+        self._held: dict[str, int] = {}
+        """Scopes that hold something back, and how far the slowest log must have come for it."""
+        self._episodes: list[Episode] | None = None
         self._blind: set[str] = set()
         """Probes that fail."""
         self._events = 0
@@ -108,14 +111,14 @@ class Machine:
             self._watermark.moved(StreamMoved(moved.stream, moved.idle, time or None, moved.live), now)
         for stream, time in newest.items():
             self._watermark.moved(StreamMoved(stream, time=time), now)
-        watermark = self._watermark.at(now)
+        watermark = self._watermark.pass_to(now)
         for key in sorted(touched):
             self._touched(touched[key], watermark, now, change)
         return self._ended(change, watermark, now)
 
     def tick(self, now: int) -> Change:
         """Let time pass; return what that changed."""
-        return self._ended(self._begun(now), self._watermark.at(now), now)
+        return self._ended(self._begun(now), self._watermark.pass_to(now), now)
 
     def next_tick(self, now: int) -> int | None:
         """Return when :meth:`tick` is due if nothing is taken before, not earlier than ``now``; ``None``: never."""
@@ -130,8 +133,10 @@ class Machine:
 
     def open_episodes(self) -> list[Episode]:
         """Return the episodes that are open, oldest first: to be said again."""
-        found = [scope.open.episode() for scope in self._open.values() if scope.open is not None]
-        return sorted(found, key=lambda episode: (episode.at, episode.key))
+        if self._episodes is None:
+            found = [scope.open.episode() for scope in self._open.values() if scope.open is not None]
+            self._episodes = sorted(found, key=lambda episode: (episode.at, episode.key))
+        return list(self._episodes)
 
     def view(self, now: int) -> Json:
         """Return what a person may see; see :func:`tidegate.watch.live.machine_view.view`."""
@@ -200,12 +205,15 @@ class Machine:
         room = scope.open is not None or len(self._open) < _OPEN
         had = scope.key in self._open
         before = scope.weight
-        change.notices += scope.settle(scope.frontier(watermark, now), now, room=room)
+        behind = self._watermark.behind()
+        reach = None if behind is None else behind - scope.group.lateness
+        change.notices += scope.settle(scope.frontier(watermark, now), now, reach=reach, room=room)
+        self._hold(scope)
         if scope.refused:
             self.counters["refused"] += 1
-            detail = f"{_OPEN} episodes are open; one of {scope.group.rule} was not opened"
-            change.gaps.append(Gap("machine", "queue_full", detail, now, now, 1))
         self._events += scope.weight - before
+        if scope.open is not None or had:
+            self._episodes = None
         if scope.open is not None:
             self._open[scope.key] = scope
             change.rows[("episode", scope.key)] = scope.open.to_json()
@@ -219,14 +227,24 @@ class Machine:
         change.rows[("window", scope.key)] = scope.row()
         self._due.put(scope.key, due + scope.group.lateness)
 
+    def _hold(self, scope: Scope) -> None:
+        if scope.held is not None:
+            self._held[scope.key] = scope.held + scope.group.lateness
+        else:
+            self._held.pop(scope.key, None)
+
     def _drop(self, scope: Scope, change: Change) -> None:
         del self._scopes[(scope.group.rule, scope.group.by)][scope.values]
         del self._by_key[scope.key]
+        self._held.pop(scope.key, None)
         self._events -= scope.weight
         change.rows[("window", scope.key)] = None
 
     def _ended(self, change: Change, watermark: int, now: int) -> Change:
         """Do what is due, keep within bounds, and add the rows of clocks and counters."""
+        behind = self._watermark.behind()
+        for held in sorted(key for key, needed in self._held.items() if behind is None or needed <= behind):
+            self._settle(self._by_key[held], watermark, now, change)
         while (key := self._silent.pop(now)) is not None:
             self._look(key, watermark, now, change)
         while (key := self._due.pop(watermark)) is not None:
@@ -234,6 +252,9 @@ class Machine:
         self._bound(change)
         change.rows.update(self._watermark.rows())
         change.rows.update(self._clocks.rows())
+        refused = self.counters["refused"] - self._counted["refused"]
+        if refused:
+            change.gaps.append(Gap("machine", "queue_full", f"{_OPEN} episodes are open", now, now, refused))
         if self.counters != self._counted:
             self._counted = dict(self.counters)
             change.rows[("counters", "")] = dict(self.counters)
@@ -241,10 +262,12 @@ class Machine:
 
     def _look(self, key: str, watermark: int, now: int, change: Change) -> None:
         scope = self._by_key.get(key)
-        due = scope.due() if scope is not None else None
-        if scope is None or due is None or scope.source in self._blind:
+        if scope is None or (scope.open is not None and scope.source in self._blind):
             return
-        if due + scope.group.lateness > watermark:
+        due = scope.due()
+        if due is None:
+            self._drop(scope, change)
+        elif due + scope.group.lateness > watermark:
             self._due.put(key, due + scope.group.lateness)
         elif scope.frontier(watermark, now) < due:
             self._silent.put(key, scope.heard_until() + 1)
@@ -308,5 +331,7 @@ class Machine:
         self._events += scope.weight
         if scope.open is not None:
             self._open[key] = scope
+        scope.hold()
+        self._hold(scope)
         due = scope.due()
         self._due.put(key, scope.settled if due is None else due + group.lateness)

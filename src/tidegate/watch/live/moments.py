@@ -64,7 +64,7 @@ class Watermark:
     __slots__ = ("_changed", "_streams")
 
     def __init__(self) -> None:
-        self._streams: dict[str, tuple[int, int]] = {}
+        self._streams: dict[str, tuple[int, int, bool]] = {}
         self._changed: dict[str, None] = {}
 
     def moved(self, moved: StreamMoved, now: int) -> None:
@@ -74,21 +74,29 @@ class Watermark:
         if moved.idle:
             self._streams.pop(name, None)
             return
-        time = self._streams.get(name, (0, 0))[0]
+        time = self._streams.get(name, (0, 0, False))[0]
         if moved.time is not None and time < moved.time <= now:
             time = moved.time
-        self._streams[name] = (max(time, now - _IDLE) if moved.live else time, now)
+        self._streams[name] = (max(time, now - _IDLE) if moved.live else time, now, moved.live)
+
+    def pass_to(self, now: int) -> int:
+        """Let go of streams that were not heard for too long; return the watermark."""
+        for name in [name for name, (_, heard, _) in self._streams.items() if now - heard > _IDLE]:
+            del self._streams[name]
+            self._changed[name] = None
+        return self.at(now)
 
     def at(self, now: int) -> int:
         """Return the watermark; 0 while a stream that is to be read is still unknown."""
-        for name in [name for name, (_, heard) in self._streams.items() if now - heard > _IDLE]:
-            del self._streams[name]
-            self._changed[name] = None
-        return min((time for time, _ in self._streams.values()), default=now - _IDLE)
+        return min((time for time, heard, _ in self._streams.values() if now - heard <= _IDLE), default=now - _IDLE)
+
+    def behind(self) -> int | None:
+        """Return how far the slowest log has come that is still being read; ``None``: all that is there was read."""
+        return min((time for time, _, live in self._streams.values() if not live), default=None)
 
     def next_idle(self) -> int | None:
         """Return when the next stream becomes idle if nothing is heard from it, or ``None``."""
-        heard = min((heard for _, heard in self._streams.values()), default=None)
+        heard = min((heard for _, heard, _ in self._streams.values()), default=None)
         return None if heard is None else heard + _IDLE + 1
 
     def reaches(self, time: int) -> int | None:
@@ -100,13 +108,13 @@ class Watermark:
         found = {name: self._streams.get(name) for name in self._changed}
         self._changed.clear()
         return {
-            ("stream", name): None if stream is None else {"time": stream[0], "heard": stream[1]}
+            ("stream", name): None if stream is None else {"time": stream[0], "heard": stream[1], "live": stream[2]}
             for name, stream in found.items()
         }
 
     def restore(self, rows: Mapping[str, Json]) -> None:
         """Take back what :meth:`rows` gave, by stream."""
-        self._streams.update({name: (row["time"], row["heard"]) for name, row in rows.items()})
+        self._streams.update({name: (row["time"], row["heard"], row["live"]) for name, row in rows.items()})
 
 
 class Clock:

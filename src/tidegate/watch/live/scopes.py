@@ -3,6 +3,9 @@
 The scope's *frontier* is the watermark less the lateness. A scope that hears live records has a clock of its own
 besides: as long as it was heard within ``over``, its frontier is not ahead of its own newest event less the lateness.
 A host whose clock is slow is late for all others, but not for itself, and its episode does not end while it goes on.
+
+While a log is still being read that is far behind, an episode is held back as long as an earlier one may still be found
+that it does not touch. Else two would be told of as one. What comes live is told at once.
 """
 
 from __future__ import annotations
@@ -33,6 +36,7 @@ class Scope:
     __slots__ = (
         "group",
         "heard",
+        "held",
         "hits",
         "hosts",
         "key",
@@ -62,6 +66,8 @@ class Scope:
         self.live = False
         self.weight = 0
         """Events that are kept."""
+        self.held: int | None = None
+        """How far logs must have come, less the lateness, for what is held back to be opened."""
         self.refused = False
         """Something was to be opened when it was settled last, and there was no room."""
         self.late = 0
@@ -108,8 +114,16 @@ class Scope:
             if host and (host in self.hosts or len(self.hosts) < _HOSTS):
                 self.hosts[host] = max(time, self.hosts.get(host, time))
 
-    def settle(self, frontier: int, now: int, *, room: bool) -> list[Notice]:
-        """Judge what came, and up to the frontier; return what is to be said. Without ``room`` nothing is opened."""
+    def settle(self, frontier: int, now: int, *, reach: int | None, room: bool) -> list[Notice]:
+        """Judge what came, and up to the frontier; return what is to be said.
+
+        Parameters
+        ----------
+        reach
+            How far the slowest log that is still being read has come, less the lateness; ``None`` where there is none.
+        room
+            Without it nothing is opened.
+        """
         lives: list[tuple[int, int, Run]] = []
         for index, window in enumerate(self.windows):
             lives.extend([(run.at, index, run) for run in window.judge(frontier)])
@@ -117,16 +131,19 @@ class Scope:
         notices: list[Notice] = []
         if lives or self.open is not None:
             lives.sort(key=lambda life: life[:2])
-            self._live(lives, notices, now, room=room)
+            self._live(lives, notices, now, reach if room else BEFORE)
+        self.held = self._held(lives) if room else None
         self.refused = bool(lives) and not room
         self._forget(frontier)
         return notices
 
-    def _live(self, lives: list[tuple[int, int, Run]], notices: list[Notice], now: int, *, room: bool) -> None:
+    def _live(self, lives: list[tuple[int, int, Run]], notices: list[Notice], now: int, reach: int | None) -> None:
         """Let the episode go on, end, and be followed by others."""
         while True:
             if self.open is None:
-                if not lives or not room:
+                if not lives or reach == BEFORE:
+                    break
+                if reach is not None and not self.live and lives[0][0] - self.group.least > max(reach, self.settled):
                     break
                 self.open = Open(self.group, self.values, lives[0][1], lives[0][2])
             one = self.open
@@ -139,6 +156,9 @@ class Scope:
                 break
             notices.append(one.clear(now))
             self.open = None
+
+    def _held(self, lives: list[tuple[int, int, Run]]) -> int | None:
+        return lives[0][0] - self.group.least if lives and self.open is None and not self.live else None
 
     def _show(self, one: Open) -> None:
         if not one.key:
@@ -205,3 +225,8 @@ class Scope:
         if index is not None:
             self.open = Open.from_json(self.group, self.values, index, episode)
         return index is not None
+
+    def hold(self) -> None:
+        """Find out again what is held back."""
+        lives = [(run.at, index, run) for index, window in enumerate(self.windows) for run in window.runs]
+        self.held = self._held(sorted(lives, key=lambda life: life[:2]))
