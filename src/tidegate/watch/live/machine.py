@@ -71,6 +71,8 @@ class Machine:
         self._by_key: dict[str, Scope] = {}
         self._due, self._silent = Agenda(), Agenda()
         self._open: dict[str, Scope] = {}
+        self._behind: int | None = None
+        """How far the slowest log has come that is still being read, in this step."""
         self._held: dict[str, int] = {}
         """Scopes that hold something back, and how far the slowest log must have come for it."""
         self._episodes: list[Episode] | None = None
@@ -111,14 +113,14 @@ class Machine:
             self._watermark.moved(StreamMoved(moved.stream, moved.idle, time or None, moved.live), now)
         for stream, time in newest.items():
             self._watermark.moved(StreamMoved(stream, time=time), now)
-        watermark = self._watermark.pass_to(now)
+        watermark = self._pass_to(now)
         for key in sorted(touched):
             self._touched(touched[key], watermark, now, change)
         return self._ended(change, watermark, now)
 
     def tick(self, now: int) -> Change:
         """Let time pass; return what that changed."""
-        return self._ended(self._begun(now), self._watermark.pass_to(now), now)
+        return self._ended(self._begun(now), self._pass_to(now), now)
 
     def next_tick(self, now: int) -> int | None:
         """Return when :meth:`tick` is due if nothing is taken before, not earlier than ``now``; ``None``: never."""
@@ -144,6 +146,11 @@ class Machine:
             **view(self._by_key.values(), self._watermark.at(now), self.open_episodes(), self._clocks),
             **self.counters,
         }
+
+    def _pass_to(self, now: int) -> int:
+        watermark = self._watermark.pass_to(now)
+        self._behind = self._watermark.behind()
+        return watermark
 
     def _see(self, streams: Sequence[StreamMoved], gaps: Sequence[Gap], now: int, change: Change) -> None:
         """Take note of probes that fail, and of those that answer again: their episodes last at least until then."""
@@ -205,8 +212,7 @@ class Machine:
         room = scope.open is not None or len(self._open) < _OPEN
         had = scope.key in self._open
         before = scope.weight
-        behind = self._watermark.behind()
-        reach = None if behind is None else behind - scope.group.lateness
+        reach = None if self._behind is None else self._behind - scope.group.lateness
         change.notices += scope.settle(scope.frontier(watermark, now), now, reach=reach, room=room)
         self._hold(scope)
         if scope.refused:
@@ -242,7 +248,7 @@ class Machine:
 
     def _ended(self, change: Change, watermark: int, now: int) -> Change:
         """Do what is due, keep within bounds, and add the rows of clocks and counters."""
-        behind = self._watermark.behind()
+        behind = self._behind
         for held in sorted(key for key, needed in self._held.items() if behind is None or needed <= behind):
             self._settle(self._by_key[held], watermark, now, change)
         while (key := self._silent.pop(now)) is not None:
