@@ -106,3 +106,25 @@ def test_a_socket_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be made") as caught:
         asyncio.run(made())
     assert "watch.admin" in caught.value.hint
+
+
+def test_a_socket_that_somebody_has_is_left_to_him(tmp_path: Path) -> None:
+    path = tmp_path / "watch.sock"
+
+    async def both() -> None:
+        first = asyncio.ensure_future(Admin(path, {"status": status}, LOG).run())
+        try:
+            with pytest.raises(UsageError, match="another process answers at"):
+                await asyncio.to_thread(Admin, path, {}, LOG)
+        finally:
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+
+    asyncio.run(both())
+
+
+def test_a_socket_that_a_crash_left_behind_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "watch.sock"
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(path))
+    assert talked(path, lambda: WatchClient(path).status()) == {"format": 1, "kind": "status", "verdict": "quiet"}

@@ -84,6 +84,9 @@ class Admin:
 
 def _bound(path: Path) -> tuple[socket.socket, Place]:
     hint = "let systemd make the folder (RuntimeDirectory=tidegate), or name another socket as watch.admin"
+    if _answers(path):
+        hint = "end that one, or name another socket as watch.admin"
+        raise UsageError(f"another process answers at the admin socket {path}", hint=hint)
     try:
         path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         made, place = listening(path)
@@ -91,6 +94,17 @@ def _bound(path: Path) -> tuple[socket.socket, Place]:
         raise UsageError(f"the admin socket {path} cannot be made: {error.strerror}", hint=hint) from None
     made.setblocking(False)
     return made, place
+
+
+def _answers(path: Path) -> bool:
+    """Tell whether somebody listens there; a socket that was left behind has nobody."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as talk:
+        talk.settimeout(1.0)
+        try:
+            talk.connect(str(path))
+        except OSError:
+            return False
+    return True
 
 
 def refused(error: TidegateError) -> Json:

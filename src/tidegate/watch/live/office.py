@@ -131,6 +131,9 @@ class Office:
                 return acting.switch(now, open_, on=on)
             raise UsageError("that is nothing acting knows", hint="ask on, approve or ran")
 
+        if self._desk.trouble:
+            hint = f"nothing is begun either, until then: {self._desk.trouble}"
+            raise UsageError("nothing can be kept now, and so not this", hint=hint)
         await self._desk.act(do)
         self._log.info("acting was told", extra={"fields": {"asked": asked}})
         return {"kind": "act", **(await self._desk.view())["acting"]}
