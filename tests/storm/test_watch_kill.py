@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from postgres import Server, postgres
+from tidegate.errors import LabError
 from tidegate.lab.watch_play import WatchMoment, play_watch
 from tidegate.lab.watch_script import WatchDemo
 
@@ -48,6 +49,12 @@ def test_no_alert_is_lost_and_none_is_made_up(state: str | None) -> None:
     assert result.numbers["late_events"] > 0
     assert result.numbers["cleared"] > 0
     assert moments
+
+
+def test_a_watch_that_ends_by_itself_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(LabError, match="the watch ended by itself"):
+        play_watch(WatchDemo(hosts=20, seconds=20.0), lambda _: None, state=str(tmp_path / "file" / "watch.db"))
 
 
 def test_the_demo_keeps_its_promise(tmp_path: Path) -> None:
