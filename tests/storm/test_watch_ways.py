@@ -138,3 +138,18 @@ def test_prometheus_takes_its_metrics(tmp_path: Path) -> None:
     # The gauge was named before there was a watch; exported rules ask for it by that name.
     assert all(line.startswith("tidegate_watch_window_count non-") for line in checked.stderr.splitlines())
     assert len(checked.stderr.splitlines()) == 1, checked.stdout
+
+
+def test_systemd_hears_of_start_reload_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "notify.sock"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(place))
+        systemd.settimeout(30)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(place))
+        with watch_process(watch_file(tmp_path)) as watch:
+            assert systemd.recv(200).decode() == f"READY=1\nMAINPID={watch.process.pid}"
+            watch.client.reload()
+            assert systemd.recv(200).startswith(b"RELOADING=1\nMONOTONIC_USEC=")
+            assert systemd.recv(200) == b"READY=1"
+            assert watch.end() == 0
+            assert systemd.recv(200) == b"STOPPING=1"

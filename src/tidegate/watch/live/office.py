@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from tidegate.daemon import notify
 from tidegate.errors import TidegateError, UsageError
 from tidegate.harmless import harmless
 from tidegate.watch.live.act_config import acts_of
@@ -165,6 +166,7 @@ class Office:
     async def reload(self) -> Json:
         """Read file and rules again; return what became of it."""
         async with self._reloading:
+            notify("RELOADING=1", self._log)
             try:
                 answer = await self._reload()
             except TidegateError as error:
@@ -174,6 +176,8 @@ class Office:
                 self._trouble = problems[0]["message"] if problems else error.message
                 self._log.error("reload refused, the old rules stay", extra={"fields": answer})
                 return answer
+            finally:
+                notify("READY=1", self._log)
         self._reloads["done"] += 1
         self._trouble = ""
         self._log.info("reloaded", extra={"fields": answer})
