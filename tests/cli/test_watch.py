@@ -108,6 +108,12 @@ def test_windows_fill_up_against_their_thresholds() -> None:
     assert "webhook.ops: all told" in text
 
 
+def test_a_probe_shows_what_it_was_told() -> None:
+    values = {"ports.share": [{"scope": "lab: a", "value": 0.25}], "service.queued": []}
+    text = shown(sources=[{"name": "probe.a", "troubles": [], "values": values}])
+    assert "ports.share 0.25 (lab: a)" in text
+
+
 def test_a_storm_names_its_scope_and_hosts() -> None:
     episode = {
         "key": "k", "rule": "r", "window": "w", "scope": {"host": "a\x1b[31m"}, "severity": "critical", "first": 0,

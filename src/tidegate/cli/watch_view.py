@@ -123,10 +123,19 @@ def _sources(sources: list[Json]) -> Iterator[RenderableType]:
         lag = _size(one["lag_bytes"]) if "lag_bytes" in one else ""
         streams = one.get("streams")
         count = len(streams) if isinstance(streams, list) else streams
-        troubles = "; ".join(harmless(each) for each in one["troubles"])
-        table.add_row(one["name"], "" if count is None else str(count), lag, Text(troubles, style="yellow"))
+        troubles = Text("; ".join(harmless(each) for each in one["troubles"]), style="yellow")
+        table.add_row(one["name"], "" if count is None else str(count), lag, troubles or Text(_values(one)))
     yield Text()
     yield table
+
+
+def _values(source: Json) -> str:
+    """Return the largest value of each measure that a probe has told."""
+    return ", ".join(
+        f"{measure} {told[0]['value']:g} ({harmless(told[0]['scope'])})"
+        for measure, told in source.get("values", {}).items()
+        if told
+    )
 
 
 def _size(count: int) -> str:
