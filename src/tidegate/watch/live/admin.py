@@ -60,6 +60,8 @@ class Admin:
             async with self._talks:
                 async with asyncio.timeout(_PATIENCE_S):
                     line = await reader.readline()
+                if not line:  # somebody only looked whether anybody is here
+                    return
                 answer = await self._answer(line)
                 writer.write(json.dumps(answer).encode() + b"\n")
                 async with asyncio.timeout(_PATIENCE_S):
