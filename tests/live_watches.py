@@ -26,6 +26,7 @@ def an_episode(number: int = 1, scope: str = "vc1", at: int = NOON, **other: obj
         until=at,
         count=11,
         hosts=("vc1", "vc2"),
+        hosts_total=2,
         evidence=("fault: NotAuthenticated vmware_soap_session=topsecret", "second"),
     )
     return replace(episode, **other)  # type: ignore[arg-type]

@@ -44,6 +44,7 @@ def test_a_webhook_is_told_once_with_the_key(rules: RuleSet) -> None:
     assert post.headers == {"Content-Type": "application/json", "Idempotency-Key": a_notice().key}
     assert body["key"] == a_notice().key
     assert (body["format"], body["what"], body["kb"], body["count"]) == (1, "opened", "440879", 11)
+    assert (body["hosts"], body["hosts_total"]) == (["vc1", "vc2"], 2)
     assert (body["at"], body["cleared"]) == ("2025-08-08T11:00:00.000000000Z", None)
     assert body["scope"] == {"host": "vc1"}
     assert "10" in body["says"]
@@ -76,7 +77,8 @@ def test_an_alert_has_labels_that_stay(rules: RuleSet) -> None:
     }
     assert alert["startsAt"] == stamp(NOON)
     assert alert["endsAt"] == stamp(NOON + SECOND + 3 * MINUTE)
-    assert (alert["annotations"]["count"], alert["annotations"]["hosts"]) == ("11", "vc1, vc2")
+    told = alert["annotations"]
+    assert (told["count"], told["hosts"], told["hosts_total"]) == ("11", "vc1, vc2", "2")
     assert b"topsecret" not in post.content
     again = am.renewal([a_notice(count=25).episode], rules, NOON + 2 * MINUTE)
     assert again is not None

@@ -118,6 +118,7 @@ def _alert(episode: Episode, rules: RuleSet, now: int, ends: int) -> Json:
         "runbook_url": rule.source.url if rule else "",
         "count": str(episode.count),
         "hosts": ", ".join(episode.hosts),
+        "hosts_total": str(episode.hosts_total or ""),
         "evidence": "\n".join(evidence_of(episode)),
         "since": stamp(episode.first),
         "until": stamp(episode.until),

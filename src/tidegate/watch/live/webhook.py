@@ -87,5 +87,6 @@ def body_of(notice: Notice, rules: RuleSet) -> Json:
         "cleared": None if episode.cleared is None else stamp(episode.cleared),
         "count": episode.count,
         "hosts": list(episode.hosts),
+        "hosts_total": episode.hosts_total,
         "evidence": evidence_of(episode),
     }
