@@ -62,6 +62,35 @@ def test_a_hit_tells_where_its_record_begins(rules: RuleSet) -> None:
     assert hits[0].values["host"] == ""
 
 
+def test_a_host_lends_another_one_no_time(rules: RuleSet) -> None:
+    one, two = LINE.format(1, "vasa1"), "<13>connection refused by vasa1\n"
+    reader = Reader(rules)
+    assert [hit.time for hit in reader.read(batch(one + two))] == [1_728_043_201 * 10**9] * 2
+    hits = reader.read(batch(one + two, hosts=((0, "esx1"), (len(one), "esx2"))))
+    assert [hit.time for hit in hits] == [1_728_043_201 * 10**9, NOON]
+
+
+@pytest.mark.parametrize(
+    ("clock", "live", "seconds"),
+    [
+        # NOON is 12:00:00 UTC of 4 October 2024.
+        ("Oct  4 12:00:03", True, 3),
+        ("Oct  4 13:59:58", True, -2),
+        ("Oct  4 06:00:01", True, 1),
+        ("Oct  4 17:45:01", True, 1),
+        ("Oct  4 13:59:58", False, 7198),
+        ("Oct  2 12:00:00", True, -2 * 86_400),
+        ("2024-10-04T13:59:58Z", True, 7198),
+    ],
+)
+def test_a_time_without_a_zone_is_in_the_zone_that_it_was_sent_from(
+    rules: RuleSet, clock: str, live: bool, seconds: int
+) -> None:
+    text = f"<13>{clock} esx1 vpxd[12]: connection refused by vasa1\n"
+    (hit,) = Reader(rules).read(batch(text, hosts=((0, "esx1"),), live=live))
+    assert hit.time == NOON + seconds * 10**9
+
+
 def test_hosts_are_those_that_the_source_knows(rules: RuleSet) -> None:
     one, two = LINE.format(1, "vasa1"), LINE.format(2, "vasa1")
     given_hosts = ((0, "esx1"), (len(one), "esx2"))

@@ -39,6 +39,10 @@ _HITS = 1_000_000
 """More than a batch can hold, as literals have ten bytes or more."""
 _SHOWN = 3
 """Records that are shown per signature, host and provider of a batch: so many can be evidence of one episode."""
+_QUARTER = 15 * 60 * 10**9
+"""Zones are whole quarters of an hour apart (ns)."""
+_ZONES = 14 * 4
+"""And at most so many of them from UTC."""
 _LOST = "esxi.syslog.dropped"
 """The rule whose hits tell that the sender has lost records."""
 
@@ -117,7 +121,7 @@ class Reader:
         return Hit(
             rule=rule,
             signature=signature,
-            time=hit["time"],
+            time=_time(batch, hit),
             arrival=batch.arrival,
             source=batch.source,
             stream=batch.stream,
@@ -212,3 +216,19 @@ def _peer(batch: Batch, offset: int) -> str:
     """Return the host whose record begins at a byte of the batch, as its source knows it; else an empty text."""
     index = bisect_right(batch.hosts, offset, key=lambda pair: pair[0])
     return batch.hosts[index - 1][1] if index else ""
+
+
+def _time(batch: Batch, hit: Json) -> int | None:
+    """Return when a record was written.
+
+    Where the source knows whose records they are, the record beside one without a time may be another host's: it was
+    written when it came (RFC 3164, 4.3.3). And a time without a zone, of a record that was sent just now, is in the
+    zone that brings it nearest to now.
+    """
+    time: int | None = hit["time"]
+    if not batch.hosts:
+        return time
+    if time is None or hit["time_source"] != "record":
+        return batch.arrival
+    quarters = round((batch.arrival - time) / _QUARTER)
+    return time + quarters * _QUARTER if batch.live and hit["zone"] == "none" and abs(quarters) <= _ZONES else time
