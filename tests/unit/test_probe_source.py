@@ -10,7 +10,7 @@ from loops import played
 from tidegate.errors import HostUnreachable
 from tidegate.watch.live.model import Batch, Json
 from tidegate.watch.live.probe_hits import Told
-from tidegate.watch.live.probe_source import ProbeOptions, ProbeSource, every_of
+from tidegate.watch.live.probe_source import ProbeOptions, ProbeSource
 from tidegate.watch.load import load_rules
 from tidegate.watch.ports import Bucket, PortReading
 from tidegate.watch.rule import RuleSet
@@ -144,10 +144,3 @@ def test_nothing_is_asked_that_no_rule_compares() -> None:
         return device
 
     assert played(play()).asked == 1
-
-
-def test_a_rule_is_decided_as_often_as_its_slowest_probe() -> None:
-    probes = [ProbeSource(f"probe.{at}", Device([]), RULES, ProbeOptions(at)) for at in (60, 300)]
-    assert every_of([*probes, ProbeSource("probe.0", Device([], measures=frozenset()), RULES, ProbeOptions(900))]) == {
-        "avi.ports.source-exhaustion": 300 * S
-    }

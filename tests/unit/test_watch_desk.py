@@ -87,6 +87,19 @@ def test_positions_and_gaps_are_kept_with_what_was_read(place: str) -> None:
     store.close()
 
 
+def test_a_gap_that_grows_is_one(place: str) -> None:
+    async def work(desk: Desk) -> None:
+        for number in range(1, 4):
+            await desk.put(batch(number, gaps=(Gap("syslog.a", "kernel_drops", "", 5, 5 + number, number),)))
+            await desk.settled()
+
+    store = open_store(place, "watch", ["hook"])
+    desk = worked(store, work)
+    assert list(desk.gaps) == [Gap("syslog.a", "kernel_drops", "", 5, 8, 3)]
+    assert desk.gap_counts["syslog.a", "kernel_drops"] == 1
+    store.close()
+
+
 def test_a_full_queue_holds_the_sources_up(place: str) -> None:
     store = open_store(place, "watch", ["hook"])
     desk = a_desk(store)

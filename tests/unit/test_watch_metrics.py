@@ -19,7 +19,7 @@ from tidegate.watch.live.model import Json
 LOG = logging.getLogger("tidegate.watch")
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "metrics.md"
 VIEW: Json = {
-    "windows": [{"rule": "r", "window": "storm", "scope": {"host": 'e"1', "provider": "p"}, "count": 7}],
+    "windows": [{"rule": "r", "window": "storm", "scope": {"host": 'e"1', "provider": "p"}, "count": 7, "limit": 11}],
     "episodes": [{"rule": "r", "severity": "critical"}, {"rule": "r", "severity": "critical"}],
     "clocks": [{"host": "e1", "offset_s": 120}],
     "late": 3,
@@ -46,6 +46,7 @@ def shown(view: Json) -> str:
 @pytest.mark.parametrize(
     "line",
     [
+        'window_limit{rule="r",scope="host=e\\"1, provider=p",window="storm"} 11.0',
         'window_count{rule="r",scope="host=e\\"1, provider=p",window="storm"} 7.0',
         'episodes_open{rule="r",severity="critical"} 2.0',
         'clock_offset_seconds{host="e1"} 120.0',

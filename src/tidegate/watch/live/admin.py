@@ -18,7 +18,7 @@ from tidegate.watch.live.model import Json
 
 __all__ = ["ADMIN_DEFAULT", "Admin", "WatchClient", "refused"]
 
-ADMIN_DEFAULT = Path("/run/tidegate/watch.sock")
+ADMIN_DEFAULT = Path("/run/tidegate/watch/admin.sock")
 
 _ASK_MAX = 1 << 16
 """Longest line that is taken, in bytes."""
@@ -85,7 +85,7 @@ class Admin:
 
 
 def _bound(path: Path) -> tuple[socket.socket, Place]:
-    hint = "let systemd make the folder (RuntimeDirectory=tidegate), or name another socket as watch.admin"
+    hint = "let systemd make the folder (RuntimeDirectory=tidegate/watch), or name another socket as watch.admin"
     if _answers(path):
         hint = "end that one, or name another socket as watch.admin"
         raise UsageError(f"another process answers at the admin socket {path}", hint=hint)

@@ -76,7 +76,7 @@ class WatchTable(Table):
     """Whether tidegate's own rules count."""
     lateness: Duration = duration("30s")
     """How late a record may come and still count as if it had come in time."""
-    admin: AdminSocket = "unix:/run/tidegate/watch.sock"
+    admin: AdminSocket = "unix:/run/tidegate/watch/admin.sock"
     """Where ``tidegate watch status`` and the switches find it."""
     metrics: Annotated[Listen, AfterValidator(_loopback)] | None = None
     """Where Prometheus finds it; left out: nowhere."""

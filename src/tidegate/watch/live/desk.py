@@ -254,13 +254,21 @@ class Desk:
     def _count(self, change: Change) -> None:
         self.counts["steps"] += 1
         self.counts["notices"] += len(change.notices)
-        self.gaps += change.gaps
         for gap in change.gaps:
-            self.gap_counts[gap.source, gap.kind] += 1
-            self._say(logging.WARNING, "gap", source=gap.source, kind=gap.kind, detail=gap.detail, count=gap.count)
+            self._note(gap)
         for notice in change.notices:
             one = notice.episode
             self._say(logging.INFO, notice.what, key=notice.key, rule=one.rule, scope=dict(one.scope), count=one.count)
+
+    def _note(self, gap: Gap) -> None:
+        """Remember a gap; one that has only grown takes the place of what it was, and is not said again."""
+        for place, known in enumerate(self.gaps):
+            if (known.source, known.kind, known.since) == (gap.source, gap.kind, gap.since):
+                self.gaps[place] = gap
+                return
+        self.gaps.append(gap)
+        self.gap_counts[gap.source, gap.kind] += 1
+        self._say(logging.WARNING, "gap", source=gap.source, kind=gap.kind, detail=gap.detail, count=gap.count)
 
     def _say(self, level: int, event: str, **fields: object) -> None:
         self._log.log(level, event, extra={"fields": fields})

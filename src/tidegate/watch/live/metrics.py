@@ -46,6 +46,8 @@ def _of_windows(view: Json) -> Iterator[Metric]:
     windows = [((one["rule"], one["window"], shown_scope(one["scope"])), one["count"]) for one in view["windows"]]
     says = "What a window holds now: records, or different values, or 1 while a sequence or an absence holds"
     yield _gauge("window_count", says, ("rule", "window", "scope"), windows)
+    limits = [((one["rule"], one["window"], shown_scope(one["scope"])), one["limit"]) for one in view["windows"]]
+    yield _gauge("window_limit", "At which count a window fires", ("rule", "window", "scope"), limits)
     opened = Counter((one["rule"], one["severity"]) for one in view["episodes"])
     yield _gauge("episodes_open", "Episodes that are open", ("rule", "severity"), opened.items())
     yield _total("notices_total", "Notices made", view["counts"].get("notices", 0))

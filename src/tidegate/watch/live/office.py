@@ -221,9 +221,8 @@ class Office:
 
     async def _carry_out(self, order: Order) -> None:
         """Carry out an order beside the steps, and take in a step of its own what became of it."""
-        outcome, says = await carry_out(
-            order, self.config.acting.proposals or self.file.absolute().parent / "proposals"
-        )
+        proposals = self.config.acting.proposals or self.file.absolute().parent / "proposals"
+        outcome, says = await carry_out(order, proposals, self.config.watch.admin.partition(":")[2])
         fields = {"act": order.matter.act.name, "matter": order.matter.id, "what": order.what, "outcome": outcome}
         self._log.info("acted", extra={"fields": {**fields, "says": says}})
         await self._desk.act(lambda acting, now, _: acting.told(order.matter.id, now, outcome, says))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
@@ -21,7 +21,7 @@ from tidegate.watch.live.probe_schedule import Turn, after, first
 from tidegate.watch.redact import redacted
 from tidegate.watch.rule import RuleSet
 
-__all__ = ["Probe", "ProbeOptions", "ProbeSource", "every_of"]
+__all__ = ["Probe", "ProbeOptions", "ProbeSource"]
 
 _FORMAT = 1
 """Of a position."""
@@ -96,11 +96,6 @@ class ProbeSource:
         """Compare with other rules from the next try on."""
         self._rules = tuple(rule for rule in rules.rules if rule.probe and rule.probe.measure in self._probe.measures)
         self._wanted = wanted_of(self._rules)
-
-    @property
-    def served(self) -> frozenset[str]:
-        """The ids of the rules that it can decide."""
-        return frozenset(rule.id for rule in self._rules)
 
     async def run(self, put: Callable[[Batch], Awaitable[None]], saved: Mapping[str, Json]) -> None:
         """Ask until cancelled; ``put`` takes a batch for each try, answered or not.
@@ -185,12 +180,3 @@ class ProbeSource:
         except Exception as error:  # noqa: BLE001 (a device may say anything, and its probe must not end the watch)
             why = f"{self._probe.address}: its answer makes no sense ({type(error).__name__}: {error})"
         return Told(), harmless(redacted(" ".join(why.split())))[:_REASON]
-
-
-def every_of(probes: Iterable[ProbeSource]) -> dict[str, int]:
-    """Return how often each probe rule is decided, in nanoseconds: by the slowest of its probes."""
-    found: dict[str, int] = {}
-    for probe in probes:
-        every = round(probe.options.every_s * 1e9)
-        found |= {rule: max(every, found.get(rule, 0)) for rule in probe.served}
-    return found
