@@ -30,6 +30,7 @@ CHECKED = {
     "vcenter-2500.toml",
     "vcenter.toml",
     "vvold.toml",
+    "watch.toml",
 }
 
 
@@ -56,7 +57,8 @@ def test_examples_are_fine(run: Run, name: str) -> None:
     ran = run("gate", "check", example)
     assert ran.code == 0, ran.out
     assert re.search(
-        rf"{re.escape(str(example))}: fine: (service|a scenario, \d+ hosts|a plan of|an inventory, \d+ hosts)", ran.out
+        rf"{re.escape(str(example))}: fine: (service|a scenario, \d+ hosts|a plan of|a watch of|an inventory, \d+ hosts)",
+        ran.out,
     )
 
 
