@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from rotated import LogFile, Stored, record
+from rotated import SECOND, LogFile, Stored, record
 from tidegate.watch.live import tail as module
 from tidegate.watch.live.model import Batch
 from tidegate.watch.live.tail import Tail
@@ -65,6 +66,23 @@ def test_it_goes_on_where_it_was(tmp_path: Path) -> None:
     assert stored.numbers == list(range(6))
 
 
+def test_what_was_rotated_before_its_position_was_kept_is_read(tmp_path: Path) -> None:
+    stored = Stored()
+    killed = followed(Tail("files.esx", [tmp_path / "*.log"]), stored, lambda: True)
+    assert [batch.data for batch in killed] == [b""]  # when it began is kept before anything is read
+    log, other = LogFile(tmp_path / "hostd.log"), LogFile(tmp_path / "other.log")
+    log.now = time.time_ns()
+    log.records(3)
+    log.rotate(pack=True)
+    other.now = log.now + 10 * SECOND
+    other.records(1)
+    followed(Tail("files.esx", [other.path]), stored, lambda: stored.numbers == [0])  # only its position is kept
+    log.records(2)
+    later = Stored(positions=stored.positions)
+    followed(Tail("files.esx", [tmp_path / "*.log"]), later, lambda: len(later.numbers) == 5)
+    assert later.numbers == list(range(5))
+
+
 def test_more_logs_than_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "OPEN", 3)
     logs = [LogFile(tmp_path / f"{letter}.log") for letter in "abcdefgh"]
@@ -94,11 +112,11 @@ def test_what_is_unread_is_said_before_anything_is_read(tmp_path: Path) -> None:
     for log in logs:
         log.records(1)
     batches = followed(tail, stored, lambda: len(stored.numbers) == 3)
-    assert [(batch.data, batch.idle) for batch in batches[:3]] == [(b"", False)] * 3
+    assert [(batch.data, batch.idle) for batch in batches[1:4]] == [(b"", False)] * 3
     for log in logs:
         log.records(40, width=100_000)
     batches = followed(Tail("files.esx", [tmp_path / "*.log"]), stored, lambda: len(stored.numbers) == 123)
-    assert [(batch.data, batch.idle) for batch in batches[:3]] == [(b"", False)] * 3
+    assert [(batch.data, batch.idle) for batch in batches[1:4]] == [(b"", False)] * 3
     assert [batch.idle for batch in batches if batch.data].count(True) == 3
 
 

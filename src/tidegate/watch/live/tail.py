@@ -59,20 +59,22 @@ class Tail:
         self._missing: dict[str, int] = {}
         self._gaps: list[Gap] = []
         self._left_out = 0
+        self._since = 0
         # A look goes on in its thread for a moment after `run` is cancelled.
         self._working = threading.Lock()
         self._over = False
 
     async def run(self, put: Put, saved: Mapping[str, Json]) -> None:
         """Read until cancelled; see :class:`~tidegate.watch.live.source.Source`."""
-        since = self._resume(saved)
+        self._resume(saved)
+        await put(self._word(time.time_ns()))  # kept before anything is read: a crash may come before a first position
         matched = -MATCH
         loop = asyncio.get_running_loop()
         try:
             while True:
                 if loop.time() - matched >= MATCH:
                     matched = loop.time()
-                    await asyncio.to_thread(self._match, since)
+                    await asyncio.to_thread(self._match)
                 for batch in await asyncio.to_thread(self._sweep):
                     await put(batch)
                 if not any(one.behind for one in self._turn):
@@ -102,16 +104,14 @@ class Tail:
             "troubles": [harmless(words) for _, words in sorted(troubles, reverse=True)[:_SHOWN]],
         }
 
-    def _resume(self, saved: Mapping[str, Json]) -> int:
-        """Follow the logs of stored positions; return when this source was running last, as far as known."""
-        since = 0
+    def _resume(self, saved: Mapping[str, Json]) -> None:
+        """Follow the logs of stored positions, and remember when this source was started first."""
+        self._since = int(saved.get(self.name, {}).get("since", time.time_ns()))
         for stream, stored in saved.items():
             if "identity" in stored:
                 position = Position.from_json(stored)
-                since = max(since, position.modified)
                 if self._is_meant(position.path) and len(self._logs) < LOGS:
                     self._follow(position.path, since=0, saved=(stream, position))
-        return since or time.time_ns()
 
     def _is_meant(self, path: str) -> bool:
         """Tell whether a log that may be missing now is one of those that patterns match."""
@@ -122,8 +122,8 @@ class Tail:
         self._logs[path] = Follower(self.name, path, self._folders, since=since, saved=saved)
         self._turn.append(self._logs[path])
 
-    def _match(self, since: int) -> None:
-        """Look for new logs."""
+    def _match(self) -> None:
+        """Look for new logs. What was rotated since the first start, and is of no stored position, nobody has read."""
         now = time.time_ns()
         self._left_out = 0
         for pattern in self._patterns:
@@ -137,7 +137,7 @@ class Tail:
             room = max(LOGS - len(self._logs), 0)
             self._left_out += len(new[room:])
             for path in new[:room]:
-                self._follow(path, since=since)
+                self._follow(path, since=self._since)
 
     def _sweep(self) -> list[Batch]:
         """Look at all logs, and read on in turn, a batch of each and about 4 MiB in all."""
@@ -179,4 +179,8 @@ class Tail:
     def _said(self, now: int) -> list[Batch]:
         """Return what there is to say of patterns."""
         gaps, self._gaps = tuple(self._gaps), []
-        return [Batch(self.name, self.name, self.name, b"", 0, now, {}, gaps=gaps, idle=True)] if gaps else []
+        return [self._word(now, gaps)] if gaps else []
+
+    def _word(self, now: int, gaps: tuple[Gap, ...] = ()) -> Batch:
+        """Return a batch of the source itself, without records."""
+        return Batch(self.name, self.name, self.name, b"", 0, now, {"since": self._since}, gaps=gaps, idle=True)
