@@ -169,6 +169,21 @@ def test_an_end_without_room_says_so(place: str) -> None:
     store.close()
 
 
+def test_an_end_without_room_comes_though_the_queue_is_full(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tidegate.watch.live.desk.AGAIN_S", 0.0)
+    store = open_store(place, "watch", ["hook"])
+
+    async def work(desk: Desk) -> None:
+        while not desk.trouble:
+            await asyncio.sleep(0)
+        for number in range(QUEUE):
+            await desk.put(batch(number))
+
+    with pytest.raises(StoreLost, match="the disk is full"):
+        worked(Full(store, 10**9), work)  # type: ignore[arg-type]
+    store.close()
+
+
 def test_readers_and_machines_are_exchanged_between_two_steps(place: str) -> None:
     store = open_store(place, "watch", ["hook"])
     none = load_rules([Path(__file__).parents[2] / "src/tidegate/watch/rules/esxi.syslog.dropped.yaml"], shipped=False)

@@ -121,6 +121,13 @@ class Desk:
         StoreLost
             When the last step cannot be kept: what it did is done again after the next start.
         """
+        try:
+            await self._work()
+        finally:
+            while not self._queue.empty():  # who waits for room, :meth:`end` too, would wait for ever
+                self._queue.get_nowait()
+
+    async def _work(self) -> None:
         await self._step(self._resumed)
         over = False
         while not over:
