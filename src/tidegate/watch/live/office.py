@@ -104,9 +104,11 @@ class Office:
         """End the sources, judge and keep what they have handed on, stop telling."""
         await self._sources.close()
         self._sending.cancel()
-        await asyncio.gather(*self._orders, return_exceptions=True)
         if not self._working.done():
-            await self._desk.end()
+            await self._desk.end()  # from now on no step is tried for ever, those of orders included
+        await asyncio.wait([self._working])
+        while self._orders:  # the last step may have given some
+            await asyncio.gather(*self._orders, return_exceptions=True)
         await asyncio.gather(self._sending, return_exceptions=True)
         await self._working
 
