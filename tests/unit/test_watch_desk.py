@@ -175,7 +175,7 @@ def test_an_end_without_room_comes_though_the_queue_is_full(place: str, monkeypa
 
     async def work(desk: Desk) -> None:
         while not desk.trouble:
-            await asyncio.sleep(0)
+            await desk.view()
         for number in range(QUEUE):
             await desk.put(batch(number))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,10 @@ class Away(SqliteStore):
 
     away = False
 
+    def __init__(self, file: Path) -> None:
+        super().__init__(file, [])
+        self.asked = threading.Event()
+
     def commit(self, change: Change, now: int) -> list[Gap]:
         if self.away:
             raise StoreFull("the disk is full")
@@ -32,17 +37,19 @@ class Away(SqliteStore):
 
     def load(self) -> Saved:
         if self.away:
+            self.asked.set()
             raise StoreLost("it does not answer")
         return super().load()
 
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tidegate.watch.live.desk.AGAIN_S", 0.01)
+    for module in ("desk", "office"):
+        monkeypatch.setattr(f"tidegate.watch.live.{module}.AGAIN_S", 0.0)
 
 
 def an_office(folder: Path) -> tuple[Office, Away]:
-    file, store = watch_file(folder), Away(folder / "watch.db", [])
+    file, store = watch_file(folder), Away(folder / "watch.db")
     return Office(file, load_watch(file), load_rules(), store=store, receivers=[], log=LOG), store
 
 
@@ -55,9 +62,28 @@ def test_an_end_does_not_wait_for_what_was_told_to_a_gate(tmp_path: Path) -> Non
         await office.open()
         office._ordered(Order("maintenance_on", Matter("0123456789ab", act, "telling", "e", (), (), 6, 0, 0, 0)))
         while not office._desk.trouble:
-            await asyncio.sleep(0)
+            await office.status()
         with pytest.raises(StoreLost, match="the disk is full"):
             await office.close()
+
+    asyncio.run(run())
+    store.close()
+
+
+def test_a_reload_while_the_store_is_away_loses_no_source(tmp_path: Path) -> None:
+    office, store = an_office(tmp_path)
+    office.file.write_text(office.file.read_text().replace('paths = "logs/*.log"', 'paths = "logs/*.txt"'))
+
+    async def run() -> None:
+        await office.open()
+        await office._desk.settled()
+        store.away = True
+        reload = asyncio.ensure_future(office.reload())
+        await asyncio.to_thread(store.asked.wait)
+        store.away = False
+        assert (await reload)["kind"] == "reloaded"
+        assert [one["name"] for one in office._sources.view()] == ["files.logs"]
+        await office.close()
 
     asyncio.run(run())
     store.close()

@@ -25,7 +25,7 @@ from tidegate.watch.live.acts import Acted, Order
 from tidegate.watch.live.admin import refused
 from tidegate.watch.live.check import checked_rules
 from tidegate.watch.live.config import WatchConfig
-from tidegate.watch.live.desk import Desk, Minds
+from tidegate.watch.live.desk import AGAIN_S, Desk, Minds
 from tidegate.watch.live.load import load_watch
 from tidegate.watch.live.machine import Machine
 from tidegate.watch.live.model import Episode, Json
@@ -33,7 +33,7 @@ from tidegate.watch.live.reading import Reader
 from tidegate.watch.live.receiver import Receiver
 from tidegate.watch.live.sender import Sender
 from tidegate.watch.live.sources import Sources
-from tidegate.watch.live.store import Saved, Store
+from tidegate.watch.live.store import Saved, Store, StoreLost
 from tidegate.watch.live.verdict import gap_json, verdict_of
 from tidegate.watch.rule import RuleSet
 
@@ -209,7 +209,13 @@ class Office:
             saved = self._store.load()
             return _minds(config, rules, saved)
 
-        await self._desk.use(make)
+        while True:  # to give up here would leave ended sources ended
+            try:
+                await self._desk.use(make)
+                break
+            except StoreLost as error:
+                self._trouble = error.message
+                await asyncio.sleep(AGAIN_S)
         self._sender.use(rules)
         self._sources.begin(config, rules, saved)
 
