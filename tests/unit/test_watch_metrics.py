@@ -68,6 +68,12 @@ def test_a_watch_that_has_only_begun_shows_its_counters() -> None:
     assert "tidegate_watch_notices_total 0.0\n" in shown(empty)
 
 
+def test_a_store_that_does_not_answer_hides_only_what_it_has() -> None:
+    says = shown({**VIEW, "receivers": [{"name": "webhook.o", "waiting": None}], "counts": {"store_failures": 9}})
+    assert "tidegate_watch_store_failures_total 9.0\n" in says
+    assert "tidegate_watch_outbox_rows{" not in says
+
+
 def test_the_gauge_is_the_one_that_exported_rules_ask_for() -> None:
     assert f"# TYPE {GAUGE} gauge" in shown(VIEW)
     assert not shown_scope({})

@@ -73,7 +73,7 @@ def _of_sources(view: Json) -> Iterator[Metric]:
 
 
 def _of_store(view: Json) -> Iterator[Metric]:
-    waiting = [((one["name"],), one["waiting"]) for one in view["receivers"]]
+    waiting = [((one["name"],), one["waiting"]) for one in view["receivers"] if one["waiting"] is not None]
     yield _gauge("outbox_rows", "Notices that a receiver has not taken yet", ("receiver",), waiting)
     failures = view["counts"].get("store_failures", 0)
     yield _total("store_failures_total", "Tries to keep a step that failed", failures)
