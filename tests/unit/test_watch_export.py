@@ -15,6 +15,7 @@ from tidegate.watch.export import aria, loki, prometheus
 from tidegate.watch.export.common import Export
 from tidegate.watch.export.phrases import literal_of, phrases_of
 from tidegate.watch.export.text import as_text
+from tidegate.watch.live.groups import groups
 from tidegate.watch.load import load_rules
 from tidegate.watch.rule import Rule
 
@@ -212,7 +213,11 @@ def test_order_and_absence_are_refused_where_a_target_only_counts() -> None:
     rule = rule_of(text)
     assert "it is about what does not come" in reasons(loki.export([rule]))["lab.pump.stuck/storm"]
     made = prometheus.export([rule])
-    assert made.alerts[0]["expr"].endswith('window="storm"} > 0')
+    assert made.alerts[0]["expr"].endswith('window="storm"} >= 300')  # seconds, as the gauge has them
+    ordered = text.replace("kind: absence, after: stuck, of: [stuck]", "kind: sequence, of: [stuck, stuck]")
+    steps = rule_of(ordered)
+    assert next(groups(steps, 0)).windows[0].limit == 2
+    assert prometheus._condition(steps.windows[0]) == ">= 2"
 
 
 def test_probes_and_prose_are_no_records(shipped: dict[str, Rule]) -> None:

@@ -18,7 +18,7 @@ from tidegate.watch.windows import Event, episodes
 __all__ = ["GAUGE", "export"]
 
 GAUGE = "tidegate_watch_window_count"
-"""How many records (``distinct``: values; ``sequence``, ``absence``: 1 while it holds) a window has now."""
+"""How many records a window has now: ``distinct``: values; ``sequence``: steps; ``absence``: seconds without it."""
 
 
 def export(rules: Sequence[Rule]) -> Export:
@@ -59,7 +59,10 @@ def _rule(rule: Rule, window: AnyWindow) -> Json:
 def _condition(window: AnyWindow) -> str:
     if isinstance(window, Counted):
         return f"> {window.more_than}"
-    return f">= {window.at_least}" if isinstance(window, Distinct) else "> 0"
+    if isinstance(window, Distinct):
+        return f">= {window.at_least}"
+    plain = to_window(window)
+    return f">= {max(plain.over // 10**9, 1) if isinstance(window, Absence) else len(plain.of)}"
 
 
 def _miscounted(rule: Rule) -> str:

@@ -44,7 +44,7 @@ class Watched(Collector):
 
 def _of_windows(view: Json) -> Iterator[Metric]:
     windows = [((one["rule"], one["window"], shown_scope(one["scope"])), one["count"]) for one in view["windows"]]
-    says = "What a window holds now: records, or different values, or 1 while a sequence or an absence holds"
+    says = "What a window holds now: records, different values, steps of a sequence, or seconds of an absence"
     yield _gauge("window_count", says, ("rule", "window", "scope"), windows)
     limits = [((one["rule"], one["window"], shown_scope(one["scope"])), one["limit"]) for one in view["windows"]]
     yield _gauge("window_limit", "At which count a window fires", ("rule", "window", "scope"), limits)
