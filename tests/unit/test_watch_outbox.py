@@ -66,7 +66,8 @@ def test_a_notice_comes_back_as_it_was(
     assert notice_of(text_of(notice)) == notice
 
 
-def test_a_chain_is_rule_window_and_scope() -> None:
+def test_a_chain_is_rule_and_scope() -> None:
+    assert chain_of(a_notice()) == chain_of(a_notice("escalated/1", window="worse")), "it may speak by another window"
     assert chain_of(a_notice("opened", 1)) == chain_of(a_notice("cleared", 2, at=NOON + SECOND))
     assert chain_of(a_notice(scope="vc2")) != chain_of(a_notice(scope="vc1"))
 

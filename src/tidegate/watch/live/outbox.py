@@ -2,7 +2,7 @@
 
 A notice waits once for every receiver, and each receiver has its own pace: one that is down delays no other.
 
-- *Order.* Notices of one chain (rule, window and scope) are said in the order in which they were made: a "cleared" that
+- *Order.* Notices of one chain (rule and scope) are said in the order in which they were made: a "cleared" that
   overtook its "opened" would leave the alert burning. Chains do not wait for one another.
 - *Again.* A notice that was not taken comes again after 1 s, 2 s, 4 s, … at most a minute, half of it by chance, for
   ever: what is wrong with a receiver is mended by people, in their time. The chance is drawn from the notice's key.
@@ -36,7 +36,7 @@ _ASKED_MAX = 300 * _SECOND
 def chain_of(notice: Notice) -> str:
     """Return what the notice is about, as 32 hexadecimal digits."""
     episode = notice.episode
-    about = json.dumps([episode.rule, episode.window, episode.scope])
+    about = json.dumps([episode.rule, episode.scope])
     return hashlib.sha256(about.encode()).hexdigest()[:32]
 
 

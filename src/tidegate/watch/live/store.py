@@ -94,7 +94,7 @@ class Store(Protocol):
     def due(self, receiver: str, now: int, limit: int) -> list[Row]:
         """Return at most ``limit`` notices whose turn it is, those that are due longest first.
 
-        What is about the same rule, window and scope has its turn one after the other (see ``outbox.py``).
+        What is about the same rule and scope has its turn one after the other (see ``outbox.py``).
         """
         ...
 
