@@ -92,7 +92,8 @@ def test_an_episode_is_one_alert_that_is_taken_back(
         assert play(store, am, clock, now, lambda: [opened.episode]) == ""
     (alert,) = alertmanager.alerts()
     assert alert["labels"] == {
-        "alertname": "vcenter.hgw.nfc-not-authenticated/storm",
+        "alertname": "vcenter.hgw.nfc-not-authenticated",
+        "by": "host",
         "rule": "vcenter.hgw.nfc-not-authenticated",
         "kb": "440879",
         "severity": "warning",
@@ -121,7 +122,7 @@ def test_a_worse_severity_takes_the_milder_alert_back(
     store.commit(a_change(a_notice(at=now - 20 * MINUTE)), now)
     play(store, am, clock, now)
     wait_for(told, "firing", 1)
-    store.commit(a_change(a_notice("escalated/1", at=now - 20 * MINUTE, severity="critical")), now)
+    store.commit(a_change(a_notice("escalated/1", at=now - 20 * MINUTE, window="worse", severity="critical")), now)
     play(store, am, clock, now)
     assert [alert["labels"]["severity"] for alert in wait_for(told, "firing", 2)] == ["warning", "critical"]
     assert [alert["labels"]["severity"] for alert in wait_for(told, "resolved", 1)] == ["warning"]

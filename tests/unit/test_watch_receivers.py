@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from live_watches import NOON, SECOND, a_notice
 from tidegate.errors import UsageError
 from tidegate.watch.live.alertmanager import Alertmanager
+from tidegate.watch.live.model import Notice
 from tidegate.watch.live.receiver import Post, stamp
 from tidegate.watch.live.webhook import Webhook, signature
 from tidegate.watch.load import load_rules
@@ -69,7 +71,8 @@ def test_an_alert_has_labels_that_stay(rules: RuleSet) -> None:
     assert post.url == "http://127.0.0.1:9093/api/v2/alerts"
     assert post.headers["Authorization"] == "Bearer t0ken"
     assert alert["labels"] == {
-        "alertname": "vcenter.hgw.nfc-not-authenticated/storm",
+        "alertname": "vcenter.hgw.nfc-not-authenticated",
+        "by": "host",
         "rule": "vcenter.hgw.nfc-not-authenticated",
         "kb": "440879",
         "severity": "warning",
@@ -124,6 +127,40 @@ def test_a_worse_severity_ends_the_milder_alert(rules: RuleSet) -> None:
     }
 
 
+def test_the_milder_alert_that_ends_is_the_one_that_was_told(rules: RuleSet) -> None:
+    """Windows of a rule that share an episode have names of their own, and each its severity."""
+    am, escalated = Alertmanager("am", "http://x"), a_notice("escalated/1", window="many-hosts", severity="critical")
+    (opened,) = alerts(am.post([a_notice()], rules, NOON))
+    worse, *milder = alerts(am.post([escalated], rules, NOON + MINUTE))
+    assert opened["labels"] in [alert["labels"] for alert in milder]
+    assert worse["annotations"]["window"] == "many-hosts"
+    same = am.renewal([a_notice(window="many-hosts").episode], rules, NOON + MINUTE)
+    assert same is not None
+    assert alerts(same)[0]["labels"] == opened["labels"], "another window of that severity speaks for it now"
+
+
+def test_groups_of_a_rule_are_told_apart_though_a_field_is_empty(rules: RuleSet) -> None:
+    ways = ((("provider", "vp"),), (("host", ""), ("provider", "vp")))
+    posts = [Alertmanager("am", "http://x").post([replaced(scope)], rules, NOON) for scope in ways]
+    one, other = (alerts(post)[0]["labels"] for post in posts)
+    assert one != other
+
+
+def replaced(scope: tuple[tuple[str, str], ...]) -> Notice:
+    notice = a_notice()
+    return replace(notice, episode=replace(notice.episode, scope=scope))
+
+
+def test_an_episode_whose_rule_was_removed_burns_under_no_new_name(rules: RuleSet) -> None:
+    am = Alertmanager("am", "http://x")
+    am.took([a_notice(rule="gone.rule").episode], NOON)
+    for alert in alerts(am.post([a_notice("cleared", rule="gone.rule")], rules, NOON + 7 * MINUTE)):
+        assert alert["endsAt"] <= stamp(NOON + 7 * MINUTE)
+    am = Alertmanager("am", "http://x")
+    for alert in alerts(am.post([a_notice("cleared", rule="gone.rule")], rules, NOON + 7 * MINUTE)):
+        assert alert["endsAt"] <= stamp(NOON + 7 * MINUTE)
+
+
 def test_a_clock_that_is_ahead_makes_no_alert_that_ends_before_it_starts(rules: RuleSet) -> None:
     (alert,) = alerts(Alertmanager("am", "http://x").post([a_notice(at=NOON + 5 * MINUTE)], rules, NOON))
     assert alert["startsAt"] == stamp(NOON) < alert["endsAt"]
@@ -132,7 +169,7 @@ def test_a_clock_that_is_ahead_makes_no_alert_that_ends_before_it_starts(rules: 
 def test_a_rule_that_is_gone_is_told_all_the_same(rules: RuleSet) -> None:
     notice = a_notice(rule="gone.rule")
     (alert,) = alerts(Alertmanager("am", "http://x").post([notice], rules, NOON))
-    assert alert["labels"]["alertname"] == "gone.rule/storm"
+    assert alert["labels"]["alertname"] == "gone.rule"
     assert "kb" not in alert["labels"]
     assert json.loads(Webhook("h", "http://x").post([notice], rules, NOON).content)["title"] == "gone.rule"
 

@@ -1,7 +1,7 @@
 """Tells an Alertmanager (API v2) of episodes as Prometheus would: labels that stay, an end that is put off.
 
-- An alert is known by its labels: rule, window, scope and severity. What changes (counts, hosts, evidence) is in the
-  annotations.
+- An alert is known by its labels: rule, scope and severity. What changes (counts, hosts, evidence, the window
+  that speaks for the episode) is in the annotations.
 - While an episode is open, it is told again each minute, and ends by itself 3 minutes after the last time: nobody is
   left with an alert that burns because its watch is gone.
 - When an episode is cleared its alert ends then, but not earlier than 6 minutes after Alertmanager was first told: it
@@ -94,6 +94,8 @@ class Alertmanager:
         if notice.what == "cleared":
             # Where nobody knows when it was told, it may have been just now.
             ends = max(min(now, episode.cleared or now), self._told.get(episode.key, now) + _SEEN_FOR)
+            if rules.get(episode.rule) is None:  # it has other labels now, and must not burn under them
+                ends = now - _CLOCKS_DIFFER
         else:
             ends = now + _OPEN_FOR
         yield _alert(episode, rules, now, ends)
@@ -106,7 +108,8 @@ def _alert(episode: Episode, rules: RuleSet, now: int, ends: int) -> Json:
     rule = rules.get(episode.rule)
     starts = min(episode.at, now)  # a record's clock may be ahead; an alert that ends before it starts is refused
     labels = {
-        "alertname": f"{episode.rule}/{episode.window}",
+        "alertname": episode.rule,
+        "by": "+".join(name for name, _ in episode.scope),
         "rule": episode.rule,
         "kb": (rule.article or "") if rule else "",
         "severity": episode.severity,
@@ -116,6 +119,7 @@ def _alert(episode: Episode, rules: RuleSet, now: int, ends: int) -> Json:
         "summary": rule.title if rule else episode.rule,
         "description": says_of(rule, episode.window),
         "runbook_url": rule.source.url if rule else "",
+        "window": episode.window,
         "count": str(episode.count),
         "hosts": ", ".join(episode.hosts),
         "hosts_total": str(episode.hosts_total or ""),
