@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from contextlib import suppress
@@ -26,7 +27,15 @@ class Place:
 
 
 def listening(path: Path) -> tuple[socket.socket, Place]:
-    """Return a listening socket at ``path``, mode 0600, in the place of whatever socket was there."""
+    """Return a listening socket at ``path``, mode 0600, in the place of whatever socket was there.
+
+    Raises
+    ------
+    OSError
+        When it cannot be made there, or something else than a socket is there: that stays as it is.
+    """
+    if path.exists() and not path.is_socket():
+        raise FileExistsError(errno.EEXIST, "there is something that is no socket", str(path))
     beside = path.with_name(f"{path.name}.{os.getpid()}")
     beside.unlink(missing_ok=True)
     made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -108,6 +108,16 @@ def test_a_socket_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     assert "watch.admin" in caught.value.hint
 
 
+def test_a_file_at_the_path_of_the_socket_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "watch.toml"
+    path.write_text("mine")
+    with pytest.raises(UsageError, match="there is something that is no socket") as caught:
+        Admin(path, {}, LOG)
+    assert "watch.admin" in caught.value.hint
+    assert path.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_a_socket_that_somebody_has_is_left_to_him(tmp_path: Path) -> None:
     path = tmp_path / "watch.sock"
 
