@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,13 @@ def test_a_file_that_is_not_there_names_the_example(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_watch(tmp_path / "watch.toml")
     assert "examples/watch.toml" in caught.value.problems[0].hint
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "watch.toml")
+    with pytest.raises(ConfigError) as caught:
+        load_watch(tmp_path / "watch.toml")
+    assert caught.value.problems[0].message == "is a pipe, which is not read"
 
 
 def written(folder: Path, text: str) -> tuple[WatchConfig, Path]:

@@ -65,9 +65,11 @@ def read_text(file: Path, *, missing: str = "") -> str:
     Raises
     ------
     ConfigError
-        When it cannot be read, is too long, or is not UTF-8.
+        When it cannot be read, is a pipe, is too long, or is not UTF-8.
     """
     try:
+        if file.is_fifo():  # opening one waits for somebody who writes into it: a reload would never end
+            raise ConfigError([Problem(file, 0, "", "is a pipe, which is not read")])
         with file.open("rb") as stream:
             data = stream.read(SIZE_MAX + 1)
     except OSError as error:
