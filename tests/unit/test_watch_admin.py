@@ -90,6 +90,29 @@ def test_what_is_no_question_is_refused_or_cut_off(tmp_path: Path, line: bytes) 
     assert b'"refused"' in answer or (not answer and len(line) > 1 << 16)
 
 
+def test_an_end_within_a_talk_is_no_mistake(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "watch.sock"
+    asked = asyncio.Event()
+
+    async def never(_: Json) -> Json:
+        asked.set()
+        await asyncio.Event().wait()
+        return {}
+
+    async def ended() -> None:
+        admin = Admin(path, {"status": never}, LOG)
+        talk.connect(str(path))
+        talk.sendall(b'{"ask": "status"}\n')
+        asking = asyncio.ensure_future(admin.run())
+        await asked.wait()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+
+    with socket.socket(socket.AF_UNIX) as talk:
+        asyncio.run(ended())
+    assert not caplog.records
+
+
 def test_nobody_there_is_said_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(WatchUnreachable, match="no watch answers at") as caught:
         WatchClient(tmp_path / "watch.sock").status()

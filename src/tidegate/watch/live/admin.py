@@ -68,6 +68,8 @@ class Admin:
                     await writer.drain()
         except (OSError, ValueError, TimeoutError) as error:  # who asked has gone, or asks too much
             self._log.warning("nobody took the answer", extra={"fields": {"error": str(error)}})
+        except asyncio.CancelledError:  # the watch ends; asyncio 3.11 prints a traceback of a talk that was cancelled
+            pass
         finally:
             writer.close()
 
