@@ -149,6 +149,7 @@ def test_a_socket_that_somebody_has_is_left_to_him(tmp_path: Path) -> None:
         try:
             with pytest.raises(UsageError, match="another process answers at"):
                 await asyncio.to_thread(Admin, path, {}, LOG)
+            assert await asyncio.to_thread(WatchClient(path).status)
         finally:
             first.cancel()
             await asyncio.gather(first, return_exceptions=True)

@@ -43,17 +43,33 @@ class Admin:
     def __init__(self, path: Path, answers: Mapping[str, Answer], log: logging.Logger) -> None:
         self._answers, self._log = answers, log
         self._talks = asyncio.Semaphore(_TALKS)
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self._socket, self._place = _bound(path)
 
     async def run(self) -> None:
-        """Answer until cancelled, then remove the socket."""
+        """Answer until cancelled, then end all talks and remove the socket."""
         try:
-            server = await asyncio.start_unix_server(self._talk, sock=self._socket, limit=_ASK_MAX)
+            server = await asyncio.start_unix_server(self._meet, sock=self._socket, limit=_ASK_MAX)
             async with server:
-                await server.serve_forever()
+                try:
+                    await server.serve_forever()
+                finally:
+                    await self._end()
         finally:
             self._socket.close()
             self._place.leave()
+
+    def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._talk(reader, writer))
+        self._open[task] = writer
+        task.add_done_callback(self._open.pop)
+
+    async def _end(self) -> None:
+        left = dict(self._open)
+        for task, writer in left.items():
+            writer.close()  # a talk that has not begun would not do it
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -68,8 +84,6 @@ class Admin:
                     await writer.drain()
         except (OSError, ValueError, TimeoutError) as error:  # who asked has gone, or asks too much
             self._log.warning("nobody took the answer", extra={"fields": {"error": str(error)}})
-        except asyncio.CancelledError:  # the watch ends; asyncio 3.11 prints a traceback of a talk that was cancelled
-            pass
         finally:
             writer.close()
 
