@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -43,6 +44,8 @@ def _loopback(value: str) -> str:
 
 
 def _state(value: str) -> str:
+    if not value:
+        raise refuse(value, "names nothing", 'write state = "watch.db"')
     scheme, colon, rest = value.partition("://")
     if not colon:
         return value
@@ -58,8 +61,26 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _named(value: tuple[Path, ...]) -> tuple[Path, ...]:
+    if Path() in value:  # the folder of this file, which nobody means
+        raise refuse("", "a path names nothing", 'write for example "/var/log/x.log"')
+    return value
+
+
+def _relays(value: tuple[str, ...]) -> tuple[str, ...]:
+    for one in value:
+        try:
+            ipaddress.ip_network(one, strict=False)
+        except ValueError:
+            # "" would be the name of every peer without a certificate.
+            if not one.strip() or "/" in one or re.fullmatch(r"[0-9.:]+", one):
+                hint = 'write a network, for example "10.0.0.0/24", or the name in a certificate'
+                raise refuse(one, f'"{one}" is no network, and no name', hint) from None
+    return value
+
+
 Url = Annotated[str, AfterValidator(_url)]
-Paths = Annotated[tuple[Path, ...], BeforeValidator(_listed), Field(max_length=64)]
+Paths = Annotated[tuple[Path, ...], AfterValidator(_named), BeforeValidator(_listed), Field(max_length=64)]
 Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -101,7 +122,7 @@ class SyslogTable(Table):
     """Its key, mode 0600."""
     clients: Path | None = None
     """Certificate authorities of TLS clients; without it any client may speak."""
-    relays: Annotated[Texts, Field(max_length=64)] = ()
+    relays: Annotated[Texts, AfterValidator(_relays), Field(max_length=64)] = ()
     """Who may speak for others: networks, and names in verified certificates. Of their records the HOSTNAME counts, of
     all others the peer's own name."""
 
