@@ -19,7 +19,7 @@ import peers
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = ROOT / ".venv" / "bin"
-FUZZ_SECONDS = "20"
+FUZZ_SECONDS = "10"
 
 
 @dataclass(frozen=True)
