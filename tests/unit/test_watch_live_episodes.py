@@ -157,6 +157,21 @@ def test_what_a_probe_found_stays_open_while_it_fails() -> None:
     assert kept.rows == {}
 
 
+def test_what_a_probe_found_is_over_when_nobody_asks_it_any_more() -> None:
+    rule, probe = probe_rule(), StreamMoved("probe.lb", idle=True)
+    kept = Kept(rule_set(rule), probes={"probe.lb"})
+    kept.take([hit(0, "probe", rule=rule.id, scope="lb: vs-1", live=True, stream="probe.lb")], 0, probe)
+    kept.take([], 60, probe, gaps=[Gap("probe.lb", "probe_failed", "it was taken away", START, START)])
+    kept.again()
+    kept.tick(1000)
+    assert kept.said() == ["opened"]
+    kept.options["probes"] = set()
+    kept.again()
+    kept.tick(1001)
+    assert kept.said() == ["opened", "cleared"]
+    assert kept.rows == {}
+
+
 def test_a_host_whose_clock_is_slow_is_late_for_others_but_not_for_itself() -> None:
     kept = Kept(rule_set(log_rule({**STORM, "by": ["host"]})))
     for seconds in range(0, 600, 10):

@@ -14,7 +14,7 @@ While a probe fails, quiet means nothing: what it had found stays open until it 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from tidegate.watch.live.agenda import Agenda
 from tidegate.watch.live.episodes import ended
@@ -51,6 +51,9 @@ class Machine:
         go, and their episodes end.
     every
         How often each probe rule is asked about (rule → ns); 60 s where it does not say.
+    probes
+        The probes that are asked (``probe.NAME``); ``None``: any may be. One that is asked no more, and failed last,
+        keeps nothing open.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Machine:
         lateness: int = LATENESS,
         rows: Iterable[tuple[str, str, Json]] = (),
         every: Mapping[str, int] | None = None,
+        probes: Collection[str] | None = None,
     ) -> None:
         self._watermark, self._clocks = Watermark(), Clocks()
         self._scopes: dict[tuple[str, tuple[str, ...]], dict[tuple[str, ...], Scope]] = {}
@@ -83,7 +87,7 @@ class Machine:
         """Events that came late, whose time is not believed, without one; scopes forgotten, episodes not opened."""
         self._counted = dict(self.counters)
         self._stale: list[tuple[str, str, Json]] = []
-        self._restore(rows)
+        self._restore(rows, probes)
 
     def _wait(self, group: Group) -> None:
         scopes = self._scopes.setdefault((group.rule, group.by), {})
@@ -309,14 +313,16 @@ class Machine:
         self._stale.clear()
         return change
 
-    def _restore(self, rows: Iterable[tuple[str, str, Json]]) -> None:
+    def _restore(self, rows: Iterable[tuple[str, str, Json]], probes: Collection[str] | None) -> None:
         kept: dict[str, dict[str, Json]] = {"window": {}, "episode": {}, "stream": {}, "clock": {}}
         for kind, key, row in rows:
             if kind == "counters":
                 self.counters.update({name: row[name] for name in _COUNTERS})
                 self._counted = dict(self.counters)
-            elif kind == "blind":
+            elif kind == "blind" and (probes is None or key in probes):
                 self._blind.add(key)
+            elif kind == "blind":
+                self._stale.append((kind, key, row))
             elif kind in kept:
                 kept[kind][key] = row
         self._watermark.restore(kept["stream"])

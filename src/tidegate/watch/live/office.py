@@ -240,9 +240,10 @@ def _minds(config: WatchConfig, rules: RuleSet, saved: Saved) -> Minds:
     # A value that stays too large is one hit per try: how often that is makes how long silence must last.
     slowest = max((table.every.nanoseconds for table in config.probe.values()), default=0)
     every = {rule.id: slowest for rule in rules.rules if rule.probe is not None} if slowest else None
+    probes = {f"probe.{name}" for name in config.probe}
     return Minds(
         Reader(rules, saved.rows),
-        Machine(rules, lateness=config.watch.lateness.count, rows=saved.rows, every=every),
+        Machine(rules, lateness=config.watch.lateness.count, rows=saved.rows, every=every, probes=probes),
         Acting(acts_of(config.act), saved.rows, on=config.acting.enabled),
     )
 
