@@ -240,6 +240,18 @@ def test_a_reload_goes_on_and_ends_what_is_gone() -> None:
     assert kept.machine.view(START + 5 * SECOND)["windows_total"] == 0, "another window begins anew"
 
 
+def test_an_episode_without_room_counts_once_and_is_one_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_module, "_OPEN", 1)
+    kept = Kept(rule_set(log_rule({**STORM, "by": ["host"]})))
+    gaps = []
+    for seconds in range(40):
+        gaps += kept.take([hit(seconds, host=host) for host in ("a", "b", "c")], seconds).gaps
+    assert kept.said().count("opened") == 1
+    assert kept.machine.view(START)["refused"] == 2
+    assert {gap.since for gap in gaps} == {START + 2 * SECOND}
+    assert gaps[-1].count == 2
+
+
 def test_the_bounds_are_kept_and_what_was_given_up_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine_module, "_SCOPES", 10)
     monkeypatch.setattr(machine_module, "_OPEN", 2)

@@ -82,6 +82,8 @@ class Machine:
         self._episodes: list[Episode] | None = None
         self._blind: set[str] = set()
         """Probes that fail."""
+        self._full: tuple[int, int] | None = None
+        """Since when there has been no room for episodes, and how many had none."""
         self._events = 0
         self.counters = dict.fromkeys(_COUNTERS, 0)
         """Events that came late, whose time is not believed, without one; scopes forgotten, episodes not opened."""
@@ -215,12 +217,11 @@ class Machine:
     def _settle(self, scope: Scope, watermark: int, now: int, change: Change) -> None:
         room = scope.open is not None or len(self._open) < _OPEN
         had = scope.key in self._open
-        before = scope.weight
+        before, missed = scope.weight, scope.refused
         reach = None if self._behind is None else self._behind - scope.group.lateness
         change.notices += scope.settle(scope.frontier(watermark, now), now, reach=reach, room=room)
         self._hold(scope)
-        if scope.refused:
-            self.counters["refused"] += 1
+        self.counters["refused"] += scope.refused and not missed
         self._events += scope.weight - before
         if scope.open is not None or had:
             self._episodes = None
@@ -264,7 +265,11 @@ class Machine:
         change.rows.update(self._clocks.rows())
         refused = self.counters["refused"] - self._counted["refused"]
         if refused:
-            change.gaps.append(Gap("machine", "queue_full", f"{_OPEN} episodes are open", now, now, refused))
+            since, count = self._full or (now, 0)
+            self._full = since, count + refused
+            change.gaps.append(Gap("machine", "queue_full", f"{_OPEN} episodes are open", since, now, count + refused))
+        elif len(self._open) < _OPEN:
+            self._full = None
         if self.counters != self._counted:
             self._counted = dict(self.counters)
             change.rows[("counters", "")] = dict(self.counters)
