@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import pytest
 
@@ -13,7 +14,7 @@ from tidegate.watch.live.episodes import Open, ended
 from tidegate.watch.live.groups import groups
 from tidegate.watch.live.kept import Run
 from tidegate.watch.live.machine_view import view
-from tidegate.watch.live.model import Gap, Hit, key_of
+from tidegate.watch.live.model import Episode, Gap, Hit, key_of
 from tidegate.watch.live.moments import Clocks, StreamMoved
 from tidegate.watch.live.scopes import Scope
 
@@ -319,3 +320,13 @@ def test_an_agenda_keeps_the_earliest_time_of_a_name() -> None:
         agenda.put(name, time)
     assert (agenda.first(), agenda.pop(1)) == (2, None)
     assert [agenda.pop(9), agenda.pop(9), agenda.pop(9)] == ["a", "b", None]
+
+
+def test_a_view_of_all_that_may_be_open_can_be_answered() -> None:
+    one = Episode("k" * 32, "lab.pump.stuck", "storm", (("host", "esx"),), "critical", 1, 2, 3, 9)
+    full = dataclasses.replace(one, hosts=("esx.example",) * 200, hosts_total=2000, evidence=("x" * 2000,) * 3)
+    shown = view((), 0, [full] * 10_000, Clocks())
+    assert len(json.dumps(shown)) < 8 << 20
+    assert len(shown["episodes"]) == 10_000
+    assert shown["episodes"][0]["evidence"]
+    assert shown["episodes"][-1]["hosts_total"] == 2000

@@ -23,7 +23,7 @@ ADMIN_DEFAULT = Path("/run/tidegate/watch/admin.sock")
 _ASK_MAX = 1 << 16
 """Longest line that is taken, in bytes."""
 _ANSWER_MAX = 16 << 20
-"""Longest answer that is read, in bytes; a watch's longest is about 1 MiB."""
+"""Longest answer that is read, in bytes; a watch's longest has some MiB."""
 _TALKS = 8
 """How many are talked to at once; further ones wait until their own patience ends."""
 _PATIENCE_S = 5.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from tidegate.watch.live.model import Episode, Json
 from tidegate.watch.live.moments import Clocks
@@ -32,13 +32,18 @@ def view(scopes: Iterable[Scope], watermark: int, episodes: Sequence[Episode], c
     return {
         "windows": shown,
         "windows_total": len(filled),
-        "episodes": [{**asdict(episode), "scope": dict(episode.scope)} for episode in episodes],
+        "episodes": [_episode(one) for one in episodes[:_SHOWN]]
+        + [_episode(replace(one, hosts=(), evidence=())) for one in episodes[_SHOWN:]],
         "clocks": [
             {"host": host, "offset_s": clock.offset // _SECOND, "records": clock.records}
             for host, clock in clocks.off()
         ],
         "watermark": watermark,
     }
+
+
+def _episode(episode: Episode) -> Json:
+    return {**asdict(episode), "scope": dict(episode.scope)}
 
 
 def _windows(scope: Scope, watermark: int) -> Iterator[Json]:
