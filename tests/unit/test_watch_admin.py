@@ -68,7 +68,16 @@ def test_a_file_that_is_wrong_keeps_its_line_on_the_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"\n", b"[]\n", b'{"ask": "rm"}\n', b'{"ask": []}\n', b"\xff\n", b"x" * 70_000 + b"\n"]
+    "line",
+    [
+        b"\n",
+        b"[]\n",
+        b'{"ask": "rm"}\n',
+        b'{"ask": []}\n',
+        b"\xff\n",
+        b"[" * 60_000 + b"\n",
+        b"x" * 70_000 + b"\n",
+    ],
 )
 def test_what_is_no_question_is_refused_or_cut_off(tmp_path: Path, line: bytes) -> None:
     path = tmp_path / "watch.sock"

@@ -92,7 +92,7 @@ class Admin:
             asked = json.loads(line)
             word = asked["ask"]
             answer = self._answers[word]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             return refused(UsageError("that is nothing a watch answers", hint=f"ask {', '.join(self._answers)}"))
         try:
             return {"format": 1, **await answer(asked)}
