@@ -171,3 +171,31 @@ def test_a_socket_that_a_crash_left_behind_is_replaced(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(path))
     assert talked(path, lambda: WatchClient(path).status()) == {"format": 1, "kind": "status", "verdict": "quiet"}
+
+
+def test_its_end_waits_for_no_answer(tmp_path: Path) -> None:
+    """A reload may wait for a store that is away; since Python 3.12 a server waits for its talks."""
+    path = tmp_path / "watch.sock"
+
+    async def both() -> bool:
+        asked, ended = asyncio.Event(), asyncio.Event()
+
+        async def never(_: Json) -> Json:
+            asked.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                ended.set()
+            return {}
+
+        task = asyncio.ensure_future(Admin(path, {"reload": never}, LOG).run())
+        reader, writer = await asyncio.open_unix_connection(str(path))
+        writer.write(b'{"ask": "reload"}\n')
+        await asked.wait()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert not await reader.read()
+        writer.close()
+        return ended.is_set()
+
+    assert asyncio.run(both())

@@ -52,7 +52,7 @@ class Admin:
             server = await asyncio.start_unix_server(self._meet, sock=self._socket, limit=_ASK_MAX)
             async with server:
                 try:
-                    await server.serve_forever()
+                    await asyncio.Event().wait()  # `serve_forever` would wait for the talks before they are ended
                 finally:
                     await self._end()
         finally:
