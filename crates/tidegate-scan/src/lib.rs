@@ -1,4 +1,4 @@
-//! tidegate-scan READS: logs, support bundles and pasted text, streaming, in bounded memory.
+//! tidegate-scan READS: logs, support bundles, pasted text and captures, streaming, in bounded memory.
 //!
 //! ```text
 //! source   files, archives in archives, stdin  ──► blocks of text, one member at a time   (bounded, nothing is extracted)
@@ -8,8 +8,9 @@
 //! ```
 //!
 //! Only records around a literal are assembled and parsed; everything else is looked at by the literal search alone.
-//! [`Scanner`] is the way in; [`plan`] says what is looked for.
+//! [`capture`] reads packets the same way. [`Scanner`] is the way in to the others; [`plan`] says what is looked for.
 
+pub mod capture;
 mod collect;
 mod dump;
 mod error;
