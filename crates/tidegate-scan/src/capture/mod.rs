@@ -10,12 +10,34 @@
 //! A packet borrows from the block that it was read into: nothing is copied but records on the edge of two blocks. What
 //! cannot be read is counted by its reason ([`Skip`]), and reading goes on after it. Checksums are not looked at: what a
 //! machine sends is captured before its network card has filled them in.
-#![warn(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects
+    )
+)]
 
+mod bytes;
+mod decode;
+mod file;
+mod fragments;
+mod frames;
+mod ip;
+mod link;
 mod packet;
+mod pcap;
+mod read;
 mod skip;
+mod tcp;
+mod tunnel;
 
+pub use file::Capture;
 pub use packet::{Body, Net, Packet, Tcp, Unreachable, flag};
+pub use read::read;
 pub use skip::{Skip, Skipped};
 
 use crate::source::{Ended, Trouble};
