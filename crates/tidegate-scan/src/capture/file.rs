@@ -79,7 +79,8 @@ impl Capture {
     /// There is no more, and this is how it ended.
     pub fn end(mut self, ended: Ended) -> File {
         let format = self.frames.format();
-        if format.is_some() && !self.begun.is_empty() {
+        let within = self.pass > 0 || !self.begun.is_empty();
+        if format.is_some() && within && !self.lost {
             self.count(Skip::RecordCut);
         }
         let Self { index, path, records, packets, skipped, .. } = self;

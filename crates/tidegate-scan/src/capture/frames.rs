@@ -3,6 +3,7 @@
 use super::Format;
 use super::link::Link;
 use super::pcap::Pcap;
+use super::pcapng::PcapNg;
 use super::skip::Skip;
 
 /// Bytes of a record, at most: what a network card is given at a time is at most half of it. Longer ones are damage.
@@ -24,7 +25,7 @@ pub(super) struct Record<'b> {
 /// What the next bytes of a file are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step<'b> {
-    /// A record, which takes so many bytes, at least one.
+    /// A record, which takes so many bytes, at least one and perhaps more than are there.
     Record(usize, Record<'b>),
     /// So many bytes, at least one and perhaps more than are there, that hold no record, or one that cannot be read.
     Pass(usize, Option<Skip>),
@@ -40,6 +41,7 @@ pub(super) enum Frames {
     /// Nothing of it was seen.
     New,
     Pcap(Pcap),
+    PcapNg(PcapNg),
     /// It is no capture.
     Other,
 }
@@ -50,6 +52,7 @@ impl Frames {
         match self {
             Self::New | Self::Other => None,
             Self::Pcap(_) => Some(Format::Pcap),
+            Self::PcapNg(_) => Some(Format::PcapNg),
         }
     }
 
@@ -58,16 +61,20 @@ impl Frames {
         loop {
             match self {
                 Self::New => {
-                    let Some(head) = bytes.first_chunk::<4>() else { return Step::More(4) };
-                    *self = Self::begins(*head);
+                    let Some(head) = bytes.first_chunk() else { return Step::More(4) };
+                    let pcap = Pcap::begins(*head).map(Self::Pcap);
+                    // The first bytes of pcapng may be any text's; the next ones are not.
+                    let long = bytes.first_chunk();
+                    if pcap.is_none() && long.is_none() {
+                        return Step::More(12);
+                    }
+                    let pcapng = || long.and_then(PcapNg::begins).map(Self::PcapNg);
+                    *self = pcap.or_else(pcapng).unwrap_or(Self::Other);
                 }
                 Self::Pcap(file) => return file.step(bytes),
+                Self::PcapNg(file) => return file.step(bytes),
                 Self::Other => return Step::Pass(usize::MAX, None),
             }
         }
-    }
-
-    fn begins(head: [u8; 4]) -> Self {
-        Pcap::begins(head).map_or(Self::Other, Self::Pcap)
     }
 }

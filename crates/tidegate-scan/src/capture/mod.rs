@@ -30,10 +30,12 @@ mod ip;
 mod link;
 mod packet;
 mod pcap;
+mod pcapng;
 mod read;
 mod skip;
 mod tcp;
 mod tunnel;
+mod units;
 
 pub use file::Capture;
 pub use packet::{Body, Net, Packet, Tcp, Unreachable, flag};

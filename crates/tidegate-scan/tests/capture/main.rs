@@ -1,6 +1,7 @@
 //! Captures: what is read of files as others write them, of made ones, and of any bytes.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may panic")]
 
+mod files;
 mod headers;
 mod make;
 mod properties;

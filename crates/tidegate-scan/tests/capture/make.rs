@@ -102,3 +102,37 @@ pub fn segments(file: &[u8]) -> Vec<(u8, u32, u32, usize, Option<u8>)> {
 pub fn skipped(file: &[u8]) -> Vec<(&'static str, u64)> {
     read([file], |_| {}).skipped.each().map(|(skip, count)| (skip.word(), count)).collect()
 }
+
+/// A block of pcapng, little endian, with this body, whose length is made a multiple of 4.
+pub fn block(kind: u32, body: &[u8]) -> Vec<u8> {
+    let padding = body.len().next_multiple_of(4) - body.len();
+    let length = u32::try_from(body.len() + padding + 12).unwrap().to_le_bytes();
+    [&kind.to_le_bytes(), &length, body, &[0; 3][..padding], &length].concat()
+}
+
+/// The block that begins a section.
+pub fn section() -> Vec<u8> {
+    block(0x0a0d_0d0a, &[&[0x4d, 0x3c, 0x2b, 0x1a, 1, 0, 0, 0], &[255; 8][..]].concat())
+}
+
+/// An interface that keeps so many bytes of a packet, with these options.
+pub fn interface(link: u32, kept: u32, options: &[u8]) -> Vec<u8> {
+    block(1, &[&link.to_le_bytes(), &kept.to_le_bytes(), options].concat())
+}
+
+/// A packet of an interface, with its time in units.
+pub fn enhanced(interface: u32, at: u64, packet: &[u8]) -> Vec<u8> {
+    let (high, low) = (u32::try_from(at >> 32).unwrap(), u32::try_from(at & 0xffff_ffff).unwrap());
+    let length = u32::try_from(packet.len()).unwrap();
+    let head: Vec<u8> = [interface, high, low, length, length].into_iter().flat_map(u32::to_le_bytes).collect();
+    // With an option: a comment.
+    let option = [1, 0, 2, 0, b'o', b'k', 0, 0, 0, 0, 0, 0];
+    let padding = packet.len().next_multiple_of(4) - packet.len();
+    block(6, &[&head, packet, &[0; 3][..padding], &option].concat())
+}
+
+/// The same records as those of [`records`], in pcapng.
+pub fn blocks(link: u32, records: &[Vec<u8>]) -> Vec<u8> {
+    let packets = (1..).zip(records).flat_map(|(second, packet)| enhanced(0, second * 1_000_000, packet));
+    [section(), interface(link, 0, &[])].concat().into_iter().chain(packets).collect()
+}

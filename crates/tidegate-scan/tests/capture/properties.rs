@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::make::{ETHERNET, RAW, ethernet, read, records, tcp, told, udp, v4, v6};
+use crate::make::{ETHERNET, RAW, blocks, ethernet, read, records, section, tcp, told, udp, v4, v6};
 
 /// A packet of any of the kinds that are read, damaged in a byte now and then.
 fn packet() -> impl Strategy<Value = Vec<u8>> {
@@ -29,21 +29,18 @@ fn packet() -> impl Strategy<Value = Vec<u8>> {
 
 /// A file with such packets.
 pub fn file() -> impl Strategy<Value = Vec<u8>> {
-    (vec(packet(), 0..80), any::<bool>()).prop_map(|(packets, raw)| {
+    (vec(packet(), 0..80), any::<bool>(), any::<bool>()).prop_map(|(packets, raw, ng)| {
         let framed = |packet: Vec<u8>| {
             let kind = if packet[0] >> 4 == 6 { [0x86, 0xdd] } else { [8, 0] };
             ethernet(&kind, &packet)
         };
-        if raw {
-            records(RAW, &packets)
-        } else {
-            records(ETHERNET, &packets.into_iter().map(framed).collect::<Vec<_>>())
-        }
+        let write = if ng { blocks } else { records };
+        if raw { write(RAW, &packets) } else { write(ETHERNET, &packets.into_iter().map(framed).collect::<Vec<_>>()) }
     })
 }
 
 /// The file in blocks that begin at these places.
-fn blocks<'b>(bytes: &'b [u8], places: &[Index]) -> Vec<&'b [u8]> {
+fn cut<'b>(bytes: &'b [u8], places: &[Index]) -> Vec<&'b [u8]> {
     let mut places: Vec<_> = places.iter().map(|place| place.index(bytes.len() + 1)).chain([0, bytes.len()]).collect();
     places.sort_unstable();
     places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
@@ -52,7 +49,7 @@ fn blocks<'b>(bytes: &'b [u8], places: &[Index]) -> Vec<&'b [u8]> {
 proptest! {
     #[test]
     fn blocks_mean_nothing(bytes in file(), places in vec(any::<Index>(), 0..40)) {
-        prop_assert_eq!(told(blocks(&bytes, &places)), told([bytes.as_slice()]));
+        prop_assert_eq!(told(cut(&bytes, &places)), told([bytes.as_slice()]));
     }
 
     #[test]
@@ -71,10 +68,26 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_behind_a_magic_number_are_read_to_their_end(magic in 0..4_usize, bytes in vec(any::<u8>(), 0..2000)) {
-        let magic = [[0xd4, 0xc3, 0xb2, 0xa1], [0xa1, 0xb2, 0xc3, 0xd4], [0x4d, 0x3c, 0xb2, 0xa1], [0xa1, 0xb2, 0x3c, 0x4d]][magic];
-        let file = read([magic.as_slice(), &bytes], |_| {});
+    fn any_bytes_behind_a_beginning_are_read_to_their_end(kind in 0..5_usize, bytes in vec(any::<u8>(), 0..2000)) {
+        let beginnings = [
+            section(), vec![0xd4, 0xc3, 0xb2, 0xa1], vec![0xa1, 0xb2, 0xc3, 0xd4], vec![0x4d, 0x3c, 0xb2, 0xa1],
+            vec![0xa1, 0xb2, 0x3c, 0x4d],
+        ];
+        let file = read([beginnings[kind].as_slice(), &bytes], |_| {});
         prop_assert!(file.format.is_some());
         prop_assert_eq!(file.records, file.packets + file.skipped.all());
+    }
+
+    #[test]
+    fn a_damaged_file_is_read_the_same_in_any_blocks(
+        mut bytes in file(), damage in vec((any::<Index>(), any::<u8>()), 1..5), places in vec(any::<Index>(), 0..9)
+    ) {
+        for (at, byte) in damage {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        let (packets, file) = told([bytes.as_slice()]);
+        prop_assert_eq!(file.records, file.packets + file.skipped.all());
+        prop_assert_eq!(told(cut(&bytes, &places)), (packets, file));
     }
 }
