@@ -22,12 +22,14 @@
 )]
 
 mod bytes;
+mod chunk;
 mod decode;
 mod file;
 mod fragments;
 mod frames;
 mod ip;
 mod link;
+mod merge;
 mod packet;
 mod pcap;
 mod pcapng;
@@ -38,6 +40,7 @@ mod tunnel;
 mod units;
 
 pub use file::Capture;
+pub use merge::read_merged;
 pub use packet::{Body, Net, Packet, Tcp, Unreachable, flag};
 pub use read::read;
 pub use skip::{Skip, Skipped};

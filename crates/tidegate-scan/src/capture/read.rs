@@ -30,7 +30,7 @@ struct Reading<S> {
     sink: Arc<Mutex<S>>,
 }
 
-fn lock<S>(sink: &Mutex<S>) -> MutexGuard<'_, S> {
+pub(super) fn lock<S>(sink: &Mutex<S>) -> MutexGuard<'_, S> {
     // A sink that panicked ends the run; until then it is told what there is.
     sink.lock().unwrap_or_else(PoisonError::into_inner)
 }

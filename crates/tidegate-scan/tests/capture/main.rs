@@ -4,5 +4,6 @@
 mod files;
 mod headers;
 mod make;
+mod merge;
 mod properties;
 mod real;
