@@ -24,6 +24,7 @@
 mod bytes;
 mod chunk;
 mod decode;
+pub mod f5;
 mod file;
 mod fragments;
 mod frames;
