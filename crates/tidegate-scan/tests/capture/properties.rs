@@ -3,6 +3,7 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use tidegate_scan::capture::{Body, Packet, Tcp};
 
 use crate::make::{ETHERNET, RAW, blocks, ethernet, read, records, section, tcp, told, udp, v4, v6};
 
@@ -46,6 +47,21 @@ fn cut<'b>(bytes: &'b [u8], places: &[Index]) -> Vec<&'b [u8]> {
     places.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect()
 }
 
+/// What is told of a packet of which so many bytes were kept, but for the bytes themselves and the options of TCP.
+fn headers(packet: &[u8], kept: usize) -> Option<String> {
+    let mut file = records(RAW, &[packet[..kept].to_vec()]);
+    file[36..40].copy_from_slice(&u32::try_from(packet.len()).unwrap().to_le_bytes());
+    let mut found = None;
+    read([file.as_slice()], |packet| {
+        let body = match packet.body {
+            Body::Tcp(tcp) => Body::Tcp(Tcp { data: &[], wscale: None, ..tcp }),
+            told @ Body::Unreachable(_) => told,
+        };
+        found = Some(format!("{:?}", Packet { body, trailer: &[], ..*packet }));
+    });
+    found
+}
+
 proptest! {
     #[test]
     fn blocks_mean_nothing(bytes in file(), places in vec(any::<Index>(), 0..40)) {
@@ -76,6 +92,13 @@ proptest! {
         let file = read([beginnings[kind].as_slice(), &bytes], |_| {});
         prop_assert!(file.format.is_some());
         prop_assert_eq!(file.records, file.packets + file.skipped.all());
+    }
+
+    #[test]
+    fn the_same_is_told_of_a_packet_of_which_less_was_kept(packet in packet(), kept in any::<Index>()) {
+        let whole = headers(&packet, packet.len());
+        let less = headers(&packet, kept.index(packet.len()));
+        prop_assert!(less.is_none() || less == whole, "{:?} {:?}", less, whole);
     }
 
     #[test]
