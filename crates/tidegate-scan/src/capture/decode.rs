@@ -5,7 +5,7 @@ use super::frames::Record;
 use super::ip::{Ip, ip, protocol};
 use super::packet::{Body, Net, Packet};
 use super::skip::Skip;
-use super::tcp::{tcp, unreachable};
+use super::tcp::{HEADER, tcp, unreachable};
 use super::tunnel;
 
 /// Tunnels in one another, at most.
@@ -44,6 +44,8 @@ impl Decoder {
     fn body<'b>(&mut self, at: u64, packet: &Ip<'b>) -> Result<Body<'b>, Skip> {
         match (packet.protocol, packet.part) {
             (_, Some(part)) if part.offset > 0 => self.fragments.later(at, packet, part).map(Body::Tcp),
+            // A header that begins in one fragment and ends in another is one that nobody honest sends.
+            (protocol::TCP, Some(part)) if part.more && packet.length < HEADER => Err(Skip::Fragment),
             (protocol::TCP, part) => {
                 let tcp = tcp(packet.inside, packet.length)?;
                 Ok(Body::Tcp(match part {

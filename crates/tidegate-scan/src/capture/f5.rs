@@ -1,7 +1,8 @@
 //! What a BIG-IP writes behind a packet that it captures (`tcpdump -i 0.0:nnn`): here, why it sent a reset.
 //!
-//! The details come in parts, which may stand behind padding. An older part has a type, its length and a version, a byte each;
-//! since version 15 parts stand in an envelope with a magic number. The cause is in the part of medium detail.
+//! The details come in parts, which may stand behind padding. Older parts have a type, a length and a version, a byte each; newer
+//! ones stand in an envelope with a magic number. The cause is in the part of medium detail. F5 publishes the layout in
+//! Wireshark, whose dissector of these trailers is its own.
 
 use super::bytes::{be16, be32, from};
 

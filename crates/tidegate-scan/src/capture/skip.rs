@@ -25,7 +25,7 @@ pub enum Skip {
     IpBroken,
     /// More headers or tunnels in one another than are followed.
     TooDeep,
-    /// A later part of a packet whose first part was not seen.
+    /// A part of a packet whose TCP header was not seen before it, or is not in one piece.
     Fragment,
     /// It is IP, but neither TCP nor word of its fate: UDP, ping.
     NotTcp,

@@ -6,7 +6,7 @@ use super::packet::{Tcp, Unreachable, flag};
 use super::skip::Skip;
 
 /// Bytes of a header without options.
-const HEADER: u32 = 20;
+pub(super) const HEADER: u32 = 20;
 /// RFC 7323: a larger shift counts as this.
 const SHIFT: u8 = 14;
 

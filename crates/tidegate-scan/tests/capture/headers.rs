@@ -113,6 +113,8 @@ fn later_fragments_go_on_where_the_first_ended() {
     let again = [&parts[..], &parts[1..2]].concat();
     assert_eq!(skipped(&records(RAW, &again)), [("fragment", 1)]);
     assert_eq!(skipped(&records(RAW, &parts[1..])), [("fragment", 2)]);
+    // A header in two pieces.
+    assert_eq!(skipped(&records(RAW, &[v4(6, 0x2000, &whole[..16]), v4(6, 2, &whole[16..])])), [("fragment", 2)]);
     let late: Vec<_> = [1, 40].into_iter().zip(&parts).map(|(second, part)| (second, 0, part.clone())).collect();
     assert_eq!(skipped(&crate::make::pcap(RAW, &late)), [("fragment", 1)]);
 }
