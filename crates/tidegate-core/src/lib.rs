@@ -5,6 +5,7 @@
 //! - [`limit`]: how fast work is done.
 //! - [`ledger`]: which source ports are leased, and how long each of them rests.
 //! - [`session`]: which session belongs to which client, and whether it is settled.
+//! - [`flow`]: what is known of each TCP connection that passes by, and which of its packets may take the fast path.
 //! - [`health`]: which servers can be reached: verdicts with evidence, monitors, outliers.
 //! - [`reason`]: the closed lists of reasons and ends.
 //! - [`trace`]: what a machine was told, written down and replayed.
@@ -14,6 +15,7 @@
 #![warn(clippy::iter_over_hash_type)]
 
 pub mod admission;
+pub mod flow;
 pub mod health;
 pub mod key;
 pub mod ledger;

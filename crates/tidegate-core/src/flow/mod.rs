@@ -1,0 +1,25 @@
+//! One TCP flow after another: what is known of it, and what each segment changes.
+//!
+//! - [`Segment`]: what the machine is told. [`Side`]: who sent it; [`Role`]: who that is in its flow.
+//! - [`State`]: what is known of a flow. [`Step`]: what a segment did to it.
+//! - [`Profile`]: how long others would keep it.
+//!
+//! Nothing here can panic: no arithmetic that overflows, no index, no unwrap. What cannot be is counted and told.
+#![deny(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::arithmetic_side_effects
+)]
+
+mod note;
+pub mod profile;
+mod segment;
+mod state;
+
+pub use note::{Invalid, Note, Outcome, Step};
+pub use profile::Profile;
+pub use segment::{Event, Segment, Side, flags};
+pub use state::{Role, State};
