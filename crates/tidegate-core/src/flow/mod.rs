@@ -1,5 +1,6 @@
 //! One TCP flow after another: what is known of it, and what each segment changes.
 //!
+//! - [`Flow`]: the machine. Start at [`Flow::step`].
 //! - [`Segment`]: what the machine is told. [`Side`]: who sent it; [`Role`]: who that is in its flow.
 //! - [`State`]: what is known of a flow. [`Step`]: what a segment did to it.
 //! - [`Profile`]: how long others would keep it.
@@ -14,12 +15,19 @@
     clippy::arithmetic_side_effects
 )]
 
+mod cells;
+mod machine;
 mod note;
 pub mod profile;
 mod segment;
+mod shadow;
 mod state;
+mod step;
+mod window;
 
+pub use machine::Flow;
 pub use note::{Invalid, Note, Outcome, Step};
 pub use profile::Profile;
 pub use segment::{Event, Segment, Side, flags};
+pub use shadow::SHADOW;
 pub use state::{Role, State};
