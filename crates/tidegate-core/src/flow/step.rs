@@ -238,7 +238,9 @@ impl Flow {
 
     fn agree(&mut self, segment: &Segment) -> Note {
         let (sender, receiver) = self.ends(segment.from);
-        if receiver.heard() && fit(sender, receiver, segment) != Fit::Outside {
+        let mut said = *sender;
+        said.follow(segment, receiver);
+        if receiver.heard() && fit(&said, receiver, segment) != Fit::Outside {
             return self.established(segment, Note::Assumed);
         }
         let (sender, receiver) = self.ends_mut(segment.from);
@@ -270,9 +272,7 @@ impl Flow {
     }
 
     fn abort_or_clear(&mut self, segment: &Segment) -> Note {
-        let (_, peer) = self.ends_mut(segment.from);
-        if peer.old_ack() == Some(segment.seq) {
-            peer.set_old_ack(None);
+        if self.ends(segment.from).1.old_ack() == Some(segment.seq) {
             return Note::OldPeerReset;
         }
         self.state = State::Closed;

@@ -183,8 +183,8 @@ pub(super) fn fit(sender: &Track, receiver: &Track, segment: &Segment) -> Fit {
         return Fit::Outside;
     }
     // What was acknowledged was sent, even if nobody saw it.
-    let sent = if sender.heard() { Some(sender.end) } else { receiver.acked().then_some(receiver.ack) };
-    if receiver.heard() && sent.is_some_and(|sent| ahead(segment.end(), sent) < window.wrapping_neg()) {
+    let old = |known: bool, sent: u32| known && ahead(segment.end(), sent) < window.wrapping_neg();
+    if receiver.heard() && (old(sender.heard(), sender.end) || old(receiver.acked(), receiver.ack)) {
         return Fit::Outside;
     }
     if !receiver.heard() || !segment.has(flags::ACK) {

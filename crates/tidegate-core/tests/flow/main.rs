@@ -2,5 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
 
 mod cells;
+mod properties;
+mod random;
 mod sequences;
+mod table;
 mod talk;
