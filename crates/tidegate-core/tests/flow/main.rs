@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests may panic")]
 
 mod cells;
+mod path;
 mod properties;
 mod random;
 mod sequences;
