@@ -3,7 +3,8 @@
 use super::segment::Event;
 use super::state::{Role, State};
 
-/// What the table says: a name for a rule. The rule itself, with all its conditions, is the arm of that name in `step.rs`.
+/// What the table says: a name for a rule. The rule itself, with all its conditions, is behind the arm of that name in
+/// `step.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cell {
     /// Nothing changes; the numbers are learned.

@@ -51,6 +51,11 @@ impl Index {
         ((hash >> 56) as u32) << NUMBER_BITS | (number & NUMBER)
     }
 
+    /// The number in the first place of a hash: most likely that of its record, if it has one.
+    pub fn glance(&self, hash: u64) -> u32 {
+        self.at(self.home(hash)) & NUMBER
+    }
+
     /// The number of the record with this hash that `same` knows.
     pub fn find(&self, hash: u64, same: impl Fn(u32) -> bool) -> Option<u32> {
         let (tag, mut place) = (Index::entry(hash, 0), self.home(hash));

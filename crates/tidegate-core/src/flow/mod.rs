@@ -20,6 +20,7 @@
 
 mod cells;
 mod drill;
+mod handshake;
 mod index;
 mod key;
 mod machine;
@@ -33,6 +34,7 @@ mod shadow;
 mod slow;
 mod state;
 mod step;
+mod stream;
 mod table;
 mod window;
 

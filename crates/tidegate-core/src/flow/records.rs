@@ -57,6 +57,11 @@ impl<T> Record<T> {
     pub fn flow(&self) -> &Flow {
         &self.flow
     }
+
+    /// Something of each line of memory that a step needs.
+    pub(super) fn glance(&self) -> u32 {
+        u32::from(self.flow.generation()).wrapping_add(self.flow.low.end).wrapping_add(self.older)
+    }
 }
 
 /// All records, in blocks that never move.

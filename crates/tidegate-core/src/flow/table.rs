@@ -92,6 +92,17 @@ impl<T: Default> Table<T> {
         self.blocks.iter().filter(|record| record.flow.state() != State::None)
     }
 
+    /// Brings flows that are about to be stepped close to the processor: waits for memory once per batch, not once per segment.
+    /// Batches of 16 to 64 keys do best. Changes nothing.
+    pub fn touch(&self, keys: &[Key]) {
+        let mut numbers = [NONE; 64];
+        for (number, key) in numbers.iter_mut().zip(keys) {
+            *number = self.index.glance(key.hash(self.seed));
+        }
+        let records = numbers.iter().filter_map(|number| self.blocks.record(*number));
+        std::hint::black_box(records.map(Record::glance).fold(0, u32::wrapping_add));
+    }
+
     /// Takes one segment of a tuple.
     pub fn step(&mut self, key: Key, segment: &Segment, profile: &Profile) -> Turn<'_, T> {
         self.alter(key, |flow| flow.step(segment, profile))

@@ -126,6 +126,7 @@ proptest! {
         for (number, segment) in &traffic {
             let step = alone.entry(*number).or_default().step(segment, &PROFILE);
             let shard = key(*number).hash(3) as usize % shards;
+            tables[shard].touch(&[key(*number), key(99)]);
             prop_assert_eq!(step, tables[shard].step(key(*number), segment, &PROFILE).answer);
         }
         let mut together: Vec<(Key, Flow)> =
