@@ -148,6 +148,13 @@ fn a_gap_in_the_capture_is_told_once_and_in_the_path_it_is_invalid() {
 }
 
 #[test]
+fn nothing_lies_behind_a_fin() {
+    let mut talk = Talk::in_state(State::FinWait);
+    assert_eq!(talk.say(R, ACK, RP, OP.wrapping_add(1_000), 0).note, Note::Invalid(Invalid::Window));
+    assert_eq!(talk.say(R, ACK, RP, OP.wrapping_add(1), 0).note, Note::FinAcked);
+}
+
+#[test]
 fn three_segments_beyond_the_windows_are_a_gap_and_one_is_not() {
     let mut talk = Talk::in_state(State::Established);
     let far = OP.wrapping_add(10_000_000);
