@@ -330,3 +330,13 @@ def test_a_view_of_all_that_may_be_open_can_be_answered() -> None:
     assert len(shown["episodes"]) == 10_000
     assert shown["episodes"][0]["evidence"]
     assert shown["episodes"][-1]["hosts_total"] == 2000
+
+
+def test_late_records_that_open_two_episodes_name_only_the_first() -> None:
+    flood = {**STORM, "id": "flood", "of": ["a", "b"], "over": "40s", "more_than": 4, "severity": "critical"}
+    kept = Kept(rule_set(log_rule({**STORM, "over": "20s", "more_than": 1}, flood)), lateness=5 * SECOND)
+    kept.take([hit(seconds, "b", place=seconds) for seconds in (590, 592, 594)], 600, at(600))
+    kept.take([hit(560, place=1), hit(560, place=2)], 600)
+    assert kept.said() == ["opened", "cleared", "opened"]
+    keys = [notice.key for notice in kept.notices]
+    assert len(set(keys)) == 3, "a receiver that knows the key would not hear of the flood"

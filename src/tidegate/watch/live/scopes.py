@@ -139,6 +139,7 @@ class Scope:
 
     def _live(self, lives: list[tuple[int, int, Run]], notices: list[Notice], now: int, reach: int | None) -> None:
         """Let the episode go on, end, and be followed by others."""
+        over = BEFORE
         while True:
             if self.open is None:
                 if not lives or reach == BEFORE:
@@ -150,19 +151,20 @@ class Scope:
             while lives and lives[0][0] <= one.end:
                 _, index, run = lives.pop(0)
                 one.join(index, run)
-            self._show(one)
+            self._show(one, over)
             notices += [notice for notice in (one.notice(now),) if notice]
             if one.end >= self.settled:
                 break
             notices.append(one.clear(now))
-            self.open = None
+            self.open, over = None, one.end
 
     def _held(self, lives: list[tuple[int, int, Run]]) -> int | None:
         return lives[0][0] - self.group.least if lives and self.open is None and not self.live else None
 
-    def _show(self, one: Open) -> None:
+    def _show(self, one: Open, over: int) -> None:
         if not one.key:
-            one.named(self.hits)
+            # What came up to the end of the one before may have named that.
+            one.named(each for each in self.hits if each[0] > over)
         one.shows(self.hits)
         if "host" in self.group.by:
             one.met([self.values[self.group.by.index("host")]])
