@@ -59,6 +59,7 @@ def test_a_database_is_no_path() -> None:
         (SYSLOG + 'udp = "0.0.0.0:514"\nrelays = ["a.lab", ""]\n', 5, "syslog.esx.relays", '"" is no network', ""),
         (SYSLOG + 'udp = "0.0.0.0:514"\nrelays = "10.0.0.0/99"\n', 5, "syslog.esx.relays", "no network", "/24"),
         (SYSLOG + 'udp = "0.0.0.0:514"\nrelays = "10.0.0.256"\n', 5, "syslog.esx.relays", "no network", "/24"),
+        (MINIMAL.replace("watch.db", "postgresql://c/d?password=b"), 2, "watch.state", "holds a password", "~/.pgpass"),
         ('[watch]\nstate = "w.db"\n', 1, "watch", "nothing to look at", "[files.NAME]"),
         (SYSLOG, 3, "syslog.esx", "listens nowhere", 'udp = "0.0.0.0:514"'),
         (SYSLOG + 'tls = "0.0.0.0:6514"\n', 4, "syslog.esx.tls", "needs a certificate", "certificate ="),

@@ -51,7 +51,7 @@ def _state(value: str) -> str:
         return value
     if scheme not in {"postgresql", "postgres"}:
         raise refuse(scheme, f"state is a file or a postgresql:// URL, not {scheme}://", 'write state = "watch.db"')
-    if ":" in rest.rpartition("@")[0]:
+    if ":" in rest.rpartition("@")[0] or "password=" in rest.partition("?")[2]:
         hint = "put it into ~/.pgpass (mode 0600) or PGPASSWORD"
         raise refuse(scheme, "the URL holds a password, and this file holds no secrets", hint)
     return value
