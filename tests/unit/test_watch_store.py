@@ -257,6 +257,11 @@ def test_a_file_that_is_gone_is_not_written_to(tmp_path: Path) -> None:
     store.close()
 
 
+def test_a_url_that_nobody_can_decode_is_said() -> None:
+    with pytest.raises(StoreLost, match="does not answer"):
+        PostgresStore("postgresql://127.0.0.1:1/d%ec", "watch", [])
+
+
 @pytest.mark.peer("postgres")
 def test_a_server_that_starts_anew_is_found_again(server: Server) -> None:
     store = PostgresStore(server.url, "anew", ["am"])

@@ -157,7 +157,7 @@ class PostgresStore(SqlStore):
         """Say what goes wrong within, and let go of a session that broke."""
         try:
             yield
-        except psycopg.Error as error:
+        except (psycopg.Error, UnicodeError) as error:  # what a URL or a server says may be no text
             if self._base is not None and (self._base.closed or self._base.broken):
                 self._drop()
             words = " ".join(str(error).split()) or type(error).__name__
