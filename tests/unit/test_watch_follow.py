@@ -104,7 +104,28 @@ def test_what_waited_for_a_watch_is_not_live(log: LogFile, watcher: Watcher) -> 
     for _ in range(12):
         watcher.step()
     read = [batch for batch in watcher.waiting if batch.data]
-    assert [(batch.live, batch.idle) for batch in read] == [(False, False)] * 3 + [(True, True)]
+    assert [(batch.live, batch.idle) for batch in read] == [(False, False)] * 3 + [(False, True)], "also the last one"
+    log.records(1)
+    for _ in range(6):
+        watcher.step()
+    assert [batch.live for batch in watcher.waiting if batch.data][4:] == [True]
+
+
+def test_what_waited_behind_a_line_that_is_too_long_is_not_live(log: LogFile, watcher: Watcher) -> None:
+    log.write("x" * (LINE * 2) + "\n")
+    log.records(3)
+    for _ in range(12):
+        watcher.step()
+    assert [batch.live for batch in watcher.waiting if b"number=" in batch.data] == [False, False]
+
+
+def test_what_comes_while_the_last_record_waits_is_live_from_the_next_on(log: LogFile, watcher: Watcher) -> None:
+    log.records(2)
+    for _ in range(8):
+        watcher.step()
+        log.records(1)
+    read = [batch.live for batch in watcher.waiting if batch.data]
+    assert read == [False, False] + [True] * (len(read) - 2)
 
 
 def test_a_log_is_read_from_its_begin_and_old_rotations_are_not(log: LogFile) -> None:

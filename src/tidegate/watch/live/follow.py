@@ -82,6 +82,7 @@ class Follower:
         self._ended = -1  # the size of an old file when it was seen first that another one follows
         self._over = saved is None  # there is nothing behind the position in its file
         self._caught = 0  # when all of the log was read
+        self._old = 0  # where in the open file the text ends that was there before that
         self._idle = False
         self._barred = ""  # why the last step could not go on
 
@@ -236,7 +237,7 @@ class Follower:
         """Read a file of which nothing was read yet."""
         self.close()
         self._siblings.restart()
-        self._file, self._seen, self._ended, self._over = file, (-1, -1), -1, False
+        self._file, self._seen, self._ended, self._over, self._old = file, (-1, -1), -1, False, 0
 
     # Read.
 
@@ -268,7 +269,10 @@ class Follower:
         self.behind = more or ended
         self._idle = not more and part.used == len(text) and following is None
         self.lag = file.left(position.offset + part.used) + (0 if live or there is None else there.size or 0)
-        batch = self._batch(part, position, now, live=live and now - self._caught <= _LIVE)
+        grows = live and now - self._caught <= _LIVE
+        if not grows:
+            self._old = position.offset + len(text)
+        batch = self._batch(part, position, now, live=grows and position.offset >= self._old)
         if live and not more:
             self._caught = now
         if batch is None and ended and following is not None:
