@@ -65,6 +65,13 @@ def test_a_database_is_no_path() -> None:
         (SYSLOG + 'tls = "0.0.0.0:6514"\n', 4, "syslog.esx.tls", "needs a certificate", "certificate ="),
         (SYSLOG + 'udp = "0.0.0.0:514"\nkey = "k"\n', 5, "syslog.esx.key", "is for TLS", 'tls = "0.0.0.0:6514"'),
         (SYSLOG + 'udp = "esx:514"\n', 4, "syslog.esx.udp", '"esx" is a name', "this machine's interfaces"),
+        (
+            SYSLOG + 'tcp = "[::1]:514"\ntls = "[::1]:514"\ncertificate = "c"\nkey = "k"\n',
+            5,
+            "syslog.esx.tls",
+            "is that",
+            "",
+        ),
         (MINIMAL.replace("[files", 'metrics = "0.0.0.0:9"\n[files'), 3, "watch.metrics", "on loopback only", "127"),
         (MINIMAL.replace("[files", "lateness = 30\n[files"), 3, "watch.lateness", "30 has no unit", '"30s"'),
         (MINIMAL.replace("[files", "shipped_rules = false\n[files"), 3, "watch.shipped_rules", "leaves no rule", ""),
@@ -145,6 +152,19 @@ def test_secrets_certificates_and_rules_are_looked_at(tmp_path: Path) -> None:
     assert {"alertmanager.b.ca", "syslog.c.certificate", "syslog.c.key"} <= set(said)
     assert "is not there" in said[""], "the folder of rules"
     assert "secret\n" not in "".join(said.values())
+
+
+@pytest.mark.parametrize("kind", ["avi", "f5", "nsx", "vcenter"])
+def test_a_password_that_a_probe_will_miss_is_a_note(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    variable = f"TIDEGATE_{kind.upper()}_PASSWORD"
+    monkeypatch.delenv(variable, raising=False)
+    text = MINIMAL + f"[probe.a]\nkind = '{kind}'\naddress = 'a.lab'\nuser = 'u'\nverify = false\n"
+    notes = look(*written(tmp_path, text)).notes
+    assert [note.line for note in notes if f"probe.a: ${variable} is not set" in note.message] == [5]
+    monkeypatch.setenv(variable, "x")
+    assert not any("probe.a" in note.message for note in look(*written(tmp_path, text)).notes)
 
 
 def test_an_act_that_no_rule_knows_has_its_line(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from tidegate.clients.secret import read_secret
 from tidegate.config.lines import Lines
 from tidegate.config.load import read_text
 from tidegate.config.problems import dotted
+from tidegate.config.reach import Endpoint
 from tidegate.errors import ConfigError, FleetError, Problem
 from tidegate.watch.live.act_config import unknown_to_acts
 from tidegate.watch.live.config import WatchConfig
@@ -72,7 +73,7 @@ def look(config: WatchConfig, file: Path) -> Looked:
         return Problem(file, lines.of(path), dotted(path), message, hint)
 
     problems += [said(*one) for one in (*_secrets(config), *_certificates(config))]
-    notes = [said(*one) for one in (*_paths(config), *_receivers(config), *_ports(config))]
+    notes = [said(*one) for one in (*_paths(config), *_receivers(config), *_ports(config), *_passwords(config))]
     return Looked(tuple(problems), tuple(notes), count)
 
 
@@ -135,6 +136,16 @@ def _ports(config: WatchConfig) -> Iterator[_Said]:
             if address is not None and (why := _taken(address, udp=key == "udp")):
                 hint = "a watch that runs with this file has it; else free it, or choose another"
                 yield ("syslog", name, key), f"{address} cannot be listened on now: {why}", hint
+
+
+def _passwords(config: WatchConfig) -> Iterator[_Said]:
+    for name, one in config.probe.items():
+        if isinstance(one, Endpoint):
+            variable = one.password_env or f"TIDEGATE_{one.kind.upper()}_PASSWORD"
+            try:
+                read_secret(variable, one.password_file, f"probe.{name}")
+            except FleetError as error:  # the service may have it
+                yield ("probe", name), f"{error.message}; it would be a gap", error.hint
 
 
 def _taken(address: str, *, udp: bool) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from tidegate.config.broken import Broken
@@ -46,6 +46,7 @@ def _broken(config: WatchConfig) -> Iterable[Broken]:
         yield Broken(("watch", "shipped_rules"), "leaves no rule at all", 'write rules = ["my-rules"]')
     for name, syslog in config.syslog.items():
         yield from _syslog(("syslog", name), syslog)
+    yield from _twice(config.syslog)
     for name, alertmanager in config.alertmanager.items():
         if alertmanager.token_env and alertmanager.token_file:
             path = ("alertmanager", name, "token_file")
@@ -63,3 +64,16 @@ def _syslog(path: tuple[str, str], table: SyslogTable) -> Iterator[Broken]:
         yield Broken((*path, "tls"), "needs a certificate and its key", 'write certificate = "…" and key = "…"')
     if not table.tls and (lone := next((key for key in ("certificate", "key", "clients") if getattr(table, key)), "")):
         yield Broken((*path, lone), "is for TLS, and there is no tls here", 'write tls = "0.0.0.0:6514"')
+
+
+def _twice(tables: Mapping[str, SyslogTable]) -> Iterator[Broken]:
+    """Yield what a listener of this file has already; of port 0 there are many."""
+    seen: dict[tuple[bool, str], str] = {}
+    for name, table in tables.items():
+        for key in ("udp", "tcp", "tls"):
+            address = getattr(table, key)
+            if not address or address.endswith(":0"):
+                continue
+            here = f"syslog.{name}.{key}"
+            if (first := seen.setdefault((key == "udp", address), here)) != here:
+                yield Broken(("syslog", name, key), f"{address} is that of {first}", "give each a port of its own")
