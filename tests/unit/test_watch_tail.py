@@ -127,6 +127,31 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     assert tail.view()["troubles"] == [f"{tmp_path}/*.log: no file matches"]
 
 
+@pytest.mark.parametrize(("names", "is_trouble"), [(["*.log"], False), (["a.log", "b.log"], True)])
+def test_a_log_that_is_deleted_is_no_trouble_unless_it_was_named(
+    tmp_path: Path, names: list[str], *, is_trouble: bool
+) -> None:
+    stored, logs = Stored(), [LogFile(tmp_path / name) for name in ("a.log", "b.log")]
+    for log in logs:
+        log.records(1)
+    paths = [tmp_path / name for name in names]
+    followed(Tail("files.esx", paths), stored, lambda: len(stored.numbers) == 2)
+    logs[0].path.unlink()
+    tail, words = Tail("files.esx", paths), f"{tmp_path}/a.log: it is missing"
+    followed(tail, stored, lambda: words in [gap.detail for gap in stored.gaps])
+    assert (words in tail.view()["troubles"]) is is_trouble
+    assert is_trouble or not tail.view()["troubles"]
+
+
+def test_logs_that_are_too_many_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOGS", 2)
+    for name in ("a.log", "b.log", "c.log"):
+        LogFile(tmp_path / name).records(1)
+    stored, tail = Stored(), Tail("files.esx", [tmp_path / "*.log"])
+    followed(tail, stored, lambda: len(stored.numbers) == 2)
+    assert tail.view()["troubles"] == ["1 logs are not read: 2 at the most are followed"]
+
+
 def test_what_is_no_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.log")
     stored, tail = Stored(), Tail("files.esx", [tmp_path / "pipe.log"])

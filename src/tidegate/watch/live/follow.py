@@ -41,6 +41,7 @@ _LIVE = 5 * 10**9
 """What is read within so long (ns) after everything was read, is read as it is written."""
 _DELETED = 60 * 10**9
 """A file without a name that is not written to for so long (ns) is closed: it takes room on its disk."""
+_MISSING = "it is missing"
 
 
 class Follower:
@@ -92,6 +93,11 @@ class Follower:
         return self._file is not None
 
     @property
+    def is_missing(self) -> bool:
+        """Whether the log was not there at the last look, and nothing is left to read of it."""
+        return self._barred == _MISSING
+
+    @property
     def trouble(self) -> tuple[str, int] | None:
         """Why nothing can be read, and since when (ns since 1970)."""
         return self._saying.trouble
@@ -133,7 +139,7 @@ class Follower:
         try:
             return work(now)
         except FileNotFoundError:
-            self._barred = "it is missing"
+            self._barred = _MISSING
         except Unreadable as error:
             self._barred = str(error)
         return None

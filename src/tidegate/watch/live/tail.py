@@ -88,8 +88,12 @@ class Tail:
     def view(self) -> Json:
         """Return the logs and how much of each is not read yet, and what cannot be read."""
         logs = sorted(self._logs.values(), key=lambda one: (-one.lag, one.path))
-        troubles = [(trouble[1], f"{one.path}: {trouble[0]}") for one in logs if (trouble := one.trouble) is not None]
+        # A pattern promises no log by name: one that is deleted for good was said, and is no trouble for ever.
+        meant = [one for one in logs if one.path in self._patterns or not one.is_missing]
+        troubles = [(trouble[1], f"{one.path}: {trouble[0]}") for one in meant if (trouble := one.trouble) is not None]
         troubles += [(since, f"{pattern}: no file matches") for pattern, since in list(self._missing.items())]
+        if self._left_out:
+            troubles.append((time.time_ns(), f"{self._left_out} logs are not read: {LOGS} at the most are followed"))
         return {
             "name": self.name,
             "kind": "files",
