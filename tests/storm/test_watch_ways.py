@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import signal
 import socket
@@ -93,6 +94,22 @@ def test_a_file_that_breaks_on_a_reload_leaves_everything_as_it_was(tmp_path: Pa
         file.write_text(good)
         assert watch.client.reload()["rules"] > 40
         assert watch.client.status()["reloads"] == {"done": 1, "refused": 1, "trouble": ""}
+
+
+def test_without_room_for_its_state_it_answers_and_loses_nothing(tmp_path: Path) -> None:
+    with sink() as told, watch_process(watch_file(tmp_path, hook(told))) as watch:
+        before = resource.prlimit(watch.process.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(watch.process.pid, resource.RLIMIT_FSIZE, (1, before[1]))  # as a full disk does
+        (tmp_path / "logs" / "vmkernel.log").write_text(failures(1, name="heap"))
+        until(lambda: "no room" in watch.client.status()["store"]["trouble"])
+        with pytest.raises(UsageError, match="the old rules stay"):
+            watch.client.reload()
+        with pytest.raises(UsageError, match="nothing can be kept now"):
+            watch.client.act(on=False)
+        assert not told.got
+        resource.prlimit(watch.process.pid, resource.RLIMIT_FSIZE, before)
+        until(lambda: rules_told(told) == [HEAP])
+        assert watch.client.reload()["rules"] > 40
 
 
 def test_an_address_that_is_taken_on_a_reload_leaves_the_old_listener(tmp_path: Path) -> None:
