@@ -167,6 +167,17 @@ def test_a_password_that_a_probe_will_miss_is_a_note(
     assert not any("probe.a" in note.message for note in look(*written(tmp_path, text)).notes)
 
 
+def test_files_that_are_no_certificates_are_found_before_the_start(tmp_path: Path) -> None:
+    (tmp_path / "c.pem").write_text("no certificate\n")
+    text = MINIMAL + (
+        "[webhook.a]\nurl = 'https://x'\nca = 'c.pem'\n"
+        "[syslog.c]\ntls = '127.0.0.1:0'\ncertificate = 'c.pem'\nkey = 'c.pem'\n"
+    )
+    found = look(*written(tmp_path, text)).problems
+    assert [(one.line, one.where) for one in found] == [(9, "syslog.c.tls"), (7, "webhook.a.ca")]
+    assert all("cannot use" in one.message for one in found)
+
+
 def test_an_act_that_no_rule_knows_has_its_line(tmp_path: Path) -> None:
     text = MINIMAL + (
         "[probe.a]\nkind = 'haproxy'\naddress = 'unix:/run/haproxy.sock'\n"

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tidegate.clients.secret import read_secret
+from tidegate.clients.tls import Trust
 from tidegate.config.lines import Lines
 from tidegate.config.load import read_text
 from tidegate.config.problems import dotted
 from tidegate.config.reach import Endpoint
-from tidegate.errors import ConfigError, FleetError, Problem
+from tidegate.errors import ConfigError, FleetError, Problem, TidegateError, UsageError
 from tidegate.watch.live.act_config import unknown_to_acts
 from tidegate.watch.live.config import WatchConfig
+from tidegate.watch.live.syslog_tls import server_context
 from tidegate.watch.load import load_rules
 from tidegate.watch.rule import RuleSet
 
@@ -96,14 +98,24 @@ def _secret(path: tuple[str, str], variable: str | None, file: Path | None, what
 
 def _certificates(config: WatchConfig) -> Iterator[_Said]:
     for name, one in config.syslog.items():
-        for key in ("certificate", "key", "clients"):
-            file = getattr(one, key)
-            if file is not None and not file.is_file():
-                yield ("syslog", name, key), f"{file} is not there", "name a PEM file"
+        files = {"certificate": one.certificate, "key": one.key, "clients": one.clients}
+        missing = {key: file for key, file in files.items() if file is not None and not file.is_file()}
+        for key, file in missing.items():
+            yield ("syslog", name, key), f"{file} is not there", "name a PEM file"
+        if one.certificate and one.key and not missing:
+            try:
+                server_context(one.certificate, one.key, one.clients)
+            except UsageError as error:
+                yield ("syslog", name, "tls"), error.message, error.hint
     for kind, table in (("alertmanager", config.alertmanager), ("webhook", config.webhook)):
         for name, receiver in table.items():
             if receiver.ca is not None and not receiver.ca.is_file():
                 yield (kind, name, "ca"), f"{receiver.ca} is not there", "name a PEM file"
+            elif receiver.ca is not None:
+                try:
+                    Trust(ca=receiver.ca).context("", 0, 0)
+                except TidegateError as error:
+                    yield (kind, name, "ca"), error.message, error.hint
 
 
 def _paths(config: WatchConfig) -> Iterator[_Said]:
