@@ -111,7 +111,10 @@ class Stored:
     def take(self, batch: Batch) -> None:
         """Store what a batch has, and its position with it."""
         self.text += batch.data.decode()
-        self.positions[batch.stream] = batch.position
+        if batch.over:
+            self.positions.pop(batch.stream, None)
+        else:
+            self.positions[batch.stream] = batch.position
         self.gaps += batch.gaps
 
     def see(self, batch: Batch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from rotated import SECOND, LogFile, Stored, record
+from tidegate.watch.live import follow
 from tidegate.watch.live import tail as module
 from tidegate.watch.live.model import Batch
 from tidegate.watch.live.tail import Tail
@@ -104,6 +105,28 @@ def test_more_logs_than_open_files(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     followed(tail, stored, until)
     assert most <= 3
     assert sorted(stored.numbers) == sorted([0, 1, 2, 3] * 8)
+
+
+def test_what_is_gone_for_long_makes_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LOGS", 2)
+    monkeypatch.setattr(module, "MATCH", 0.0)
+    monkeypatch.setattr(follow, "FORGOTTEN", 0)
+    monkeypatch.setattr(follow, "_DELETED", -1)
+    stored, tail = Stored(), Tail("files.esx", [tmp_path / "*.log"])
+    old, other, new = (LogFile(tmp_path / f"day-{number}.log") for number in (1, 2, 3))
+    old.records(1)
+    other.records(1)
+
+    def until() -> bool:
+        if len(stored.numbers) == 2 and not new.written:
+            old.path.unlink()
+            new.records(3)
+        return len(stored.numbers) == 5
+
+    followed(tail, stored, until)
+    assert tail.view()["logs"] == 2
+    assert not any("day-1" in stream for stream in stored.positions)
+    assert any("day-3" in stream for stream in stored.positions)
 
 
 def test_what_is_unread_is_said_before_anything_is_read(tmp_path: Path) -> None:

@@ -228,7 +228,7 @@ class Desk:
         gaps = [gap for batch in batches for gap in batch.gaps]
         change = machine.take(hits, now, streams=moved, gaps=gaps) if batches else machine.tick(now)
         for batch in batches:
-            change.positions[batch.source, batch.stream] = batch.position
+            change.positions[batch.source, batch.stream] = None if batch.over else batch.position
         change.rows |= reader.changed()
         change.gaps += (*gaps, *sender_gaps(hits))
         self.open = machine.open_episodes()

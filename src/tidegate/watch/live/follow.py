@@ -42,6 +42,8 @@ _LIVE = 5 * 10**9
 _DELETED = 60 * 10**9
 """A file without a name that is not written to for so long (ns) is closed: it takes room on its disk."""
 _MISSING = "it is missing"
+FORGOTTEN = 3600 * 10**9
+"""A log that is missing for so long (ns), with all of its rotations, is forgotten; one of its name is a new one."""
 
 
 class Follower:
@@ -86,6 +88,7 @@ class Follower:
         self._old = 0  # where in the open file the text ends that was there before that
         self._idle = False
         self._barred = ""  # why the last step could not go on
+        self._missed = 0  # since when the log is missing
 
     @property
     def is_open(self) -> bool:
@@ -96,6 +99,19 @@ class Follower:
     def is_missing(self) -> bool:
         """Whether the log was not there at the last look, and nothing is left to read of it."""
         return self._barred == _MISSING
+
+    def is_gone(self, now: int) -> bool:
+        """Whether it has been missing for :data:`FORGOTTEN`, and no rotation of it is there either."""
+        if not self._missed or now - self._missed < FORGOTTEN:
+            return False
+        try:
+            return self._siblings.files(self.position) == []
+        except Unreadable:
+            return False
+
+    def farewell(self, now: int) -> Batch | None:
+        """Return what ends its stream, if anything was stored of it."""
+        return None if self.position is None else replace(self._saying.empty(self.position, now, idle=True), over=True)
 
     @property
     def trouble(self) -> tuple[str, int] | None:
@@ -128,6 +144,7 @@ class Follower:
         """Return the next batch; ``None`` when there is nothing for now."""
         self.behind, self._barred = False, ""
         batch = self._tried(self._step, now)
+        self._missed = (self._missed or now) if self.is_missing else 0
         if not self._barred:
             self._saying.out_of_trouble(now)
         elif batch is None:

@@ -63,6 +63,8 @@ class Batch:
         The stream has no more for now: it holds up no watermark.
     hits
         What the source itself has found, beside what is in ``data``: a probe's values.
+    over
+        The stream is gone for good: what was stored of it goes, too.
     """
 
     source: str
@@ -77,6 +79,7 @@ class Batch:
     gaps: tuple[Gap, ...] = ()
     idle: bool = False
     hits: tuple[Hit, ...] = ()
+    over: bool = False
 
 
 @dataclass(frozen=True, slots=True)

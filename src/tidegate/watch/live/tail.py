@@ -149,7 +149,7 @@ class Tail:
             return [] if self._over else self._swept(time.time_ns())
 
     def _swept(self, now: int) -> list[Batch]:
-        batches = self._said(now)
+        batches = [*self._said(now), *self._forgotten(now)]
         # Of which logs there is more is said before the first of them is read: no watermark may pass by them.
         for follower in self._turn:
             batch = follower.wake(now)
@@ -168,6 +168,16 @@ class Tail:
             if size >= _TOGETHER:
                 break
         return batches
+
+    def _forgotten(self, now: int) -> list[Batch]:
+        """Forget what patterns matched and is gone, with its position: names that have a date are never used again."""
+        gone = [one for one in self._turn if one.path not in self._patterns and one.is_gone(now)]
+        for follower in gone:
+            follower.close()
+            self._open.pop(follower, None)
+            self._turn.remove(follower)
+            del self._logs[follower.path]
+        return [batch for one in gone if (batch := one.farewell(now)) is not None]
 
     def _limit(self, follower: Follower, *, read: bool) -> None:
         """Close the files in which nothing was read for longest, when too many are open."""
