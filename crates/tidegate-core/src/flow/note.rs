@@ -53,6 +53,10 @@ impl Outcome {
 pub enum Note {
     /// Data, acknowledgements, nothing to tell.
     Quiet,
+    /// The last byte again, or none before where it stopped: a keepalive, or a probe of a closed window.
+    Keepalive,
+    /// Bytes before it did not pass: they come late, or were lost before this place.
+    Hole,
     /// A SYN began a flow.
     Opened,
     /// A SYN began a new incarnation of a flow that was over.

@@ -47,12 +47,6 @@ pub enum Punt {
     Window,
 }
 
-impl Punt {
-    /// All of them, in the order in which they are looked for.
-    pub const ALL: [Punt; 7] =
-        [Punt::Shape, Punt::Miss, Punt::Epoch, Punt::State, Punt::Marked, Punt::Flags, Punt::Window];
-}
-
 /// What the fast path does with a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Path {

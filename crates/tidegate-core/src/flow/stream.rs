@@ -40,21 +40,26 @@ impl Flow {
             Fit::Unseen if !profile.strict => {
                 self.gap(segment);
                 self.accept(segment);
-                return Note::Gap;
+                Note::Gap
             }
-            _ => return self.miss(segment, profile),
+            _ => self.miss(segment, profile),
         }
-        Note::Quiet
     }
 
-    fn accept(&mut self, segment: &Segment) {
+    fn accept(&mut self, segment: &Segment) -> Note {
         self.misses = 0;
         let (sender, receiver) = self.ends_mut(segment.from);
         // Alive after all: what it sends now lies behind its doubtful RST.
         if sender.reset_pending() && ahead(segment.end(), sender.end) >= 0 {
             sender.set_reset_pending(false);
         }
+        let note = match ahead(segment.seq, sender.end) {
+            1.. if sender.heard() => Note::Hole,
+            -1 if sender.heard() && segment.len <= 1 && segment.event() == Event::Ack => Note::Keepalive,
+            _ => Note::Quiet,
+        };
         sender.learn(segment, receiver);
+        note
     }
 
     fn miss(&mut self, segment: &Segment, profile: &Profile) -> Note {

@@ -148,6 +148,16 @@ fn a_gap_in_the_capture_is_told_once_and_in_the_path_it_is_invalid() {
 }
 
 #[test]
+fn a_hole_is_told_and_may_be_filled() {
+    let mut talk = Talk::in_state(State::Established);
+    assert_eq!(talk.say(O, ACK, OP.wrapping_add(100), RP, 50).note, Note::Hole);
+    assert_eq!(talk.say(R, ACK, RP, OP, 0).note, Note::Quiet);
+    assert_eq!(talk.say(O, ACK, OP, RP, 100).note, Note::Quiet);
+    assert_eq!(talk.say(R, ACK, RP, OP.wrapping_add(150), 0).note, Note::Quiet);
+    assert!(talk.flow.plain(), "holes are everyday");
+}
+
+#[test]
 fn nothing_lies_behind_a_fin() {
     let mut talk = Talk::in_state(State::FinWait);
     assert_eq!(talk.say(R, ACK, RP, OP.wrapping_add(1_000), 0).note, Note::Invalid(Invalid::Window));
@@ -200,7 +210,7 @@ fn a_keepalive_fits_and_a_silent_flow_is_overdue_by_profile() {
     let mut talk = Talk::in_state(State::Established);
     talk.profile = profile::NSX_GATEWAY;
     talk.wait(Span::secs(7_199));
-    assert_eq!(talk.say(O, ACK, OP.wrapping_sub(1), RP, 1).note, Note::Quiet);
+    assert_eq!(talk.say(O, ACK, OP.wrapping_sub(1), RP, 1).note, Note::Keepalive);
     talk.wait(Span::secs(7_200 + 1_812));
     let step = talk.say(R, ACK, RP, OP, 0);
     assert_eq!(step.overdue, Some(Span::millis(1_812_001)));
