@@ -7,6 +7,7 @@ file that TIDEGATE_LEFT_OUT names, so that `make test` can name it in its last l
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,10 @@ from peers import found
 # Which examples hypothesis tries must not depend on the day; a deadline would be a timed assertion.
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
+
+
+# A shell ignores SIGINT for what it starts in the background, and what the tests start would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

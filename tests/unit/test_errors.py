@@ -32,6 +32,7 @@ def test_every_error_of_the_tree_has_an_exit_code_of_its_own_choice() -> None:
         (errors.FleetError("x"), 2),
         (errors.Stopped("x"), 3),
         (errors.HostUnreachable("x"), 4),
+        (errors.WatchUnreachable("x"), 4),
         (KeyboardInterrupt(), 130),
         (RuntimeError("x"), 1),
     ],
@@ -47,6 +48,7 @@ def test_slugs_are_stable_and_different() -> None:
     assert set(slugs) == {
         *("usage", "config", "gate", "gate-unreachable", "server-unreachable", "lab", "turned-away"),
         *fleet,
+        "watch-unreachable",
     }
 
 

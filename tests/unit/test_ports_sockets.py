@@ -29,7 +29,13 @@ def whole(reading: PortReading) -> bool:
     return reading.read == counted + sum(reading.left_out.values())
 
 
-@pytest.fixture(params=[("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6)], ids=["IPv4", "IPv6"])
+def scope(address: str, port: int) -> str:
+    """Return what the connections from and to an address of this machine are called."""
+    return f"{address} → [{address}]:{port}" if ":" in address else f"{address} → {address}:{port}"
+
+
+# An address of their own: what another test has left behind may have any port at the usual one.
+@pytest.fixture(params=[("127.77.7.7", socket.AF_INET), ("::1", socket.AF_INET6)], ids=["IPv4", "IPv6"])
 def service(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
     """Give a service with twelve connections open and one that its client has closed."""
     address, family = request.param
@@ -37,7 +43,7 @@ def service(request: pytest.FixtureRequest) -> Iterator[tuple[str, int]]:
         listener = stack.enter_context(socket.create_server((address, 0), family=family, backlog=2 * OPEN))
         port = listener.getsockname()[1]
         for number in range(OPEN + 1):
-            client = stack.enter_context(socket.create_connection((address, port)))
+            client = stack.enter_context(socket.create_connection((address, port), source_address=(address, 0)))
             stack.enter_context(listener.accept()[0])
             client.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             if number == OPEN:
@@ -52,8 +58,7 @@ def test_real_ss(service: tuple[str, int], options: str) -> None:
     command = ["ss", options, f"( sport = :{port} or dport = :{port} )"]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     reading = read_sockets(text)
-    target = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
-    got = bucket(reading, f"{address} → {target}")
+    got = bucket(reading, scope(address, port))
     assert got.connections == OPEN + 1
     assert got.by_state["ESTAB"] == OPEN
     assert got.capacity in {28_232, 64_512}
@@ -66,10 +71,9 @@ def test_real_ss(service: tuple[str, int], options: str) -> None:
 @pytest.mark.peer("netstat")
 @pytest.mark.parametrize("options", ["-tan", "-tanp", "-tanoW"])
 def test_real_netstat(service: tuple[str, int], options: str) -> None:
-    _, port = service
     text = subprocess.run(["netstat", options], check=True, capture_output=True, text=True).stdout
     reading = read_sockets(text)
-    assert next(bucket for bucket in reading.buckets if bucket.port == port).connections == OPEN + 1
+    assert bucket(reading, scope(*service)).connections == OPEN + 1
     assert whole(reading)
 
 
