@@ -148,8 +148,9 @@ def told(clients: list[Client]) -> Counter[str]:
     return said
 
 
-# A session ended under what its client held there; or the call may have been done.
-FAULTS = {"fine", "NotAuthenticated", "NotAuthenticated at once", "vmodl.fault.HostCommunication"}
+# A session ended under what its client held there, with its views and filters; or the call may have been done.
+FAULTS = {"fine", "NotAuthenticated", "NotAuthenticated at once"}
+FAULTS |= {"vmodl.fault.HostCommunication", "vmodl.fault.ManagedObjectNotFound"}
 LATER = "503 Service Unavailable"
 
 
