@@ -30,6 +30,7 @@ THROUGH = {
     "tidegate.cli.gate_talk": "cli/test_gate_talk.py",
     "tidegate.cli.other_files": "cli/test_gate_check.py",
     "tidegate.cli.printer": "cli/test_app.py",
+    "tidegate.cli.reports": "cli/test_demo.py",
     "tidegate.cli.rules": "cli/test_rules.py",
     "tidegate.cli.rules_check": "cli/test_rules.py",
     "tidegate.cli.rules_export": "cli/test_rules.py",

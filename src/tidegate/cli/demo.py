@@ -10,11 +10,12 @@ from cyclopts import Parameter
 
 from tidegate.cli.demo_view import view_on
 from tidegate.cli.printer import Output, Printer
-from tidegate.errors import Exit, UsageError
+from tidegate.cli.promises import kept
+from tidegate.cli.reports import write_report
+from tidegate.errors import UsageError
 from tidegate.lab.play import Result, play
 from tidegate.lab.report import comparison, report_page
 from tidegate.lab.scenario import Law, Scenario
-from tidegate.page import write_page
 
 __all__ = ["demo"]
 
@@ -41,16 +42,11 @@ def demo(
         through = play(scenario, gate=True, watch=view.watch(gate=True), keep=keep)
     numbers = _numbers(scenario, without, through)
     broken = _broken(scenario, without, through)
-    try:
-        write_page(report, report_page(scenario, numbers, without, through))
-    except OSError as error:
-        raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
+    write_report(report, report_page(scenario, numbers, without, through))
     printer.data({**numbers, "report": str(report)})
     printer.text(comparison(scenario, numbers))
     printer.text(f"report: {report}")
-    for sentence in broken:
-        printer.words(f"not as promised: {sentence}")
-    return Exit.BAD if broken else Exit.FINE
+    return kept(printer, broken)
 
 
 def _checked(scenario: Scenario) -> Scenario:

@@ -10,12 +10,13 @@ from rich.table import Table
 
 from tidegate.cli.fleet_view import FleetView
 from tidegate.cli.printer import Output, Printer
-from tidegate.errors import Exit, UsageError
+from tidegate.cli.promises import kept
+from tidegate.cli.reports import write_report
+from tidegate.errors import UsageError
 from tidegate.fleet.guards import Measured
 from tidegate.fleet.report import report_page
 from tidegate.lab.fleet import GUARD_S, Variant
 from tidegate.lab.fleet_play import FleetDemo, play_fleet
-from tidegate.page import write_page
 
 __all__ = ["fleet"]
 
@@ -66,17 +67,11 @@ def fleet(
         result = play_fleet(demo, view.watch, keep=keep)
     numbers: dict[str, Any] = dict(result.numbers)
     if report is not None:
-        try:
-            write_page(report, report_page("demo", result.events, [_GUARD]))
-        except OSError as error:
-            raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
+        write_report(report, report_page("demo", result.events, [_GUARD]))
         numbers["report"] = str(report)
     printer.data(numbers)
     printer.text(_table(numbers))
-    broken = _broken(numbers, killing=kill_at is not None)
-    for sentence in broken:
-        printer.words(f"not as promised: {sentence}")
-    return Exit.BAD if broken else Exit.FINE
+    return kept(printer, _broken(numbers, killing=kill_at is not None))
 
 
 def _speed(hosts: int) -> float:

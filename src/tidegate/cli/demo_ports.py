@@ -17,7 +17,8 @@ from rich.live import Live
 from rich.table import Table
 
 from tidegate.cli.printer import Output, Printer
-from tidegate.errors import Exit, UsageError
+from tidegate.cli.promises import kept
+from tidegate.errors import UsageError
 from tidegate.lab.ports_haproxy import haproxy_program
 from tidegate.lab.ports_play import GateName, PortsDemo, PortsResult, play_ports
 from tidegate.lab.ports_trial import Moment
@@ -80,10 +81,7 @@ def ports(
     }
     printer.data(numbers)
     printer.text(_table(demo, theirs, ours))
-    broken = _broken(ours)
-    for sentence in broken:
-        printer.words(f"not as promised: {sentence}")
-    return Exit.BAD if broken else Exit.FINE
+    return kept(printer, _broken(ours))
 
 
 def _figures(result: PortsResult) -> dict[str, Any]:

@@ -20,11 +20,12 @@ from rich.text import Text
 
 from tidegate.cli.demo_view import bar
 from tidegate.cli.printer import Output, Printer
-from tidegate.errors import Exit, UsageError
+from tidegate.cli.promises import kept
+from tidegate.cli.reports import write_report
+from tidegate.errors import UsageError
 from tidegate.lab.vcenter_play import VcenterMoment, play_scripts
 from tidegate.lab.vcenter_report import scripts_page, scripts_table
 from tidegate.lab.vcenter_scenario import SESSIONS_MAX, VcenterScenario
-from tidegate.page import write_page
 
 __all__ = ["vcenter"]
 
@@ -69,17 +70,11 @@ def vcenter(
         "without_gate": without.numbers(),
         "seconds": round(time.monotonic() - began, 1),
     }
-    try:
-        write_page(report, scripts_page(scenario, numbers, without, through))
-    except OSError as error:
-        raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
+    write_report(report, scripts_page(scenario, numbers, without, through))
     printer.data({**numbers, "report": str(report)})
     printer.text(scripts_table(scenario, numbers))
     printer.text(f"report: {report}")
-    broken = _broken(scripts, numbers)
-    for sentence in broken:
-        printer.words(f"not as promised: {sentence}")
-    return Exit.BAD if broken else Exit.FINE
+    return kept(printer, _broken(scripts, numbers))
 
 
 def _broken(scripts: int, numbers: dict[str, Any]) -> list[str]:

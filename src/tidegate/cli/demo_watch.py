@@ -18,12 +18,13 @@ from rich.text import Text
 
 from tidegate.cli.demo_view import bar
 from tidegate.cli.printer import Output, Printer
-from tidegate.errors import Exit, UsageError
+from tidegate.cli.promises import kept
+from tidegate.cli.reports import write_report
+from tidegate.errors import UsageError
 from tidegate.lab.watch_play import WatchMoment, play_watch
 from tidegate.lab.watch_report import watch_page, watch_table
 from tidegate.lab.watch_rules import SPEED
 from tidegate.lab.watch_script import WatchDemo
-from tidegate.page import write_page
 
 __all__ = ["watch"]
 
@@ -53,17 +54,11 @@ def watch(
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # the world cleans up after TERM as after Ctrl-C
     with _shown_on(printer.errors, demo) as show:
         result = play_watch(demo, show, keep=keep)
-    try:
-        write_page(report, watch_page(demo, result))
-    except OSError as error:
-        raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
+    write_report(report, watch_page(demo, result))
     printer.data({**result.numbers, "report": str(report)})
     printer.text(watch_table(result.numbers))
     printer.text(f"report: {report}")
-    broken = _broken(result.numbers)
-    for sentence in broken:
-        printer.words(f"not as promised: {sentence}")
-    return Exit.BAD if broken else Exit.FINE
+    return kept(printer, _broken(result.numbers))
 
 
 def _broken(numbers: dict[str, Any]) -> list[str]:

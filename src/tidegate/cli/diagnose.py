@@ -10,9 +10,9 @@ from cyclopts import Parameter
 
 from tidegate.cli.diagnose_view import progress_on, shown
 from tidegate.cli.printer import Output, Printer
+from tidegate.cli.reports import write_report
 from tidegate.errors import Exit, UsageError
 from tidegate.harmless import harmless
-from tidegate.page import write_page
 from tidegate.watch.diagnose import diagnose as look
 from tidegate.watch.load import load_rules
 from tidegate.watch.report import diagnosis_page
@@ -82,7 +82,7 @@ def _file(path: str) -> Path:
 def _written(report: Path, found: dict[str, Any]) -> UsageError | None:
     """Write the page; return what kept it from being written, as what was found is shown all the same."""
     try:
-        write_page(report, diagnosis_page(found))
-    except OSError as error:
-        return UsageError(f"the report {report} cannot be written: {error.strerror}")
+        write_report(report, diagnosis_page(found))
+    except UsageError as error:
+        return error
     return None

@@ -21,8 +21,9 @@ from cyclopts import Parameter
 from tidegate.cli.fleet_guards import Watchers, watchers_of
 from tidegate.cli.fleet_view import FleetView, final_table
 from tidegate.cli.printer import Printer
+from tidegate.cli.reports import write_report
 from tidegate.config.load import read_text
-from tidegate.errors import ConfigError, Exit, FleetError, Problem, UsageError
+from tidegate.errors import ConfigError, Exit, FleetError, Problem
 from tidegate.fleet import events as e
 from tidegate.fleet.act import Guard, Host, Work
 from tidegate.fleet.guards import guards_of
@@ -35,7 +36,6 @@ from tidegate.fleet.runner import Runner, Tools
 from tidegate.fleet.state import fold
 from tidegate.fleet.summary import summary
 from tidegate.fleet.targets import hosts_of
-from tidegate.page import write_page
 
 __all__ = [
     "Controlled", "Opened", "Report", "State", "command", "control", "exit_of", "journal_at", "new_run", "open_plan",
@@ -200,10 +200,7 @@ def tell(printer: Printer, journal: Journal, name: str, report: Path | None = No
     events = [event for _, event in journal.events(name)]
     figures = {**summary(name, fold(events)), "state": journal.place}
     if report is not None:
-        try:
-            write_page(report, report_page(name, events, _guards(events)))
-        except OSError as error:
-            raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
+        write_report(report, report_page(name, events, _guards(events)))
         figures["report"] = str(report)
     printer.data(figures)
     if printer.is_text:

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tidegate.cli.printer import Output, Printer
+from tidegate.cli.reports import write_report
 from tidegate.cli.sim_view import figures_table, progress_on, seeded
 from tidegate.errors import Exit, UsageError
-from tidegate.page import write_page
 from tidegate.sim.compare import names_of, rehearse_all, scenario_json
 from tidegate.sim.load import load_scenario
 from tidegate.sim.report import report_page
@@ -50,20 +50,13 @@ def run(
         runs = rehearse_all(storm, names, tell)
     about = scenario_json(storm)
     if report is not None:
-        _write(report, about, runs)
+        write_report(report, report_page(about, runs))
     many = {"format": 1, "scenario": about, "policies": runs}
     printer.data(many if compare is not None else {**runs[names[0]], "scenario": about})
     printer.text(figures_table(about, runs))
     if report is not None:
         printer.words(f"report: {report}")
     return _judged(printer, about, runs)
-
-
-def _write(report: Path, about: dict[str, Any], runs: dict[str, dict[str, Any]]) -> None:
-    try:
-        write_page(report, report_page(about, runs))
-    except OSError as error:
-        raise UsageError(f"the report {report} cannot be written: {error.strerror}") from None
 
 
 def _judged(printer: Printer, about: dict[str, Any], runs: dict[str, dict[str, Any]]) -> int:
