@@ -31,7 +31,8 @@ def filled(template: str, *, data: object, **fields: str) -> str:
     Parameters
     ----------
     template
-        HTML; beside the fields it may have ``{{page_css}}``, ``{{plots_js}}``, ``{{uplot_css}}``, ``{{uplot_js}}``.
+        HTML; beside the fields it may have ``{{page_css}}``, ``{{plots_js}}``, ``{{uplot_css}}``, ``{{uplot_js}}``, and
+        begin with ``{{head}}``: all up to the introduction, with ``{{title}}`` and ``{{intro}}`` in it.
     data
         What ``{{data}}`` becomes, as JSON.
     fields
@@ -39,6 +40,7 @@ def filled(template: str, *, data: object, **fields: str) -> str:
     """
     static = files("tidegate") / "console" / "static"
     shared = {field: (static / name).read_text(encoding="utf-8") for field, name in _SHARED.items()}
+    template = template.replace("{{head}}\n", (static / "head.html").read_text(encoding="utf-8"), 1)
     # "</" would end the script element wherever it stood in the data, and "<!--" would keep it from ending
     texts = {**shared, **fields, "data": json.dumps(data).replace("<", "\\u003c")}
     # in one pass: what is filled in may hold braces of its own, such as a line of somebody's log
