@@ -26,6 +26,7 @@ from benches.peers.mux import PACKAGES, PEERS, SkippedError
 from benches.process import BenchError, chosen_from, install_missing
 from benches.record import Record, Row, digest
 from benches.trust import refuse_debug_build, tell, tried, wait_for_quiet
+from benches.turns import Cell, turns
 from tidegate.errors import LabError
 
 RESULTS = Path(__file__).parent / "results"
@@ -90,14 +91,10 @@ class Bench:
         return list(how[test](test, peer, run))
 
 
-def cells(settings: Settings, chosen: tuple[str, ...], tests: tuple[str, ...]) -> Iterator[tuple[str, str, int]]:
-    """Yield (test, peer, run): all tests once, then all again; the peers forth and back."""
-    for run in range(1, settings.runs + 1):
-        for number, test in enumerate(settings.tests):
-            if test in tests:
-                names = [peer for peer in PEERS if peer in chosen]
-                for peer in names if (run + number) % 2 else reversed(names):
-                    yield test, peer, run
+def cells(settings: Settings, chosen: tuple[str, ...], tests: tuple[str, ...]) -> Iterator[Cell]:
+    """Yield what is measured, in turn."""
+    names = [peer for peer in PEERS if peer in chosen]
+    return turns(settings.runs, settings.tests, lambda test: names if test in tests else [])
 
 
 def fixed(settings: Settings) -> dict[str, Any]:

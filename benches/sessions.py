@@ -13,7 +13,6 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,8 @@ from benches.process import BenchError, chosen_from, install_missing
 from benches.record import Record, Row, digest
 from benches.sessions_storm import Storm
 from benches.sessions_world import Stage
-from benches.trust import refuse_debug_build, tell, tried, wait_for_quiet
+from benches.trust import refuse_debug_build, tell, wait_for_quiet
+from benches.turns import Cell, measure_all, turns
 from tidegate.lab.vasa_host import CallFailed
 from tidegate.lab.vcenter_caller import Caller, Calls
 from tidegate.lab.vcenter_scenario import PASSWORD, USER, VcenterScenario
@@ -150,13 +150,13 @@ async def _log_in(stage: Stage, count: int) -> None:
         raise BenchError(f"a login failed: {failed.exceptions[0]}") from None
 
 
-def cells(settings: Settings, chosen: tuple[str, ...], tests: tuple[str, ...]) -> Iterator[tuple[str, str, int]]:
-    """Yield (test, peer, run): all tests once, then all again; the peers forth and back."""
-    for run in range(1, settings.runs + 1):
-        for number, test in enumerate(tests):
-            names = [peer for peer in PEERS if peer in chosen and not (test == "memory" and peer == "direct")]
-            for peer in names if (run + number) % 2 else reversed(names):
-                yield test, peer, run
+def cells(settings: Settings, chosen: tuple[str, ...], tests: tuple[str, ...]) -> Iterator[Cell]:
+    """Yield what is measured, in turn; without a proxy there is no memory of one."""
+
+    def names(test: str) -> list[str]:
+        return [peer for peer in PEERS if peer in chosen and not (test == "memory" and peer == "direct")]
+
+    return turns(settings.runs, tests, names)
 
 
 def fixed(settings: Settings) -> dict[str, Any]:
@@ -184,16 +184,7 @@ def run(arguments: argparse.Namespace) -> None:
     pin_to_client_cpu()
     if not arguments.quick:
         wait_for_quiet()
-    bench = Bench(settings)
-    for test, peer, number in cells(settings, chosen, tests):
-        if record.has(test, peer, number):
-            continue
-        cell = f"{test:<8} {peer:<13} run {number}"
-        rows = tried(cell, partial(bench.measure, test, peer, number))
-        record.add(rows)
-        tell(
-            f"{cell}: " + "  ".join(f"{row.metric} {'none' if row.value is None else f'{row.value:g}'}" for row in rows)
-        )
+    measure_all(record, cells(settings, chosen, tests), Bench(settings).measure, width=13)
     tell(f"written: {path.relative_to(RESULTS.parent.parent)}")
 
 

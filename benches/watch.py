@@ -16,7 +16,6 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ from benches.load import pin_to_client_cpu
 from benches.peers.watch import PEERS, feed, versions
 from benches.process import BenchError, chosen_from
 from benches.record import Record, Row, digest
-from benches.trust import refuse_debug_build, tell, tried, wait_for_quiet
+from benches.trust import refuse_debug_build, tell, wait_for_quiet
+from benches.turns import Cell, measure_all, turns
 from benches.watch_latency import Latency
 
 RESULTS = Path(__file__).parent / "results"
@@ -84,13 +84,13 @@ class Bench:
         yield "alerts", count, "1"
 
 
-def cells(settings: Settings, chosen: tuple[str, ...], tests: tuple[str, ...]) -> Iterator[tuple[str, str, int]]:
-    """Yield (test, peer, run): all tests once, then all again; the peers forth and back."""
-    for run in range(1, settings.runs + 1):
-        for number, test in enumerate(tests):
-            names = [peer for peer in PEERS if peer in chosen and (test != "latency" or peer == "tidegate")]
-            for peer in names if (run + number) % 2 else reversed(names):
-                yield test, peer, run
+def cells(settings: Settings, chosen: tuple[str, ...], tests: tuple[str, ...]) -> Iterator[Cell]:
+    """Yield what is measured, in turn; nobody but the watch has a latency."""
+
+    def names(test: str) -> list[str]:
+        return [peer for peer in PEERS if peer in chosen and (test != "latency" or peer == "tidegate")]
+
+    return turns(settings.runs, tests, names)
 
 
 def fixed(settings: Settings) -> dict[str, Any]:
@@ -117,14 +117,7 @@ def run(arguments: argparse.Namespace) -> None:
     pin_to_client_cpu()
     if not arguments.quick:
         wait_for_quiet()
-    bench = Bench(settings)
-    for test, peer, number in cells(settings, chosen, tests):
-        if record.has(test, peer, number):
-            continue
-        cell = f"{test:<8} {peer:<11} run {number}"
-        rows = tried(cell, partial(bench.measure, test, peer, number))
-        record.add(rows)
-        tell(f"{cell}: " + "  ".join(f"{row.metric} {row.value:g}" for row in rows))
+    measure_all(record, cells(settings, chosen, tests), Bench(settings).measure, width=11)
     tell(f"written: {path.relative_to(RESULTS.parent.parent)}")
 
 
