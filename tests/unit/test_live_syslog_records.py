@@ -8,23 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from needles import needles
 from tidegate.watch.live.syslog_records import Relays, hostname_of, is_prioritised, record_of, tidy_address
-from tidegate.watch.scan import Json, Scanner
 
-NOW = int(datetime(2026, 11, 25, tzinfo=UTC).timestamp()) * 10**9
-SCANNER = Scanner(
-    {
-        "format": 1,
-        "now": NOW,
-        "signatures": [
-            {"id": "r/s", "literals": ["NEEDLE"], "fold": False, "all": ["NEEDLE"], "not": [], "programs": []}
-        ],
-        "tallies": [],
-        "marks": [],
-        "dumps": [],
-        "limits": {"hits": 1000, "evidence": 1000, "keys": 1},
-    }
-)
 FORGED = b"<166>2026-11-25T12:17:14.610Z forged Hostd: info hostd[1] NEEDLE"
 # What a forger would put into a message to have a part of it taken for another one.
 PIECES = st.sampled_from(
@@ -39,16 +25,10 @@ PIECES = st.sampled_from(
 )
 
 
-def hits(data: bytes) -> list[Json]:
-    """Return what the scanner finds."""
-    found: list[Json] = SCANNER.scan_text("syslog", data)["hits"]
-    return found
-
-
 @given(st.lists(PIECES, max_size=12).map(b"".join))
 def test_no_message_makes_two_records(message: bytes) -> None:
     data = record_of(message)
-    found = hits(data)
+    found = needles(data)
     assert {hit["offset"] for hit in found} <= {0}
     assert bool(found) == (b"NEEDLE" in data)
 
@@ -58,7 +38,7 @@ def test_no_message_becomes_part_of_the_one_before(message: bytes) -> None:
     before = record_of(b"<14>2026-11-25T12:17:14Z mine Hostd[7]: hello")
     data = record_of(message)
     if b"-->" not in data[:160] and b"[+" not in data[:160]:
-        assert {hit["offset"] for hit in hits(before + data)} <= {len(before)}
+        assert {hit["offset"] for hit in needles(before + data)} <= {len(before)}
 
 
 @given(st.binary(max_size=300), st.booleans())
@@ -102,21 +82,21 @@ def test_nothing_said_is_no_record(message: bytes) -> None:
     ],
 )
 def test_host_program_and_time_are_read_as_they_came(message: bytes, host: str, program: str, time: str) -> None:
-    (hit,) = hits(record_of(message))
+    (hit,) = needles(record_of(message))
     told = datetime.fromtimestamp(hit["time"] / 10**9, UTC).isoformat()
     assert (hit["host"], hit["program"], told) == (host, program, time)
     assert hostname_of(message) == host
 
 
 def test_a_message_without_a_header_has_no_time_of_its_own() -> None:
-    (hit,) = hits(record_of(b"NEEDLE"))
+    (hit,) = needles(record_of(b"NEEDLE"))
     assert (hit["time"], hit["host"]) == (None, None)
 
 
 def test_lines_that_esxi_sends_by_themselves_are_one_record() -> None:
     head = b"<166>2026-11-25T12:17:14Z esx1 Hostd: "
     data = b"".join(map(record_of, (head + b"info hostd[7] Task failed: {", head + b"--> NEEDLE", head + b"--> }")))
-    assert [hit["offset"] for hit in hits(data)] == [0]
+    assert [hit["offset"] for hit in needles(data)] == [0]
 
 
 @pytest.mark.parametrize(

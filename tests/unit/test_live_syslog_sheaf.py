@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from hypothesis import given
 from hypothesis import strategies as st
 
+from needles import needles
 from tidegate.watch.live.syslog_gather import Gathered
 from tidegate.watch.live.syslog_records import record_of
 from tidegate.watch.live.syslog_sheaf import Sheaf
-from tidegate.watch.scan import Json, Scanner
+from tidegate.watch.scan import Json
 
-SCANNER = Scanner(
-    {
-        "format": 1,
-        "now": int(datetime(2026, 11, 25, tzinfo=UTC).timestamp()) * 10**9,
-        "signatures": [
-            {"id": "r/s", "literals": ["NEEDLE"], "fold": False, "all": ["NEEDLE"], "not": [], "programs": []}
-        ],
-        "tallies": [],
-        "marks": [],
-        "dumps": [],
-        "limits": {"hits": 1000, "evidence": 1000, "keys": 1},
-    }
-)
 HEAD = b"<166>2026-11-25T12:17:14Z esx1 Hostd: "
 # Records that begin, records that go on, and what might do either; all of them of the same host by their own words.
 MESSAGES = st.lists(
@@ -59,9 +45,8 @@ def gathered(host: str, messages: list[bytes], now: int = 0) -> Gathered:
 
 def hits(data: bytes) -> list[Json]:
     """Return what the scanner finds, without a time that it has from a neighbour."""
-    found: list[Json] = SCANNER.scan_text("syslog", data)["hits"]
     lent = {"time": None, "zone": "none", "time_source": "none"}
-    return [hit if hit["time_source"] == "record" else {**hit, **lent} for hit in found]
+    return [hit if hit["time_source"] == "record" else {**hit, **lent} for hit in needles(data)]
 
 
 @given(st.lists(MESSAGES, min_size=1, max_size=4))
