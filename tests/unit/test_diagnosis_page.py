@@ -14,8 +14,9 @@ import pytest
 from diagnoses import finding, hostile, storm, unknown
 from tidegate.harmless import visible
 from tidegate.watch.report import diagnosis_page
-from tidegate.watch.report_finding import finding_card, moment, step_of, strip
+from tidegate.watch.report_finding import finding_card
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
+from tidegate.watch.report_parts import moment, step_of, strip
 from tidegate.watch.shown import escaped
 
 
@@ -176,6 +177,7 @@ def test_steps_of_ten_minutes_are_no_minutes() -> None:
     times, counts = data(diagnosis_page({"findings": [finding(timeline=days)]}))["hits"][0]["points"]
     assert (times[1] - times[0], set(counts[1:-1])) == (600, {3})
     assert "most in 50 minutes: 150" in strip(days)
+    assert "most in one second: 9" in strip([[601, 9], [602, 3]])
     assert [step_of([(0, 1), (last, 1)]) for last in (90_000, 90_600, 90_060, 960_000)] == [60, 600, 60, 6000]
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from tidegate.harmless import visible
 from tidegate.page import page_of
-from tidegate.watch.report_finding import chip, finding_card, moment, step_of
+from tidegate.watch.report_finding import finding_card
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
+from tidegate.watch.report_parts import chip, moment, step_of
 from tidegate.watch.shown import escaped
 
 __all__ = ["diagnosis_page"]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidegate.watch.report_parts import chip, facts, moment, strip, word
 from tidegate.watch.shown import escaped
 
-__all__ = ["chip", "facts", "finding_card", "moment", "step_of", "strip"]
+__all__ = ["finding_card"]
 
 Json = Mapping[str, Any]
 
@@ -19,10 +18,6 @@ OPEN = 2
 """Of these, shown without a click."""
 RECORD = 4_000
 """Characters shown of one record."""
-STRIP = 240
-"""Bars of a finding's small time line, at most."""
-LONG = 1500
-"""Points from which on findings have longer steps; `tidegate.watch.findings` has the same number."""
 NAMES = 60
 """Hosts, providers or vCenters that are named, at most."""
 
@@ -51,69 +46,7 @@ def finding_card(finding: Json, number: int) -> str:
         _discriminators(finding.get("discriminators") or ()),
         _source(finding.get("source")),
     ]
-    return f'<section class="card finding {_word(severity)}" id="finding-{number}">{"".join(parts)}</section>'
-
-
-def chip(kind: str, text: object) -> str:
-    """Return a small label."""
-    return f'<span class="chip {_word(kind)}">{escaped(text)}</span>'
-
-
-def facts(rows: Iterable[tuple[str, str]]) -> str:
-    """Return a list of names and values; the values are HTML, those that are empty are left out."""
-    told = "".join(f"<dt>{escaped(name)}</dt><dd>{value}</dd>" for name, value in rows if value)
-    return f'<dl class="facts">{told}</dl>' if told else ""
-
-
-def moment(time: object) -> str:
-    """Return a time for people, from ISO 8601 or ns since 1970; empty when there is none."""
-    if isinstance(time, int) and not isinstance(time, bool):
-        try:
-            return datetime.fromtimestamp(time // 10**9, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-        except (ValueError, OverflowError, OSError):
-            return ""
-    whole = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?Z", str(time or ""), re.ASCII)
-    return f"{whole[1]} {whole[2]} UTC" if whole else escaped(time or "", 60)
-
-
-def step_of(points: Sequence[tuple[int, int]]) -> int:
-    """Return the seconds that one point of a finding's time line stands for: a minute, or tens of them."""
-    span, step = points[-1][0] - points[0][0], 60
-    while span > step * LONG and all(at % (10 * step) == 0 for at, _ in points):
-        step *= 10
-    return step
-
-
-def strip(timeline: Sequence[Sequence[int]]) -> str:
-    """Return hits per minute as a small picture that needs no script; nothing for fewer than two minutes."""
-    points = sorted((int(at), int(count)) for at, count in timeline)
-    if len(points) < 2:
-        return ""
-    low, high, step = points[0][0], points[-1][0], step_of(points)
-    width = max(1, -(-(high - low + step) // STRIP // step)) * step
-    bars: dict[int, int] = {}
-    for at, count in points:
-        bars[(at - low) // width] = bars.get((at - low) // width, 0) + count
-    top, last = max(bars.values()) or 1, max(bars)
-    rects = "".join(
-        f'<rect x="{bar}" y="{40 - 40 * count / top:.2f}" width="0.86" height="{40 * count / top:.2f}"/>'
-        for bar, count in sorted(bars.items())
-    )
-    said = f"most in {_span(width)}: {top}"
-    return (
-        f'<figure class="strip"><svg viewBox="0 0 {last + 1} 40" preserveAspectRatio="none" role="img" '
-        f'aria-label="hits over time, {said}">{rects}</svg><figcaption><span>{moment(low * 10**9)}</span>'
-        f"<span>{said}</span><span>{moment((high + step) * 10**9)}</span></figcaption></figure>"
-    )
-
-
-def _span(seconds: int) -> str:
-    return "one minute" if seconds == 60 else f"{seconds // 60} minutes"
-
-
-def _word(text: str) -> str:
-    """Return a class name: words of ours only."""
-    return text if text in {"critical", "warning", "notice", "ok", "good", "bad"} else ""
+    return f'<section class="card finding {word(severity)}" id="finding-{number}">{"".join(parts)}</section>'
 
 
 def _kind(finding: Json) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tidegate.watch.report_finding import chip, facts, moment
+from tidegate.watch.report_parts import WATERMARKS, bar, chip, facts, moment, number, row, table
 from tidegate.watch.shown import escaped
 
 __all__ = ["callers_section", "coverage_section", "gaps", "ports_section"]
@@ -16,8 +16,6 @@ BUCKETS = 20
 """Buckets shown of a dump; the worst come first."""
 MEMBERS = 200
 """Files shown of what was read."""
-WATERMARKS = (50, 75, 90, 97)
-"""Per cent of the ports of a bucket; what `tidegate.watch.ports` measures against."""
 _FROM = {
     "vpxd": "calls that vpxd began",
     "access": "requests that the proxy logged",
@@ -37,18 +35,18 @@ def callers_section(callers: Json | None) -> str:
     left = totals.get("left_open")
     numbers = facts(
         [
-            ("Logins", f"{_number(totals.get('logins'))} by {_number(totals.get('callers'))} callers"),
-            ("Failed logins", _number(totals.get("failed_logins")) if totals.get("failed_logins") else ""),
-            ("Left open", "" if left is None else f"{_number(left)} sessions without a logout in this log"),
-            ("Calls", f"{_number(totals.get('calls'))} ({escaped(_FROM.get(str(totals.get('calls_from')), ''))})"),
+            ("Logins", f"{number(totals.get('logins'))} by {number(totals.get('callers'))} callers"),
+            ("Failed logins", number(totals.get("failed_logins")) if totals.get("failed_logins") else ""),
+            ("Left open", "" if left is None else f"{number(left)} sessions without a logout in this log"),
+            ("Calls", f"{number(totals.get('calls'))} ({escaped(_FROM.get(str(totals.get('calls_from')), ''))})"),
             ("Span", f"{moment(callers.get('from'))} to {moment(callers.get('to'))}" if callers.get("from") else ""),
             ("Operations", _operations(callers.get("operations") or ())),
         ]
     )
     notes = "".join(f'<p class="good">{escaped(note)}</p>' for note in callers.get("notes") or ())
     heads = ("caller", "logins/min, peak", "calls/min, peak", "logins", "left open", "calls", "mostly")
-    table = _table(heads, [_caller_row(one, most) for one in top])
-    return f'<section class="card" id="callers"><h2>Who called</h2>{says}{table}{numbers}{notes}</section>'
+    rows = table(heads, [_caller_row(one, most) for one in top])
+    return f'<section class="card" id="callers"><h2>Who called</h2>{says}{rows}{numbers}{notes}</section>'
 
 
 def _peak(one: Json, what: str) -> float:
@@ -69,44 +67,25 @@ def _caller_row(one: Json, most: Mapping[str, float]) -> str:
     cells = (
         _meter(_peak(one, "logins"), most["logins"], "logins"),
         _meter(_peak(one, "calls"), most["calls"], "calls"),
-        f"{_number(one.get('logins'))}<br><small>{float(one.get('share_of_logins') or 0):.0%}</small>",
-        "–" if left is None else _number(left),
-        f"{_number(one.get('calls'))}<br><small>{float(one.get('share_of_calls') or 0):.0%}</small>",
+        f"{number(one.get('logins'))}<br><small>{float(one.get('share_of_logins') or 0):.0%}</small>",
+        "–" if left is None else number(left),
+        f"{number(one.get('calls'))}<br><small>{float(one.get('share_of_calls') or 0):.0%}</small>",
         f"<code>{escaped(_short(operation['name']), 60).replace('.', '.<wbr>')}</code>" if operation else "–",
     )
-    return _row("<br>".join(lines), cells)
+    return row("<br>".join(lines), cells)
 
 
 def _meter(value: float, most: float, looks: str) -> str:
-    return f"{_bar(100 * value / most, looks)}<span>{_number(value)}</span>"
-
-
-def _bar(percent: float, looks: str, marks: Iterable[int] = ()) -> str:
-    """Return a bar of so many per cent, at most 100, with marks on it."""
-    width = min(100.0, max(0.0, percent))
-    lines = "".join(f'<line x1="{at}" x2="{at}" y1="0" y2="10"/>' for at in marks)
-    return (
-        f'<svg class="bar {looks}" viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="all" width="100" height="10"/><rect class="part" width="{width:.2f}" height="10"/>{lines}</svg>'
-    )
+    return f"{bar(100 * value / most, looks)}<span>{number(value)}</span>"
 
 
 def _operations(operations: Sequence[Json]) -> str:
-    return ", ".join(f"<code>{escaped(one['name'], 80)}</code> {_number(one['calls'])}" for one in operations[:5])
+    return ", ".join(f"<code>{escaped(one['name'], 80)}</code> {number(one['calls'])}" for one in operations[:5])
 
 
 def _short(name: str) -> str:
     """Return a method without its packages: PropertyCollector.retrieveContents."""
     return ".".join(name.split(".")[-2:]) if name.startswith(("vim.", "vmodl.")) else name
-
-
-def _number(value: object) -> str:
-    """Return a number with thin spaces between thousands; anything else as it is, escaped."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return escaped("" if value is None else value)
-    if isinstance(value, float) and not value.is_integer():
-        return f"{value:,.1f}".replace(",", "\u202f")
-    return f"{int(value):,}".replace(",", "\u202f")
 
 
 def ports_section(readings: Sequence[Json]) -> str:
@@ -125,34 +104,24 @@ def ports_section(readings: Sequence[Json]) -> str:
 def _reading(reading: Json) -> str:
     buckets, gauges = reading.get("buckets") or (), reading.get("gauges") or ()
     where = f" <small><bdi>{escaped(reading['path'], 200)}</bdi></small>" if reading.get("path") else ""
-    told = _table(("from → to", "used", "connections", "ports", "idle"), [_bucket(one) for one in buckets[:BUCKETS]])
+    told = table(("from → to", "used", "connections", "ports", "idle"), [_bucket(one) for one in buckets[:BUCKETS]])
     told += _more(reading, "buckets", len(buckets))
     heads = ("service or server", "open connections", "requests", "idle", "waiting", "limit")
-    told += _table(heads, [_gauge(one) for one in gauges[:BUCKETS]]) + _more(reading, "gauges", len(gauges))
+    told += table(heads, [_gauge(one) for one in gauges[:BUCKETS]]) + _more(reading, "gauges", len(gauges))
     what_if = "".join(f"<li>{escaped(one.get('says'))}</li>" for one in (reading.get("what_if") or ())[:BUCKETS])
     helps = f"<h4>What would help</h4><ul>{what_if}</ul>" if what_if else ""
-    left = ", ".join(f"{_number(count)} {escaped(why)}" for why, count in (reading.get("left_out") or {}).items())
+    left = ", ".join(f"{number(count)} {escaped(why)}" for why, count in (reading.get("left_out") or {}).items())
     lacking = f'<p class="good">In no row: {left}.</p>' if left else ""
     return f"<h3>{escaped(reading.get('title') or reading.get('kind'))}{where}</h3>{told}{lacking}{helps}"
 
 
-def _table(heads: Iterable[str], rows: Sequence[str]) -> str:
-    head = "".join(f"<th scope=col>{name}</th>" for name in heads)
-    table = f'<table class="load"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    return f'<div class="scroll">{table}</div>' if rows else ""
-
-
-def _row(name: str, cells: Iterable[str]) -> str:
-    return f"<tr><th scope=row>{name}</th>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
-
-
 def _more(reading: Json, what: str, shown: int) -> str:
     left = max(0, shown - BUCKETS) + int((reading.get("more") or {}).get(what) or 0)
-    return f'<p class="good">{_number(left)} more {what}, all less used.</p>' if left else ""
+    return f'<p class="good">{number(left)} more {what}, all less used.</p>' if left else ""
 
 
 def _known(value: object) -> str:
-    return "–" if value is None else _number(value)
+    return "–" if value is None else number(value)
 
 
 def _bucket(bucket: Json) -> str:
@@ -163,10 +132,10 @@ def _bucket(bucket: Json) -> str:
     told = f"<br><small>{escaped(says, 300)}</small>" if says and level != "ok" else ""
     looks = level if level in {"ok", "notice", "warning", "critical"} else "ok"
     label = chip(looks, "exhausted" if bucket.get("exhausted") else level)
-    return _row(
+    return row(
         f"<bdi>{escaped(scope, 250)}</bdi>{told}",
         (
-            f"{_bar(share, looks, WATERMARKS)}<span>{share:.0f} % {label}</span>",
+            f"{bar(share, looks, WATERMARKS)}<span>{share:.0f} % {label}</span>",
             f"{'≤ ' if bucket.get('at_most') else ''}{_known(bucket.get('connections') or None)}",
             _known(bucket.get("capacity")),
             _known(bucket.get("idle")),
@@ -177,7 +146,7 @@ def _bucket(bucket: Json) -> str:
 def _gauge(gauge: Json) -> str:
     state = f"<br><small>{escaped(gauge['state'], 80)}</small>" if gauge.get("state") else ""
     numbers = ("open_connections", "open_requests", "idle", "queued", "limit")
-    return _row(f"<bdi>{escaped(gauge.get('name'), 200)}</bdi>{state}", [_known(gauge.get(name)) for name in numbers])
+    return row(f"<bdi>{escaped(gauge.get('name'), 200)}</bdi>{state}", [_known(gauge.get(name)) for name in numbers])
 
 
 def gaps(coverage: Json) -> list[str]:
@@ -195,7 +164,7 @@ def gaps(coverage: Json) -> list[str]:
             where = f"<bdi><code>{escaped(path, 300)}</code></bdi>"
             told.append(f"{where} was not read to its end ({escaped(member['ended'])}){why}")
     told += [
-        f"{_number(count)} {escaped(what)} were left out to stay within the limits"
+        f"{number(count)} {escaped(what)} were left out to stay within the limits"
         for what, count in (coverage.get("cut") or {}).items()
         if count
     ]
@@ -223,7 +192,7 @@ def coverage_section(coverage: Json) -> str:
     )
     numbers = facts(
         [
-            ("Read", f"{_files(count)}, {_size(size)}, {_number(lines)} lines"),
+            ("Read", f"{_files(count)}, {_size(size)}, {number(lines)} lines"),
             ("Time span", span),
             ("Complete", "yes, everything that was given was read" if coverage.get("complete") else "no"),
         ]
@@ -233,10 +202,10 @@ def coverage_section(coverage: Json) -> str:
         shown = "".join(f"<li>{one}</li>" for one in lacking[:MEMBERS])
         more = f"<li>and {len(lacking) - MEMBERS} more</li>" if len(lacking) > MEMBERS else ""
         missing = f"<h3>What is missing</h3><ul>{shown}{more}</ul>"
-    table = _table(("file", "bytes", "lines", "from", "to", "read"), [_member(one) for one in members[:MEMBERS]])
+    rows = table(("file", "bytes", "lines", "from", "to", "read"), [_member(one) for one in members[:MEMBERS]])
     left = count - MEMBERS
     more = f'<p class="good">{left} more are in the JSON report.</p>' if left > 0 else ""
-    files = f"<details><summary>All files</summary>{table}{more}</details>" if table else ""
+    files = f"<details><summary>All files</summary>{rows}{more}</details>" if rows else ""
     unread = _not_read(coverage.get("not_read") or ())
     return f'<section class="card" id="coverage"><h2>What was read</h2>{numbers}{missing}{unread}{files}</section>'
 
@@ -252,7 +221,7 @@ def _not_read(logs: Sequence[Json]) -> str:
 
 
 def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{_number(count)} files"
+    return "1 file" if count == 1 else f"{number(count)} files"
 
 
 def _size(size: float) -> str:
@@ -265,10 +234,10 @@ def _size(size: float) -> str:
 
 def _member(member: Json) -> str:
     cells = (
-        _number(member.get("bytes")),
-        _number(member.get("lines")),
+        number(member.get("bytes")),
+        number(member.get("lines")),
         moment(member.get("first")) or "–",
         moment(member.get("last")) or "–",
         escaped(member.get("ended") or "whole") + ("" if member.get("text", True) else ", not text"),
     )
-    return _row(f"<bdi>{escaped(member.get('path'), 300)}</bdi>", cells)
+    return row(f"<bdi>{escaped(member.get('path'), 300)}</bdi>", cells)
