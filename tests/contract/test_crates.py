@@ -17,7 +17,7 @@ ALLOWED = {
     "tidegate-proxy": {"tidegate-core"},
     "tidegate-sim": {"tidegate-core"},
     "tidegate-lab": {"tidegate-sim"},
-    "tidegate-scan": set(),
+    "tidegate-scan": {"tidegate-core"},
     "tidegate-py": {"tidegate-core", "tidegate-proxy", "tidegate-scan", "tidegate-sim"},
 }
 # outside crate -> the crates of ours that may name it

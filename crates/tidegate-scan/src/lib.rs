@@ -8,13 +8,15 @@
 //! ```
 //!
 //! Only records around a literal are assembled and parsed; everything else is looked at by the literal search alone.
-//! [`capture`] reads packets the same way. [`Scanner`] is the way in to the others; [`plan`] says what is looked for.
+//! [`capture`] reads packets the same way, and [`flows`] finds in them what went wrong. [`Scanner`] is the way in to the others;
+//! [`plan`] says what is looked for.
 
 pub mod capture;
 mod collect;
 mod dump;
 mod error;
 mod findings;
+pub mod flows;
 pub mod needle;
 pub mod plan;
 pub mod record;

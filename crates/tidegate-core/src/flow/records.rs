@@ -58,6 +58,11 @@ impl<T> Record<T> {
         &self.flow
     }
 
+    /// What is known of it, and what the owner of the table keeps of it.
+    pub fn parts(&mut self) -> (&Flow, &mut T) {
+        (&self.flow, &mut self.value)
+    }
+
     /// Something of each line of memory that a step needs.
     pub(super) fn glance(&self) -> u32 {
         u32::from(self.flow.generation()).wrapping_add(self.flow.low.end).wrapping_add(self.older)

@@ -1,0 +1,16 @@
+//! The findings: one module each, all of the same form.
+//!
+//! `wants` says which segments a finding is shown, `note` shows one, `over` tells of an incarnation that left the table, `absorb`
+//! merges what another shard remembers, and `find` says what it comes to. Words, thresholds and their sources stand in the doc
+//! comment of each. Data and acknowledgements that mean nothing (`Note::Quiet`) are shown to nobody, whatever is wanted, but the
+//! first data of each side, the first packet after a long silence, and the packets of a flow that a ladder shows.
+
+pub(crate) mod collision;
+pub(crate) mod half_open;
+pub(crate) mod idle;
+pub(crate) mod keepalive;
+pub(crate) mod ports;
+pub(crate) mod reset;
+pub(crate) mod sides;
+pub(crate) mod storm;
+pub(crate) mod tls;

@@ -1,0 +1,41 @@
+//! What all findings may ask before they judge.
+
+use super::hosts::Hosts;
+use super::ladder::Ladders;
+use super::look::Live;
+
+/// The capture as a whole.
+pub(crate) struct Summary<'a> {
+    /// When the first packet came, in nanoseconds since 1970. [`Look::ms`](super::look::Look) counts from here.
+    pub from: u64,
+    /// When the last one came.
+    pub to: u64,
+    /// Packets of all kinds.
+    pub packets: u64,
+    /// Flows: incarnations that were seen.
+    pub flows: u64,
+    /// Flows that were heard from both ends, and more than a SYN from the first.
+    pub both: u64,
+    /// No flow shows an answer: one direction was not captured. What needs both is withheld for all findings alike.
+    pub one_sided: bool,
+    /// Bytes that were acknowledged or passed by, and that nobody saw: the capture dropped packets.
+    pub gaps: u64,
+    /// Names of hosts.
+    pub hosts: &'a Hosts,
+    /// Cases that are shown frame by frame.
+    pub ladders: &'a Ladders,
+    /// The flows that stand, in no order that means anything: what is made of them must not depend on it.
+    pub live: &'a [Live<'a>],
+}
+
+impl Summary<'_> {
+    /// The time of so many milliseconds after the first packet, in nanoseconds since 1970.
+    pub fn at(&self, ms: u32) -> u64 {
+        self.from.saturating_add(u64::from(ms).saturating_mul(1_000_000))
+    }
+
+    /// Seconds from the first packet to the last.
+    pub fn seconds(&self) -> f64 {
+        self.to.saturating_sub(self.from) as f64 / 1e9
+    }
+}
