@@ -1,4 +1,4 @@
-"""The compiled part of tidegate: a handle for the gate, a limiter, storms in virtual time, a scanner, lists of words.
+"""The compiled part of tidegate: a gate, a limiter, storms in virtual time, a scanner, flows of TCP, lists of words.
 
 Everything crosses the boundary as JSON with ``"format": 1`` or as plain numbers and texts. Every blocking call releases
 the GIL. Nothing here calls back into Python, but for the progress of a simulation or a scan.
@@ -23,6 +23,7 @@ __all__ = [
     "check_plan",
     "check_spec",
     "classes",
+    "drill",
     "ends",
     "reasons",
     "replay",
@@ -229,6 +230,14 @@ def simulate(spec: bytes, policy: str | bytes, progress: Callable[[float], objec
 
     ``progress`` is called about ten times a second with the share that is over, 0 to 1; what it raises ends the run.
     Raises :exc:`SpecError`.
+    """
+
+def drill(seed: int, flows: int) -> str:
+    """Force every state on flows that the fast path forwards, flip policies, flood the table; return counts as JSON.
+
+    The same ``seed`` (0 to 2**64 - 1) plays the same. ``flows``: 1 to 100 000, else the nearer of the two. The JSON has
+    ``established``, ``forced``, ``forced_half_open_under_fast_entry``, ``revalidated``, ``recreated``, ``anomalies``,
+    ``flood``, ``crashes``, ``dropped`` and ``established_lost``.
     """
 
 def reasons() -> list[str]:

@@ -4,6 +4,7 @@
 //! goes on while Python is stuck; a simulation tells its caller's own thread how far it is. What Python sees is written down, with docstrings, in `src/tidegate/_core.pyi`.
 
 mod error;
+mod flows;
 mod gate;
 mod limiter;
 mod replay;
@@ -46,6 +47,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<gate::Gate>()?;
     module.add_class::<limiter::Limiter>()?;
     module.add_class::<scan::Scanner>()?;
+    module.add_function(wrap_pyfunction!(flows::drill, module)?)?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
     module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
     module.add_function(wrap_pyfunction!(replay::replay, module)?)?;
