@@ -28,6 +28,7 @@ WRAPPERS = {
     "tokio-rustls": {"tidegate-proxy", "tidegate-lab"},
     "socket2": {"tidegate-proxy", "tidegate-lab"},
     "memmap2": {"tidegate-scan"},
+    "nix": {"tidegate-scan"},
     "zip": {"tidegate-scan"},
     "tar": {"tidegate-scan"},
     "flate2": {"tidegate-scan"},

@@ -24,6 +24,12 @@ pub(super) enum Link {
     Family,
     /// IP from the first byte on.
     Raw,
+    /// What a packet socket tells beside the bytes: their type as Ethernet names it, and the VLAN tag that is not among
+    /// them (0: none).
+    Told {
+        kind: u16,
+        vlan: u16,
+    },
 }
 
 /// Where IP begins.
@@ -62,6 +68,11 @@ impl Link {
             Self::Sll2 => tagged(be16(bytes, 0).ok_or(Skip::LinkCut)?, bytes, 20),
             Self::Family => family(bytes),
             Self::Raw => Ok(Inside { vlans: 0, bytes, before: 0 }),
+            Self::Told { kind, vlan } => {
+                let inside = tagged(kind, bytes, 0)?;
+                let outer = u32::from(vlan & 0xfff) << if inside.vlans == 0 { 0 } else { 12 };
+                Ok(Inside { vlans: (outer | inside.vlans) & IDS, ..inside })
+            }
         }
     }
 }
@@ -106,7 +117,7 @@ fn family(bytes: &[u8]) -> Result<Inside<'_>, Skip> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Inside, Link};
+    use super::{Inside, Link, be16};
     use crate::capture::Skip;
 
     fn frame(header: &[u8]) -> Vec<u8> {
@@ -129,6 +140,11 @@ mod tests {
         assert_eq!(Link::Family.strip(&frame(&[0, 0, 0, 2])), four(0, 4));
         assert_eq!(Link::Family.strip(&frame(&[30, 0, 0, 0])), four(0, 4));
         assert_eq!(Link::Raw.strip(b"E..."), four(0, 0));
+        let told = |vlan, bytes| Link::Told { kind: be16(bytes, 0).unwrap(), vlan }.strip(&bytes[2..]);
+        assert_eq!(told(0, b"\x08\x00E..."), four(0, 0));
+        assert_eq!(told(0xe007, b"\x86\xddE..."), four(7, 0));
+        assert_eq!(told(1, b"\x81\x00\x00\x02\x08\x00E..."), four(0x1002, 4));
+        assert_eq!(told(1, b"\x08\x06E..."), Err(Skip::NotIp));
     }
 
     #[test]

@@ -30,6 +30,8 @@ mod fragments;
 mod frames;
 mod ip;
 mod link;
+#[cfg(target_os = "linux")]
+mod live;
 mod merge;
 mod packet;
 mod pcap;
@@ -41,6 +43,8 @@ mod tunnel;
 mod units;
 
 pub use file::Capture;
+#[cfg(target_os = "linux")]
+pub use live::Live;
 pub use merge::read_merged;
 pub use packet::{Body, Net, Packet, Tcp, Unreachable, flag};
 pub use read::read;
