@@ -39,6 +39,7 @@ mod pcapng;
 mod read;
 mod skip;
 mod tcp;
+pub mod tls;
 mod tunnel;
 mod units;
 
