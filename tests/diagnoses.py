@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["HOSTILE", "hostile", "storm", "unknown"]
+__all__ = ["HOSTILE", "finding", "hostile", "spoiled", "storm", "unknown"]
 
 START = 1_795_572_840
 HOSTILE = (
@@ -270,20 +270,20 @@ def unknown() -> dict[str, Any]:
     }
 
 
+def spoiled(value: Any) -> Any:
+    """Return a report with something of an attacker in every text, whose verdict is an incident all the same."""
+    if isinstance(value, str):
+        return f"{value}{HOSTILE}"
+    if isinstance(value, list):
+        return [spoiled(item) for item in value]
+    if isinstance(value, dict):
+        return {key: item if (key, item) == ("verdict", "incident") else spoiled(item) for key, item in value.items()}
+    return value
+
+
 def hostile() -> dict[str, Any]:
     """Return a report in which every text comes from an attacker."""
-
-    def spoiled(value: Any) -> Any:
-        if isinstance(value, str):
-            return f"{value}{HOSTILE}"
-        if isinstance(value, list):
-            return [spoiled(item) for item in value]
-        if isinstance(value, dict):
-            return {key: spoiled(item) for key, item in value.items()}
-        return value
-
     whole: dict[str, Any] = spoiled(storm())
-    whole["verdict"] = "incident"
     for one in whole["findings"]:
         one["source"]["url"] = "javascript:alert(3)"
     return whole

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import re
-from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 
 from diagnoses import finding, hostile, storm, unknown
+from pages import data, seen
 from tidegate.harmless import visible
 from tidegate.watch.report import diagnosis_page
 from tidegate.watch.report_finding import finding_card
@@ -24,32 +23,6 @@ def verdict(report: dict[str, Any]) -> str:
     found = re.search(r'<p class="verdict">(.*?)</p>', diagnosis_page(report))
     assert found
     return re.sub(r"<[^>]+>", "", found[1])
-
-
-def data(page: str) -> dict[str, Any]:
-    found = re.search(r"^const data = (.*);$", page, re.MULTILINE)
-    assert found
-    value: dict[str, Any] = json.loads(found[1])
-    return value
-
-
-class Seen(HTMLParser):
-    """The elements and attributes of a page."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-
-
-def seen(page: str) -> Seen:
-    parser = Seen()
-    parser.feed(page)
-    return parser
 
 
 def test_the_verdict_in_one_sentence() -> None:

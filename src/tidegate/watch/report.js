@@ -2,7 +2,8 @@
 {{plots_js}}
 "use strict";
 const data = {{data}};
-const axes = { from: data.from, until: data.until, x: "UTC, from " + new Date(data.from * 1000).toISOString().slice(0, 10), clock: true };
+const clocked = (from, until) =>
+  ({ from, until, x: "UTC, from " + new Date(from * 1000).toISOString().slice(0, 10), clock: true });
 const lines = (list, first) => list.map((line, i) =>
   ({ ...line, color: "--c" + (first + i) % 8, dash: PATTERNS[i % 4], stepped: true }));
 const charts = [
@@ -17,7 +18,15 @@ const charts = [
     lines: lines([line], 2 + i),
   })),
 ].filter(chart => chart.lines.length);
-showCharts(document.getElementById("charts"), charts, axes);
+showCharts(document.getElementById("charts"), charts, clocked(data.from, data.until));
+for (const capture of data.captures) {
+  showCharts(document.getElementById(capture.place), [
+    { title: "Handshakes", unit: "per second", lines: lines(capture.handshakes, 0),
+      good: "Opened by a SYN, answered by a SYN-ACK, established by an ACK. Lines that part show which step is missing." },
+    { title: "Half-open flows", unit: "at most", lines: lines(capture.half_open, 1),
+      good: "Flows whose handshake had begun and was not over. It should fall back after every burst." },
+  ].filter(chart => chart.lines.length), clocked(capture.from, capture.until));
+}
 
 for (const command of document.querySelectorAll("pre.run")) {
   const button = Object.assign(document.createElement("button"), { type: "button", className: "copy", textContent: "copy" });

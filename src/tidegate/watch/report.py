@@ -11,6 +11,7 @@ from typing import Any
 
 from tidegate.harmless import visible
 from tidegate.page import page_of
+from tidegate.watch.capture.report_section import capture_charts, captures_section
 from tidegate.watch.report_finding import finding_card
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
 from tidegate.watch.report_parts import chip, moment, step_of
@@ -37,7 +38,7 @@ def diagnosis_page(report: Json) -> str:
     ----------
     report
         The report of a diagnosis, format 1: ``verdict`` (incident, article, clear, unknown), ``findings``, ``callers``,
-        ``ports`` and ``coverage``. Parts that are not there are left out.
+        ``captures``, ``ports`` and ``coverage``. Parts that are not there are left out.
 
     Returns
     -------
@@ -49,7 +50,7 @@ def diagnosis_page(report: Json) -> str:
     verdict = _said(str(report.get("verdict")), coverage)
     return page_of(
         "tidegate.watch",
-        data=_data(findings, report.get("callers")),
+        data=_data(findings, report.get("callers"), report.get("captures") or ()),
         title=f"Diagnosis: {verdict}",
         looks=verdict,
         verdict=_verdict(verdict, findings, coverage),
@@ -58,6 +59,7 @@ def diagnosis_page(report: Json) -> str:
         findings="".join(finding_card(finding, number) for number, finding in enumerate(findings[:FINDINGS])),
         more=_more(findings),
         callers=callers_section(report.get("callers")),
+        captures=captures_section(report.get("captures") or ()),
         ports=ports_section(report.get("ports") or ()),
         coverage=coverage_section(coverage),
     )
@@ -133,7 +135,7 @@ def _more(findings: Sequence[Json]) -> str:
     return f'<p class="good">{left} more findings are in the JSON report.</p>' if left > 0 else ""
 
 
-def _data(findings: Sequence[Json], callers: Json | None) -> Json:
+def _data(findings: Sequence[Json], callers: Json | None, captures: Sequence[Json]) -> Json:
     """Return what the scripts draw."""
     lines: list[dict[str, Any]] = []
     for finding in findings:
@@ -149,7 +151,13 @@ def _data(findings: Sequence[Json], callers: Json | None) -> Json:
     ]
     load = [line for line in load if line["points"][0]]
     times = [at for line in (*lines, *load) for at in line["points"][0]]
-    return {"hits": lines, "load": load, "from": min(times, default=0), "until": max(times, default=0)}
+    return {
+        "hits": lines,
+        "load": load,
+        "from": min(times, default=0),
+        "until": max(times, default=0),
+        "captures": capture_charts(captures),
+    }
 
 
 def _drawn(points: Sequence[tuple[int, int]], step: int, scale: float = 1) -> list[list[float]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tidegate.watch.capture.report_found import capture_evidence, capture_facts
 from tidegate.watch.report_parts import chip, facts, moment, strip, word
 from tidegate.watch.shown import escaped
 
@@ -37,16 +38,23 @@ def finding_card(finding: Json, number: int) -> str:
         f"<h2>{escaped(finding.get('title'))}</h2>",
         f'<p class="chips">{"".join(chips)}{_article(finding)}</p>',
         _paragraph(finding.get("explains")),
+        _says(finding),
         _facts(finding),
+        capture_facts(finding),
         _signs(finding),
         strip(finding.get("timeline") or ()),
         _version(finding.get("version_verdict")),
         _evidence(finding.get("evidence") or ()),
+        capture_evidence(finding),
         _remedies(finding.get("remedies") or ()),
         _discriminators(finding.get("discriminators") or ()),
         _source(finding.get("source")),
     ]
     return f'<section class="card finding {word(severity)}" id="finding-{number}">{"".join(parts)}</section>'
+
+
+def _says(finding: Json) -> str:
+    return f'<p class="says">{escaped(finding["says"], 500)}</p>' if finding.get("says") else ""
 
 
 def _kind(finding: Json) -> str:
