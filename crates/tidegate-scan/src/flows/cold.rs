@@ -6,15 +6,15 @@ use tidegate_core::flow::Side;
 pub(crate) mod bit {
     /// The side sent data.
     pub const DATA: u16 = 1;
-    /// The side's first TLS record was looked at.
-    pub const TLS: u16 = 1 << 2;
+    /// The hops left in packets of the side are not always the same.
+    pub const TTL_VARIES: u16 = 1 << 2;
     /// The side sent a SYN.
     pub const SYN: u16 = 1 << 4;
     /// The side sent a FIN.
     pub const FIN: u16 = 1 << 6;
     /// The side sent a RST.
     pub const RST: u16 = 1 << 8;
-    /// The side sent anything: its `ttl` is known.
+    /// The side sent anything but a RST: its `ttl` and `id` are known.
     pub const HEARD: u16 = 1 << 10;
     /// The handshake came to its end.
     pub const ESTABLISHED: u16 = 1 << 12;
@@ -22,8 +22,18 @@ pub(crate) mod bit {
     pub const WATCHED: u16 = 1 << 13;
     /// The initiator sent an ACK without SYN.
     pub const ACKED: u16 = 1 << 14;
-    /// More than its first packets were seen by findings that want all of it (free for `find/tls.rs`).
-    pub const TLS_DONE: u16 = 1 << 15;
+    /// A keepalive was answered.
+    pub const KEPT: u16 = 1 << 15;
+}
+
+/// Bits of [`Cold::eager`]: what a finding waits for in a flow. While one of them is set, no packet of the flow is quiet.
+pub(crate) mod eager {
+    /// How far a TLS handshake is; see `find/tls.rs`.
+    pub const TLS: u8 = 7;
+    /// The lower side (shifted by one: the higher) sent a keepalive that is not answered yet.
+    pub const ASKED: u8 = 1 << 3;
+    /// The lower side (shifted by one: the higher) spoke after a long silence, and is not answered yet.
+    pub const WOKE: u8 = 1 << 5;
 }
 
 /// What is kept of a flow. Times are milliseconds since the first packet of all.
@@ -35,8 +45,6 @@ pub(crate) struct Cold {
     pub established: u32,
     /// When data came last, or its first packet.
     pub data: u32,
-    /// The longest time without any packet.
-    pub silence: u32,
     /// Packets.
     pub packets: u32,
     /// The frame of the first packet; the highest number if it does not fit.
@@ -49,10 +57,12 @@ pub(crate) struct Cold {
     pub keepalives: u16,
     /// SYNs of the initiator: 1 without a retry.
     pub tries: u8,
-    /// Hops left in the last packet of the lower and the higher side.
+    /// The number that IPv4 gave the last packet of the lower and the higher side, a RST aside.
+    pub id: [u16; 2],
+    /// Hops left in it.
     pub ttl: [u8; 2],
-    /// Spare, so that it is known to be zero.
-    pub free: u8,
+    /// See [`eager`].
+    pub eager: u8,
     /// See [`bit`].
     pub bits: u16,
 }
@@ -78,10 +88,23 @@ impl Cold {
         self.set(of(bit, side));
     }
 
-    /// Hops left in the last packet of a side, if there was one.
-    pub fn ttl_of(&self, side: Side) -> Option<u8> {
-        let [low, high] = self.ttl;
-        self.has(bit::HEARD, side).then_some(if side == Side::Low { low } else { high })
+    /// Remembers what the IP header of a packet of a side says. Not of a RST: that is compared with what came before it.
+    pub fn hear(&mut self, side: Side, ttl: u8, id: u16) {
+        if self.ip(side).is_some_and(|(before, _)| before != ttl) {
+            self.mark(bit::TTL_VARIES, side);
+        }
+        self.mark(bit::HEARD, side);
+        let ([low_ttl, high_ttl], [low_id, high_id]) = (&mut self.ttl, &mut self.id);
+        match side {
+            Side::Low => (*low_ttl, *low_id) = (ttl, id),
+            Side::High => (*high_ttl, *high_id) = (ttl, id),
+        }
+    }
+
+    /// What [`Cold::hear`] heard last from a side: hops left, and the number of the packet.
+    pub fn ip(&self, side: Side) -> Option<(u8, u16)> {
+        let ([low_ttl, high_ttl], [low_id, high_id]) = (self.ttl, self.id);
+        self.has(bit::HEARD, side).then_some(if side == Side::Low { (low_ttl, low_id) } else { (high_ttl, high_id) })
     }
 }
 
@@ -98,5 +121,16 @@ mod tests {
     fn a_flow_is_small() {
         assert!(size_of::<Cold>() <= 40);
         assert!(size_of::<Record<Cold>>() <= 140);
+    }
+
+    #[test]
+    fn each_side_has_its_own_numbers() {
+        let mut cold = Cold::default();
+        cold.hear(Side::Low, 64, 7);
+        assert_eq!((cold.ip(Side::Low), cold.ip(Side::High)), (Some((64, 7)), None));
+        cold.hear(Side::High, 128, 9);
+        cold.hear(Side::Low, 63, 8);
+        assert_eq!((cold.ip(Side::Low), cold.ip(Side::High)), (Some((63, 8)), Some((128, 9))));
+        assert!(cold.has(bit::TTL_VARIES, Side::Low) && !cold.has(bit::TTL_VARIES, Side::High));
     }
 }

@@ -3,7 +3,8 @@
 //! `wants` says which segments a finding is shown, `note` shows one, `over` tells of an incarnation that left the table, `absorb`
 //! merges what another shard remembers, and `find` says what it comes to. Words, thresholds and their sources stand in the doc
 //! comment of each. Data and acknowledgements that mean nothing (`Note::Quiet`) are shown to nobody, whatever is wanted, but the
-//! first data of each side, the first packet after a long silence, and the packets of a flow that a ladder shows.
+//! first data of each side, the first packet after a silence of 30 s, and the packets of a flow that a ladder shows or in which
+//! a finding waits for something (`Cold::eager`).
 
 pub(crate) mod collision;
 pub(crate) mod half_open;
