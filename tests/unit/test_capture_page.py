@@ -90,6 +90,11 @@ def test_frames_of_one_file_are_plain_numbers() -> None:
     assert "#8 SYN" in text
     assert "# is the number of the frame of down.pcapng ." in text
     assert "# is the number of the frame." in plain(ladder_figure(ladder() | {"rows": rows}))
+    assert "# is the number of the frame of down.pcapng ." in plain(ladder_figure(ladder() | {"rows": rows}, PATHS[1:]))
+
+
+def test_frames_of_files_without_names_are_told_apart_too() -> None:
+    assert "# is file:frame; 1 is up.pcapng , 2 is file 2." in plain(ladder_figure(ladder(), PATHS[:1]))
 
 
 def test_a_long_ladder_ends_and_long_names_lose_their_middle() -> None:

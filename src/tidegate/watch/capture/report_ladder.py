@@ -115,12 +115,13 @@ def _carries(row: Json) -> str:
 
 def _caption(used: Sequence[int], files: Sequence[str]) -> str:
     """Return which file the numbers of frames are of; with several, a number begins with the file's."""
-    named = [f"<bdi>{escaped(files[index], 200)}</bdi>" for index in used if 0 <= index < len(files)]
-    if len(named) < 2 or len(named) != len(used):
-        inside = f" of {named[0]}" if len(used) == 1 and named else ""
-        told = f"# is the number of the frame{inside}"
-    else:
+    if len(used) == len(files) == 1:
+        used = (0,)
+    named = [f"<bdi>{escaped(files[each], 200)}</bdi>" if each < len(files) else f"file {each + 1}" for each in used]
+    if len(named) > 1:
         told = f"# is file:frame; {', '.join(f'{place} is {name}' for place, name in enumerate(named, 1))}"
+    else:
+        told = f"# is the number of the frame{f' of {named[0]}' if files else ''}"
     return f"<figcaption>{told}. Seq and ack count from the start of each side.</figcaption>"
 
 
