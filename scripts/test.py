@@ -1,19 +1,25 @@
 """`make test`: every check of the project, one after the other, with a table of what passed at the end.
 
-A failed step does not stop the others. The last line names what was left out (a peer that is not installed, a test that
-was skipped); with REQUIRE_ALL=1 in the environment anything left out is a failure. Needs nothing but Python itself.
+A failed step does not stop the others. Steps that mostly wait run side by side; what the second one printed comes when
+both are done. The last line names what was left out (a peer that is not installed, a test that was skipped); with
+REQUIRE_ALL=1 in the environment anything left out is a failure. Needs nothing but Python itself.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 import peers
 
@@ -31,11 +37,12 @@ class Step:
     command: list[str]
 
 
-def steps() -> list[Step]:
-    """Return the checks in the order in which they run: quick ones first."""
+def steps() -> list[tuple[Step, ...]]:
+    """Return the checks in the order in which they run: quick ones first. Those in one tuple run side by side."""
     python, cargo = str(BIN / "python"), "cargo"
     crates = ["--workspace", "--all-targets", "--locked"]
-    return [
+    pytest = str(BIN / "pytest")
+    alone = [
         Step("setup", "python packages", ["make", "--no-print-directory", "setup"]),
         Step("lint", "rustfmt", [cargo, "fmt", "--all", "--check"]),
         Step("lint", "ruff check", [str(BIN / "ruff"), "check"]),
@@ -48,21 +55,47 @@ def steps() -> list[Step]:
         Step("build", "release build", ["make", "--no-print-directory", "build"]),
         Step("lint", "mypy", [str(BIN / "mypy")]),
         Step("python", "stubtest", [python, "-m", "mypy.stubtest", "tidegate._core"]),
-        Step("python", "pytest", [str(BIN / "pytest")]),
-        Step("fuzz", "fuzz, short", [str(ROOT / "scripts" / "fuzz"), FUZZ_SECONDS]),
+    ]
+    # Storms use a fifth of a core, and wait for the rest of their time.
+    tests = (
+        Step("python", "pytest", [pytest, "--ignore=tests/storm"]),
+        Step("python", "pytest, storms", [pytest, "tests/storm"]),
+    )
+    return [
+        *((step,) for step in alone),
+        tests,
+        (Step("fuzz", "fuzz, short", [str(ROOT / "scripts/fuzz"), FUZZ_SECONDS]),),
     ]
 
 
-def run(step: Step, environment: dict[str, str]) -> tuple[bool, float]:
-    """Run one step with its output on the terminal; return whether it passed and its wall time in seconds."""
-    print(f"\n==> {step.name}", flush=True)
+def run(step: Step, environment: dict[str, str], out: IO[bytes] | None = None) -> tuple[Step, bool, float]:
+    """Run one step, its output on the terminal or in ``out``; return it, whether it passed, and its seconds."""
     began = time.monotonic()
     try:
-        code = subprocess.run(step.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+        code = subprocess.run(
+            step.command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=out, stderr=out, check=False
+        ).returncode
     except FileNotFoundError as error:
         print(f"{step.name}: {error.filename} is missing", file=sys.stderr)
         code = 127
-    return code == 0, time.monotonic() - began
+    return step, code == 0, time.monotonic() - began
+
+
+def run_beside(together: Sequence[Step], environment: dict[str, str]) -> list[tuple[Step, bool, float]]:
+    """Run steps side by side, the output of the first on the terminal; print what the others said when all are done."""
+    first, *others = together
+    print(f"\n==> {' beside '.join(step.name for step in together)}", flush=True)
+    with contextlib.ExitStack() as stack:
+        pool = stack.enter_context(ThreadPoolExecutor(max_workers=len(together)))
+        files = [stack.enter_context(tempfile.TemporaryFile()) for _ in others]
+        begun = [pool.submit(run, step, environment, file) for step, file in zip(others, files, strict=True)]
+        results = [run(first, environment), *(each.result() for each in begun)]
+        for step, file in zip(others, files, strict=True):
+            print(f"\n==> {step.name}", flush=True)
+            file.seek(0)
+            shutil.copyfileobj(file, sys.stdout.buffer)
+            sys.stdout.flush()
+    return results
 
 
 def report(results: list[tuple[Step, bool, float]], left_out: list[str], require_all: bool) -> int:
@@ -82,7 +115,11 @@ def report(results: list[tuple[Step, bool, float]], left_out: list[str], require
 def main() -> int:
     """Run the steps that the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=sorted({step.group for step in steps()}), help="run one group of steps")
+    parser.add_argument(
+        "--only",
+        choices=sorted({step.group for together in steps() for step in together}),
+        help="run one group of steps",
+    )
     only = parser.parse_args().only
     require_all = os.environ.get("REQUIRE_ALL") == "1"
     absent = [] if only else peers.install()
@@ -94,7 +131,8 @@ def main() -> int:
             "PATH": f"{os.environ['PATH']}:{peers.PLACES}",
             "CARGO_TERM_COLOR": os.environ.get("CARGO_TERM_COLOR", "auto"),
         }
-        results = [(step, *run(step, environment)) for step in steps() if only in {None, step.group}]
+        asked = [tuple(step for step in together if only in {None, step.group}) for together in steps()]
+        results = [result for together in asked if together for result in run_beside(together, environment)]
         reasons = sorted(set(skipped.read_text().splitlines())) if skipped.exists() else []
     return report(results, [f"{program} (not installed)" for program in absent] + reasons, require_all)
 

@@ -33,8 +33,9 @@ class RunningGate:
         return next(iter(self.services.values()))
 
     def events(self) -> list[dict[str, Any]]:
-        """Return its log so far."""
-        return [json.loads(line) for line in self.log.read_text().splitlines()]
+        """Return its log so far; a line that is being written is not an event yet."""
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        return [json.loads(line) for line in whole.splitlines()]
 
 
 def http_config(folder: Path, server: str, *, limit: int = 4, mode: str = "enforce", more: str = "") -> str:
