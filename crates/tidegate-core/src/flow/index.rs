@@ -1,4 +1,5 @@
-//! From a hash to the number of a record: open addressing in 4 bytes a place, 8 bits of hash and 24 of number.
+//! From a hash to the number of a record: open addressing in 4 bytes a place, 8 bits of hash and 24 of number. Half of the places
+//! are empty, so that most records are at home: what is looked up is found without a guess.
 
 /// The largest number of records.
 pub(super) const NUMBERS_MAX: usize = (1 << NUMBER_BITS) - 1;
@@ -9,7 +10,7 @@ const EMPTY: u32 = u32::MAX;
 /// Places of the smallest index. A power of two, as all sizes are.
 const FIRST: usize = 64;
 
-/// The places. At most three in four are taken, so a search always ends.
+/// The places. At most every other one is taken, so a search always ends.
 pub(super) struct Index {
     places: Vec<u32>,
     taken: usize,
@@ -51,9 +52,14 @@ impl Index {
         ((hash >> 56) as u32) << NUMBER_BITS | (number & NUMBER)
     }
 
-    /// The number in the first place of a hash: most likely that of its record, if it has one.
+    /// What is in the first place of a hash.
     pub fn glance(&self, hash: u64) -> u32 {
-        self.at(self.home(hash)) & NUMBER
+        self.at(self.home(hash))
+    }
+
+    /// The number of the first record that may have this hash.
+    pub fn guess(&self, hash: u64) -> Option<u32> {
+        self.find(hash, |_| true)
     }
 
     /// The number of the record with this hash that `same` knows.
@@ -70,7 +76,7 @@ impl Index {
 
     /// Adds a record. `hash_of` tells the hash of any record that is in the index.
     pub fn insert(&mut self, hash: u64, number: u32, hash_of: impl Fn(u32) -> u64) {
-        if self.taken.saturating_mul(4) >= self.places.len().saturating_mul(3) {
+        if self.taken.saturating_mul(2) >= self.places.len() {
             let doubled = vec![EMPTY; self.places.len().saturating_mul(2)];
             for entry in std::mem::replace(&mut self.places, doubled) {
                 if entry != EMPTY {

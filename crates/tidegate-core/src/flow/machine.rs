@@ -16,7 +16,8 @@ const CROSSED: u8 = 4;
 /// The last occupant of the tuple was closed by a challenge.
 const CHALLENGED: u8 = 8;
 
-/// One flow. All segments of one tuple go through one of these, one incarnation after the other.
+/// One flow. All segments of one tuple go through one of these, one incarnation after the other. What every segment needs lies
+/// in its first 64 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flow {
     pub(super) low: Track,

@@ -50,4 +50,4 @@ pub use segment::{Event, Segment, Side, flags};
 pub use shadow::SHADOW;
 pub use slow::{Course, Policy, Refusal, Slow, punted};
 pub use state::{Role, State};
-pub use table::{Counts, FLOWS_MAX, Table, Turn};
+pub use table::{Counts, FLOWS_MAX, Seek, Table, Turn};

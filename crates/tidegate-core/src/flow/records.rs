@@ -36,11 +36,12 @@ impl Class {
     }
 }
 
-/// A flow in a table, and what its owner keeps beside it.
+/// A flow in a table, and what its owner keeps beside it: two lines of memory, if that is 36 bytes at most.
 #[derive(Clone, Debug)]
+#[repr(C, align(64))]
 pub struct Record<T> {
-    pub(super) key: Key,
     pub(super) flow: Flow,
+    pub(super) key: Key,
     pub(super) older: u32,
     pub(super) younger: u32,
     /// What the owner of the table keeps of the flow.
@@ -63,9 +64,14 @@ impl<T> Record<T> {
         (&self.flow, &mut self.value)
     }
 
+    /// Whether it is that of a tuple. A place that is free holds no flow.
+    pub(super) fn is(&self, key: Key) -> bool {
+        self.key == key && self.flow.state() != State::None
+    }
+
     /// Something of each line of memory that a step needs.
     pub(super) fn glance(&self) -> u32 {
-        u32::from(self.flow.generation()).wrapping_add(self.flow.low.end).wrapping_add(self.older)
+        self.flow.low.end.wrapping_add(self.older)
     }
 }
 
@@ -127,7 +133,7 @@ impl<T: Default> Blocks<T> {
     /// Takes a record out; its place is free.
     pub fn take(&mut self, number: u32) -> Option<Record<T>> {
         let younger = self.free;
-        let empty = Record { key: Key::default(), flow: Flow::default(), older: NONE, younger, value: T::default() };
+        let empty = Record { flow: Flow::default(), key: Key::default(), older: NONE, younger, value: T::default() };
         let taken = self.record_mut(number).map(|record| std::mem::replace(record, empty))?;
         self.free = number;
         Some(taken)

@@ -12,6 +12,16 @@ use super::state::State;
 
 /// The largest capacity of a table.
 pub const FLOWS_MAX: usize = NUMBERS_MAX;
+
+/// Where a tuple is looked for in one table: its hash, and the record that most likely is its own once
+/// [`Table::touch`] has looked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Seek {
+    key: Key,
+    hash: u64,
+    number: u32,
+}
+
 /// What came of a segment, or of any other look at a flow.
 #[derive(Debug)]
 pub struct Turn<'a, T, R = Step> {
@@ -20,7 +30,7 @@ pub struct Turn<'a, T, R = Step> {
     /// The flow, if there is one and it is in the table.
     pub record: Option<&'a mut Record<T>>,
     /// The flow that was given up for it.
-    pub evicted: Option<Record<T>>,
+    pub evicted: Option<Box<Record<T>>>,
     /// There is a flow, but no room for it.
     pub refused: bool,
 }
@@ -84,7 +94,12 @@ impl<T: Default> Table<T> {
 
     /// The flow of a tuple.
     pub fn get(&self, key: Key) -> Option<&Record<T>> {
-        self.find(key).and_then(|number| self.blocks.record(number))
+        self.find(&self.seek(key)).and_then(|number| self.blocks.record(number))
+    }
+
+    /// Where a tuple is to be looked for.
+    pub fn seek(&self, key: Key) -> Seek {
+        Seek { key, hash: key.hash(self.seed), number: NONE }
     }
 
     /// All flows, in the order of their places: the same for the same segments.
@@ -93,13 +108,15 @@ impl<T: Default> Table<T> {
     }
 
     /// Brings flows that are about to be stepped close to the processor: waits for memory once per batch, not once per segment.
-    /// Batches of 16 to 64 keys do best. Changes nothing.
-    pub fn touch(&self, keys: &[Key]) {
-        let mut numbers = [NONE; 64];
-        for (number, key) in numbers.iter_mut().zip(keys) {
-            *number = self.index.glance(key.hash(self.seed));
+    /// Batches of 16 to 64 do best. Changes nothing in the table.
+    pub fn touch(&self, seeks: &mut [Seek]) {
+        // One line of memory does not wait for the other as long as nothing is decided by what is in them.
+        let places = seeks.iter().map(|seek| self.index.glance(seek.hash));
+        std::hint::black_box(places.fold(0, u32::wrapping_add));
+        for seek in seeks.iter_mut() {
+            seek.number = self.index.guess(seek.hash).unwrap_or(NONE);
         }
-        let records = numbers.iter().filter_map(|number| self.blocks.record(*number));
+        let records = seeks.iter().filter_map(|seek| self.blocks.record(seek.number));
         std::hint::black_box(records.map(Record::glance).fold(0, u32::wrapping_add));
     }
 
@@ -110,9 +127,14 @@ impl<T: Default> Table<T> {
 
     /// Looks at the flow of a tuple, or at none, and may change it. A flow that is none afterwards is not kept.
     pub fn alter<R>(&mut self, key: Key, look: impl FnOnce(&mut Flow) -> R) -> Turn<'_, T, R> {
+        self.alter_at(&self.seek(key), look)
+    }
+
+    /// The same, where the place of the tuple was looked for before.
+    pub fn alter_at<R>(&mut self, seek: &Seek, look: impl FnOnce(&mut Flow) -> R) -> Turn<'_, T, R> {
         let standing = |flow: &Flow| (flow.state(), Class::of(flow), flow.generation());
         let (number, answer, was, is) =
-            match self.find(key).and_then(|number| Some((number, self.blocks.record_mut(number)?))) {
+            match self.find(seek).and_then(|number| Some((number, self.blocks.record_mut(number)?))) {
                 Some((number, record)) => {
                     let was = standing(&record.flow);
                     let answer = look(&mut record.flow);
@@ -121,7 +143,7 @@ impl<T: Default> Table<T> {
                 None => {
                     let mut flow = Flow::default();
                     let answer = look(&mut flow);
-                    return self.welcome(key, flow, answer);
+                    return self.welcome(seek, flow, answer);
                 }
             };
         self.count(was.0, is.0);
@@ -136,9 +158,9 @@ impl<T: Default> Table<T> {
         Turn { answer, record: self.blocks.record_mut(number), evicted: None, refused: false }
     }
 
-    fn find(&self, key: Key) -> Option<u32> {
-        let same = |number| self.blocks.record(number).is_some_and(|record| record.key == key);
-        self.index.find(key.hash(self.seed), same)
+    fn find(&self, seek: &Seek) -> Option<u32> {
+        let same = |number| self.blocks.record(number).is_some_and(|record| record.is(seek.key));
+        if same(seek.number) { Some(seek.number) } else { self.index.find(seek.hash, same) }
     }
 
     fn count(&mut self, before: State, after: State) {
@@ -151,18 +173,19 @@ impl<T: Default> Table<T> {
         add(after, 1);
     }
 
-    fn welcome<R>(&mut self, key: Key, flow: Flow, answer: R) -> Turn<'_, T, R> {
+    #[cold]
+    fn welcome<R>(&mut self, seek: &Seek, flow: Flow, answer: R) -> Turn<'_, T, R> {
         if flow.state() == State::None {
             return Turn { answer, record: None, evicted: None, refused: false };
         }
-        let evicted = if self.len >= self.capacity { self.evict() } else { None };
+        let evicted = if self.len >= self.capacity { self.evict().map(Box::new) } else { None };
         if self.len >= self.capacity {
             self.counts.refused = self.counts.refused.saturating_add(1);
             return Turn { answer, record: None, evicted, refused: true };
         }
-        let number = self.blocks.place(Record { key, flow, older: NONE, younger: NONE, value: T::default() });
-        let (blocks, seed) = (&self.blocks, self.seed);
-        self.index.insert(key.hash(seed), number, |number| blocks.hash(number, seed));
+        let record = Record { flow, key: seek.key, older: NONE, younger: NONE, value: T::default() };
+        let (number, seed) = (self.blocks.place(record), self.seed);
+        self.index.insert(seek.hash, number, |number| self.blocks.hash(number, seed));
         self.len = self.len.saturating_add(1);
         self.count(State::None, flow.state());
         self.lines.link(&mut self.blocks, number, Class::of(&flow));
