@@ -14,6 +14,7 @@ from pathlib import Path
 # program on PATH -> Debian package (bookworm's names)
 PEERS = {
     "chromium": "chromium",
+    "conntrack": "conntrack",
     "curl": "curl",
     "h2load": "nghttp2-client",
     "haproxy": "haproxy",
@@ -23,7 +24,10 @@ PEERS = {
     "nginx": "nginx-light",
     "netstat": "net-tools",
     "promtool": "prometheus",
+    "sysctl": "procps",
     "systemd-analyze": "systemd",
+    "tcpdump": "tcpdump",
+    "tshark": "tshark",
     "openssl": "openssl",
     "ss": "iproute2",
     "logger": "bsdutils",
