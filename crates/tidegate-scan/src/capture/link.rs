@@ -69,7 +69,10 @@ impl Link {
             Self::Family => family(bytes),
             Self::Raw => Ok(Inside { vlans: 0, bytes, before: 0 }),
             Self::Told { kind, vlan } => {
-                let inside = tagged(kind, bytes, 0)?;
+                // Linux tells what is behind all tags, even if one stands among the bytes: of two, the inner one.
+                let version = bytes.first().map(|first| first >> 4);
+                let within = matches!(kind, IPV4 | IPV6) && !matches!(version, Some(4 | 6));
+                let inside = tagged(if within { 0x8100 } else { kind }, bytes, 0)?;
                 let outer = u32::from(vlan & 0xfff) << if inside.vlans == 0 { 0 } else { 12 };
                 Ok(Inside { vlans: (outer | inside.vlans) & IDS, ..inside })
             }
@@ -144,6 +147,7 @@ mod tests {
         assert_eq!(told(0, b"\x08\x00E..."), four(0, 0));
         assert_eq!(told(0xe007, b"\x86\xddE..."), four(7, 0));
         assert_eq!(told(1, b"\x81\x00\x00\x02\x08\x00E..."), four(0x1002, 4));
+        assert_eq!(told(1, b"\x08\x00\x00\x02\x08\x00E..."), four(0x1002, 4));
         assert_eq!(told(1, b"\x08\x06E..."), Err(Skip::NotIp));
     }
 
