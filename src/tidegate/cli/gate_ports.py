@@ -14,7 +14,7 @@ from tidegate.cli.status_text import span
 from tidegate.errors import Exit
 from tidegate.gate.admin import ADMIN_DEFAULT, AdminClient
 
-__all__ = ["ports"]
+__all__ = ["marked_bar", "ports"]
 
 _BAR = 40
 """Cells of a bar."""
@@ -76,7 +76,7 @@ def _bucket(bucket: dict[str, Any]) -> list[Text]:
     if left is not None:
         title.append("  exhausted" if not left else f"  exhausted in {span(left)}", style="bold red")
     used, most = int(bucket["used_milli"]), bucket["high_water"]
-    bar = Text("  ").append(_bar(used), style=style).append(f" {used / 10:.1f} %")
+    bar = Text("  ").append(marked_bar(used), style=style).append(f" {used / 10:.1f} %")
     detail = (
         f"  traffic {bucket['traffic']}, probes {bucket['probes']} (connecting {bucket['connecting']}), "
         f"at rest {bucket['quarantined']}, foreign {bucket['foreign']}; "
@@ -85,8 +85,8 @@ def _bucket(bucket: dict[str, Any]) -> list[Text]:
     return [title, bar, Text(detail)]
 
 
-def _bar(used_milli: int) -> str:
-    """Return the bar: full cells, then empty ones, with the watermarks that are not reached."""
+def marked_bar(used_milli: int) -> str:
+    """Return how full a bucket is, in thousandths, as a bar: full cells, then empty ones, with the watermarks ahead."""
     filled = min(_BAR, -(-used_milli * _BAR // 1000))
     marks = {mark * _BAR // 1000 for mark in _MARKS}
     return "".join("█" if cell < filled else "|" if cell in marks else "·" for cell in range(_BAR))
