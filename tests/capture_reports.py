@@ -45,7 +45,7 @@ def collision(**changes: Any) -> dict[str, Any]:
         rule="capture.tcp.tuple-collision", title="New connections take ports that old ones still hold",
         article="425869", severity="critical", explains="A SYN came on a 4-tuple that the server still holds.",
         says="3 connections began on a tuple whose old flow was still there; the longest had been idle for 71.2 s.",
-        outcome="challenge, reset, retry succeeded", frames=[8, 5, 9, 10, 6, 11], file=PATHS[0],
+        outcome="challenge, reset, retry succeeded", frames=[8, 9, 10, 11], file=PATHS[0], files=PATHS,
         facts={"occupant_state": "established", "occupant_idle_s": 71.2, "reuse_gap_ms": 2.25, "collisions": 3,
                "share_percent": 12.5, "outcomes": {"superseded": 1, "challenge, reset, retry succeeded": 2},
                "retry_shape_s": [1, 1, 2, 4], "one_sided": False, "syn_per_s": 1812.44, "ceiling": None},

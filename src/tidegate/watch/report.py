@@ -75,8 +75,8 @@ def _said(verdict: str, coverage: Json) -> str:
 def _verdict(verdict: str, findings: Sequence[Json], coverage: Json) -> str:
     """Return the verdict in one sentence."""
     if verdict == "incident":
-        incidents = [finding for finding in findings if finding.get("kind") != "article"] or list(findings)
-        return _incident(incidents)
+        incidents = [finding for finding in findings if finding.get("kind") not in {"article", "notice"}]
+        return _incident(incidents or findings)
     if verdict == "article":
         title = escaped(findings[0].get("title"), 300) if findings else ""
         return f"No incident: no record shows one. The text is from an article that is known: <strong>{title}</strong>."

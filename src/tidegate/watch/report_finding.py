@@ -58,7 +58,8 @@ def _says(finding: Json) -> str:
 
 
 def _kind(finding: Json) -> str:
-    return "from an article, not from records" if finding.get("kind") == "article" else "incident"
+    kinds = {"article": "from an article, not from records", "notice": "no incident by itself"}
+    return kinds.get(str(finding.get("kind")), "incident")
 
 
 def _paragraph(text: object) -> str:

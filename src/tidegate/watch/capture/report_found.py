@@ -34,7 +34,7 @@ def capture_evidence(finding: Json) -> str:
     files = [str(name) for name in finding.get("files") or ([finding["file"]] if finding.get("file") else ())]
     ladder = ladder_figure(finding.get("ladder"), files)
     example = f"<h3>An example, frame by frame</h3>{ladder}" if ladder else ""
-    return f"{_groups(finding.get('groups') or ())}{_frames(finding, files)}{example}"
+    return f"{_groups(finding.get('groups') or ())}{_frames(finding)}{example}"
 
 
 def told(name: str, value: object) -> tuple[str, str]:
@@ -94,12 +94,12 @@ def _cell(group: Json, name: str) -> str:
     return "–" if value is None else _value(value)
 
 
-def _frames(finding: Json, files: Sequence[str]) -> str:
+def _frames(finding: Json) -> str:
     """Return the numbers of frames as a filter that Wireshark takes; digits only, whatever the report holds."""
     frames = [each for each in finding.get("frames") or () if isinstance(each, int)][:FRAMES]
     if not frames:
         return ""
-    where = f" of <bdi>{escaped(files[0], 300)}</bdi>" if files else ""
+    where = f" of <bdi>{escaped(finding['file'], 300)}</bdi>" if finding.get("file") else ""
     command = f"frame.number in {{{', '.join(map(str, frames))}}}"
     says = f"The first frames{where}, as a display filter of Wireshark and tshark:"
     return f'<p>{says}</p><pre class="run" tabindex="0">{command}</pre>'
