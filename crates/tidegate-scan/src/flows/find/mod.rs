@@ -7,11 +7,18 @@
 //! a finding waits for something (`Cold::eager`).
 
 pub(crate) mod collision;
+mod groups;
 pub(crate) mod half_open;
 pub(crate) mod idle;
 pub(crate) mod keepalive;
 pub(crate) mod ports;
+mod range;
 pub(crate) mod reset;
+mod retries;
+mod sample;
+mod series;
+mod shape;
 pub(crate) mod sides;
+mod spread;
 pub(crate) mod storm;
 pub(crate) mod tls;
