@@ -34,6 +34,11 @@ impl Summary<'_> {
         self.from.saturating_add(u64::from(ms).saturating_mul(1_000_000))
     }
 
+    /// The reverse: milliseconds after the first packet, 0 for what lies before it.
+    pub fn ms(&self, at: u64) -> u32 {
+        u32::try_from(at.saturating_sub(self.from) / 1_000_000).unwrap_or(u32::MAX)
+    }
+
     /// Seconds from the first packet to the last.
     pub fn seconds(&self) -> f64 {
         self.to.saturating_sub(self.from) as f64 / 1e9
