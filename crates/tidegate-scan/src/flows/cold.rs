@@ -63,6 +63,8 @@ pub(crate) struct Cold {
     pub id: [u16; 2],
     /// Hops left in it.
     pub ttl: [u8; 2],
+    /// The initiator sent the first FIN: it is the one that keeps the tuple in TIME-WAIT.
+    pub client_first: bool,
     /// See [`eager`].
     pub eager: u8,
     /// See [`bit`].
