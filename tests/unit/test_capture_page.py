@@ -165,11 +165,18 @@ def test_what_the_script_draws() -> None:
 
 
 def test_a_long_capture_is_drawn_in_longer_steps() -> None:
-    day = [[second, 4, 4, 2, 0] for second in range(86_400)]
-    chart = capture_charts([captured(["day.pcap"], handshakes=day, half_open=[[n, n % 60] for n in range(86_400)])])[0]
+    # the report has a point for every 32 s of a day
+    day = [[second, 128, 128, 64, 0] for second in range(0, 86_400, 32)]
+    chart = capture_charts([captured(["day.pcap"], handshakes=day, half_open=[[n, n % 96] for n, *_ in day])])[0]
     times, opened = chart["handshakes"][1]["points"]
-    assert (len(times), set(opened[1:-1])) == (1442, {4})
-    assert chart["half_open"][0]["points"][1] == [59] * 1440
+    assert (len(times), times[2] - times[1], set(opened[1:-1])) == (1352, 64, {4})
+    assert set(chart["half_open"][0]["points"][1]) == {32, 64}
+
+
+def test_a_gauge_holds_until_the_end() -> None:
+    start = night()["captures"][1]["handshakes"][0][0]
+    made = captured(["x.pcap"], handshakes=[[start + 90, 1, 1, 1, 0]], half_open=[[start, 5], [start + 2, 3]])
+    assert capture_charts([made])[0]["half_open"][0]["points"] == [[start, start + 2, start + 91], [5, 3, 3]]
 
 
 def test_nothing_of_a_packet_becomes_a_part_of_the_page() -> None:

@@ -23,7 +23,7 @@ for (const capture of data.captures) {
   showCharts(document.getElementById(capture.place), [
     { title: "Handshakes", unit: "per second", lines: lines(capture.handshakes, 0),
       good: "Opened by a SYN, answered by a SYN-ACK, established by an ACK. Lines that part show which step is missing." },
-    { title: "Half-open flows", unit: "at most", lines: lines(capture.half_open, 1),
+    { title: "Half-open flows", unit: "at once", lines: lines(capture.half_open, 1),
       good: "Flows whose handshake had begun and was not over. It should fall back after every burst." },
   ].filter(chart => chart.lines.length), clocked(capture.from, capture.until));
 }

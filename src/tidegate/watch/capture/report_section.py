@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,8 +21,15 @@ FILES = 200
 BUCKETS = 20
 POINTS = 1_440
 """Points of a line, at most."""
+HALVED = 2048
+"""Points of the report that stand for one second each, whatever their times: half of the most that it keeps."""
 _DRAWN = (("established", 3), ("opened", 1), ("answered", 2), ("refused", 4))
 """Lines of the handshakes, and where a point of the report has each."""
+_NO_ROOM = (
+    ("evicted", "flows had to make room for others"),
+    ("refused", "segments are of flows that found no room"),
+    ("unplaced", "packets are of hosts that found no room"),
+)
 _WENT = {
     "S0": "SYN, and no answer",
     "S1": "established, and not ended",
@@ -64,7 +72,7 @@ def capture_charts(captures: Sequence[Json]) -> list[Json]:
         times = [point[0] for point in (*shakes, *gauge)]
         if not times:
             continue
-        wide = max(1, -(-(max(times) - min(times) + 1) // POINTS))
+        wide = _step(times, (max(times) - min(times) + 1) / POINTS)
         charts.append(
             {
                 "place": f"capture-charts-{place}",
@@ -73,7 +81,7 @@ def capture_charts(captures: Sequence[Json]) -> list[Json]:
                     for what, at in _DRAWN
                     if shakes
                 ],
-                "half_open": [{"label": "half-open flows", "points": _most(gauge, wide)}] if gauge else [],
+                "half_open": [{"label": "half-open flows", "points": _held(gauge, wide, max(times))}] if gauge else [],
                 "from": min(times) - 1,
                 "until": max(max(times) + 2 * wide, min(times) + 9),
             }
@@ -101,13 +109,26 @@ def _rates(points: Sequence[tuple[int, int]], wide: int) -> list[list[float]]:
     return [list(times), [round(bins[at] / wide, 2) for at in times]]
 
 
-def _most(points: Sequence[Sequence[int]], wide: int) -> list[list[int]]:
-    """Return times and the most in each step; a gauge holds its value until it is told again."""
+def _held(points: Sequence[Sequence[int]], wide: int, until: int) -> list[list[int]]:
+    """Return times and the most in each step; a gauge is told when it changes, and holds its value until then."""
     bins: dict[int, int] = {}
     for at, most in points:
         bins[at // wide * wide] = max(bins.get(at // wide * wide, 0), most)
+    bins.setdefault(until // wide * wide + wide, points[-1][1])
     times = sorted(bins)
     return [times, [bins[at] for at in times]]
+
+
+def _step(times: Sequence[int], least: float) -> int:
+    """Return how many seconds a drawn point stands for: at least so many, and as many as a point of the report.
+
+    In the report two points become one when there are more than 4096 of them, so that seconds of a long capture are a
+    multiple of a power of two.
+    """
+    step = 1
+    while len(set(times)) > HALVED and all(at % (2 * step) == 0 for at in times):
+        step *= 2
+    return step * max(1, math.ceil(least / step))
 
 
 def _card(capture: Json, place: int) -> str:
@@ -133,7 +154,7 @@ def _lacking(capture: Json) -> str:
         f"<code>{escaped(one.get('finding'))}</code> was not judged: {escaped(one.get('why'), 300)}"
         for one in capture.get("withheld") or ()
     ]
-    for name, says in (("evicted", "flows had to make room for others"), ("refused", "flows found no room")):
+    for name, says in _NO_ROOM:
         if capture.get(name):
             told.append(f"{number(capture[name])} {says}: numbers are at least what is shown")
     items = "".join(f"<li>{one}</li>" for one in told)
