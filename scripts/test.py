@@ -56,16 +56,13 @@ def steps() -> list[tuple[Step, ...]]:
         Step("lint", "mypy", [str(BIN / "mypy")]),
         Step("python", "stubtest", [python, "-m", "mypy.stubtest", "tidegate._core"]),
     ]
-    # Storms use a fifth of a core, and wait for the rest of their time.
-    tests = (
+    # Storms use a fifth of a core, and wait for the rest of their time; fuzzing takes what nobody else wants.
+    beside = (
         Step("python", "pytest", [pytest, "--ignore=tests/storm"]),
         Step("python", "pytest, storms", [pytest, "tests/storm"]),
+        Step("fuzz", "fuzz, short", ["nice", "-n", "19", str(ROOT / "scripts" / "fuzz"), FUZZ_SECONDS]),
     )
-    return [
-        *((step,) for step in alone),
-        tests,
-        (Step("fuzz", "fuzz, short", [str(ROOT / "scripts/fuzz"), FUZZ_SECONDS]),),
-    ]
+    return [*((step,) for step in alone), beside]
 
 
 def run(step: Step, environment: dict[str, str], out: IO[bytes] | None = None) -> tuple[Step, bool, float]:
