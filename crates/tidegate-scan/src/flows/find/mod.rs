@@ -6,6 +6,7 @@
 //! first data of each side, the first packet after a silence of 30 s, and the packets of a flow that a ladder shows or in which
 //! a finding waits for something (`Cold::eager`).
 
+mod cases;
 pub(crate) mod collision;
 mod groups;
 pub(crate) mod half_open;
