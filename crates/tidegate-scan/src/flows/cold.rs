@@ -29,8 +29,10 @@ pub(crate) mod bit {
 
 /// Bits of [`Cold::eager`]: what a finding waits for in a flow. While one of them is set, no packet of the flow is quiet.
 pub(crate) mod eager {
-    /// How far a TLS handshake is; see `find/tls.rs`.
-    pub const TLS: u8 = 7;
+    /// A TLS handshake is under way.
+    pub const TLS: u8 = 1;
+    /// A RST was sent: its sender may go on.
+    pub const RESET: u8 = 2;
     /// The lower side (shifted by one: the higher) sent a keepalive that is not answered yet.
     pub const ASKED: u8 = 1 << 3;
     /// The lower side (shifted by one: the higher) spoke after a long silence, and is not answered yet.
