@@ -1,7 +1,7 @@
 //! Alerts of TLS.
 
 /// An alert that was not encrypted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Alert {
     /// The connection is over.
     pub fatal: bool,
