@@ -22,6 +22,13 @@ pub struct Seek {
     number: u32,
 }
 
+impl Seek {
+    /// The tuple.
+    pub fn key(&self) -> Key {
+        self.key
+    }
+}
+
 /// What came of a segment, or of any other look at a flow.
 #[derive(Debug)]
 pub struct Turn<'a, T, R = Step> {

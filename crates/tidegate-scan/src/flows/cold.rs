@@ -1,7 +1,10 @@
 //! What is kept of each flow beside its state: 36 bytes, of its current incarnation. With them a record of the
 //! table is two lines of memory; with one byte more it would be three.
 
-use tidegate_core::flow::Side;
+use tidegate_core::flow::{Note, Outcome, Role, Side};
+
+use super::found::Frame;
+use crate::capture::{Packet, flag};
 
 /// Bits of [`Cold`]. Those of a side are shifted to the left by one for the higher side.
 pub(crate) mod bit {
@@ -57,8 +60,8 @@ pub(crate) struct Cold {
     pub established: u16,
     /// The file of the first one.
     pub file: u16,
-    /// Keepalives from either side.
-    pub keepalives: u16,
+    /// Keepalives from either side: 255 may be more.
+    pub keepalives: u8,
     /// SYNs of the initiator: 1 without a retry.
     pub tries: u8,
     /// The number that IPv4 gave the last packet of the lower and the higher side, a RST aside.
@@ -111,6 +114,92 @@ impl Cold {
     pub fn ip(&self, side: Side) -> Option<(u8, u16)> {
         let ([low_ttl, high_ttl], [low_id, high_id]) = (self.ttl, self.id);
         self.has(bit::HEARD, side).then_some(if side == Side::Low { (low_ttl, low_id) } else { (high_ttl, high_id) })
+    }
+}
+
+/// What a segment was to its flow, as far as it is kept.
+pub(crate) struct Passing {
+    /// Who sent it.
+    pub side: Side,
+    /// Who that is.
+    pub role: Role,
+    /// When, in milliseconds since the first packet of all.
+    pub ms: u32,
+    /// What it meant.
+    pub note: Note,
+    /// Its flags.
+    pub flags: u8,
+    /// There was data in it.
+    pub data: bool,
+}
+
+impl Cold {
+    /// A new incarnation; it is watched if the one before it was.
+    pub fn begin(frame: &Frame, ms: u32, before: &Cold) -> Cold {
+        Cold {
+            first: ms,
+            data: ms,
+            frame: u32::try_from(frame.frame).unwrap_or(u32::MAX),
+            file: u16::try_from(frame.file).unwrap_or(u16::MAX),
+            bits: before.bits & bit::WATCHED,
+            ..Cold::default()
+        }
+    }
+
+    /// Whether no finding waits for the next packet, whatever it is.
+    pub fn calm(&self) -> bool {
+        self.eager == 0 && !self.is(bit::WATCHED)
+    }
+
+    /// One more segment.
+    pub fn count(&mut self, passing: &Passing, packet: &Packet<'_>, frame: &Frame) {
+        let Passing { side, ms, note, flags, .. } = *passing;
+        self.packets = self.packets.saturating_add(1);
+        self.frame_last = u32::try_from(frame.frame).unwrap_or(u32::MAX);
+        if flags & flag::RST == 0 {
+            self.hear(side, packet.ttl, packet.id);
+        }
+        if passing.data {
+            self.data = ms;
+            self.mark(bit::DATA, side);
+        }
+        if flags & (flag::SYN | flag::ACK) == flag::ACK && passing.role == Role::Initiator {
+            self.set(bit::ACKED);
+        }
+        if note != Note::Quiet {
+            self.mean(passing);
+        }
+    }
+
+    /// What it meant, if anything.
+    fn mean(&mut self, passing: &Passing) {
+        let Passing { side, role, ms, note, flags, .. } = *passing;
+        match note {
+            Note::Invalid(_) | Note::Collision | Note::Orphan | Note::Challenge => return,
+            Note::Keepalive => self.keepalives = self.keepalives.saturating_add(1),
+            Note::Established | Note::RetrySucceeded | Note::Assumed => {
+                self.established = u16::try_from(ms.saturating_sub(self.first)).unwrap_or(u16::MAX);
+                self.set(bit::ESTABLISHED);
+            }
+            // Its SYN was in the shadow of the flow before it.
+            Note::Settled(Outcome::Superseded) => {
+                self.mark(bit::SYN, side.other());
+                self.mark(bit::HEARD, side.other());
+                self.tries = 1;
+            }
+            Note::Reset | Note::Refused | Note::Aborted | Note::Settled(Outcome::Challenged) => {
+                self.mark(bit::RST, side)
+            }
+            _ => {}
+        }
+        if flags & flag::SYN != 0 {
+            self.mark(bit::SYN, side);
+            let tries = u8::from(role == Role::Initiator);
+            self.tries = self.tries.saturating_add(tries);
+        }
+        if flags & flag::FIN != 0 {
+            self.mark(bit::FIN, side);
+        }
     }
 }
 

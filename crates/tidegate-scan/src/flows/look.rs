@@ -1,6 +1,6 @@
 //! What a finding is shown: a segment and what it did to its flow, a flow that is gone, a flow that stands.
 
-use tidegate_core::flow::{Flow, Key, Profile, Role, Side, State, Step};
+use tidegate_core::flow::{Flow, Key, Note, Outcome, Profile, Role, Side, State, Step};
 use tidegate_core::time::{Nanos, Span};
 
 use super::cold::Cold;
@@ -56,11 +56,24 @@ pub(crate) struct Before {
     pub initiator: Side,
 }
 
+impl Default for Before {
+    fn default() -> Before {
+        Before::of(&Flow::default())
+    }
+}
+
 impl Before {
     /// What a flow is before a segment.
     pub fn of(flow: &Flow) -> Before {
         let (state, last) = (flow.state(), flow.last());
         Before { state, last, generation: flow.generation(), initiator: flow.initiator() }
+    }
+
+    /// Whether a segment of this meaning began another incarnation, which is this one.
+    pub fn begins(&self, flow: &Flow, note: Note) -> bool {
+        // The generation stops counting at its highest.
+        let told = matches!(note, Note::Renewed | Note::Settled(Outcome::Superseded));
+        flow.generation() != self.generation || (told && self.generation == u16::MAX)
     }
 
     /// How long it had been silent.

@@ -21,14 +21,29 @@
 )]
 #![expect(dead_code, reason = "the findings that read it are written next")]
 
+mod census;
 mod cold;
+mod desk;
 mod dispatch;
+mod each;
+mod files;
 mod find;
 mod found;
 mod hosts;
 mod ladder;
 mod look;
+mod notes;
+mod read;
+mod report;
+mod series;
+mod sink;
 mod summary;
 
+pub use each::FlowLine;
+pub use files::FileLine;
+pub use find::sides::Withheld;
 pub use found::{BucketLine, Confidence, Found, Frame, Group, Severity};
 pub use ladder::{Ladder, Row};
+pub use read::{Analysis, How, NotCaptures, TroubleLine, analyse, analyse_bytes};
+pub use report::Report;
+pub use sink::{Flows, Options};

@@ -1,5 +1,6 @@
 //! What all findings may ask before they judge.
 
+use super::census::Census;
 use super::hosts::Hosts;
 use super::ladder::Ladders;
 use super::look::Live;
@@ -14,11 +15,13 @@ pub(crate) struct Summary<'a> {
     pub packets: u64,
     /// Flows: incarnations that were seen.
     pub flows: u64,
-    /// Flows that were heard from both ends, and more than a SYN from the first.
+    /// Flows that were heard from both ends.
     pub both: u64,
+    /// What became of all flows.
+    pub census: &'a Census,
     /// No flow shows an answer: one direction was not captured. What needs both is withheld for all findings alike.
     pub one_sided: bool,
-    /// Bytes that were acknowledged or passed by, and that nobody saw: the capture dropped packets.
+    /// How often bytes were acknowledged or passed by that nobody saw: the capture dropped packets.
     pub gaps: u64,
     /// Names of hosts.
     pub hosts: &'a Hosts,

@@ -1,0 +1,3 @@
+//! Flows of captures: what is found in them, however they are read.
+
+mod real;

@@ -1,0 +1,44 @@
+//! Real captures.
+
+use tidegate_scan::flows::{Options, Report, analyse_bytes};
+
+fn report() -> Report {
+    analyse_bytes("occupied.pcap", include_bytes!("../data/captures/occupied-tuple.pcap"), &Options::default())
+}
+
+#[test]
+fn an_occupied_tuple_is_found_with_its_frames() {
+    let report = report();
+    let [found] = report.found.as_slice() else { panic!("{:?}", report.found) };
+    assert_eq!(
+        (found.finding, found.outcome.as_deref()),
+        ("tuple-collision", Some("challenge, reset, retry succeeded"))
+    );
+    assert_eq!(found.frames.iter().map(|frame| frame.frame).collect::<Vec<_>>(), [6, 7, 8, 9, 10, 11]);
+    assert_eq!((found.count, found.groups[0].who.as_str()), (1, "10.99.0.1 -> 10.99.0.2:8080"));
+    assert_eq!(found.facts["occupants"], serde_json::json!({"established": 1}));
+    let ladder = found.ladder.as_ref().unwrap();
+    assert_eq!((ladder.left.as_str(), ladder.right.as_str()), ("10.99.0.1:40001", "10.99.0.2:8080"));
+    let rows: Vec<_> = ladder.rows.iter().map(|row| (row.flags.as_str(), row.seq, row.ack, row.note)).collect();
+    // The challenge and the RST that answers it speak of the old connection's numbers.
+    let first = [
+        ("SYN", 0, None, "collision"),
+        ("ACK", 0, Some(0), "challenge"),
+        ("RST", 0, None, "challenged"),
+        ("SYN", 0, None, "renewed"),
+        ("SYN|ACK", 0, Some(1), "answered"),
+        ("ACK", 1, Some(1), "retry-succeeded"),
+    ];
+    assert_eq!(rows[..6], first);
+}
+
+#[test]
+fn a_report_counts_flows_by_file_and_end() {
+    let report = report();
+    let [file] = report.files.as_slice() else { panic!("{:?}", report.files) };
+    assert_eq!((file.packets, file.flows, file.ended), (13, 2, "whole"));
+    assert_eq!(file.states.iter().collect::<Vec<_>>(), [(&"close-wait", &1), (&"closed", &1)]);
+    assert_eq!(file.outcomes.iter().collect::<Vec<_>>(), [(&"challenged", &1), (&"retry-succeeded", &1)]);
+    assert_eq!(report.conn_states.iter().collect::<Vec<_>>(), [(&"RSTO", &1), (&"S2", &1)]);
+    assert_eq!((report.flows, report.live, report.notes["quiet"]), (2, 1, 2));
+}
