@@ -16,15 +16,18 @@ use std::collections::BTreeMap;
 use serde_json::json;
 use tidegate_core::flow::profile::PROFILES;
 use tidegate_core::flow::{Key, Note, Profile, Side, State};
-use tidegate_core::time::{Nanos, Span};
+use tidegate_core::time::Span;
 
 use super::cases::{Cases, Verdict, group};
 use super::groups::{Groups, Weight};
 use crate::capture::flag;
 use crate::flows::cold::eager;
-use crate::flows::found::{Confidence, Found, Frame, Severity};
+use crate::flows::found::{Confidence, Found, Severity};
 use crate::flows::look::{Bucket, Ended, Look};
 use crate::flows::summary::Summary;
+use wake::{Server, Wake, did};
+
+mod wake;
 
 /// The shortest silence that matters.
 const SILENCE: Span = Span::secs(30);
@@ -32,11 +35,6 @@ const SILENCE: Span = Span::secs(30);
 const WAKES_MAX: usize = 1 << 15;
 /// Groups of each kind, at most.
 const GROUPS: usize = 4096;
-/// Segments without an answer after which there is none.
-const TRIES: u16 = 3;
-/// Milliseconds for the same.
-const PATIENCE: u32 = 10_000;
-
 /// What is remembered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Idle {
@@ -54,37 +52,9 @@ struct Late {
     silence: u64,
 }
 
-/// A flow that spoke after a silence.
-#[derive(Clone, Copy, Debug)]
-struct Wake {
-    server: (u32, u16),
-    side: Side,
-    silence: u64,
-    ms: u32,
-    at: Nanos,
-    frame: Frame,
-    tries: u16,
-}
-
-/// What silences did to the flows with a server port. Times are milliseconds.
-#[derive(Clone, Debug, Default)]
-struct Server {
-    reset: Cases,
-    lost: Cases,
-    killed: Option<(u64, u64)>,
-    lived: u64,
-    lived_longest: u64,
-}
-
 impl Weight for Late {
     fn weight(&self) -> u64 {
         self.cases.count()
-    }
-}
-
-impl Weight for Server {
-    fn weight(&self) -> u64 {
-        self.reset.count().saturating_add(self.lost.count())
     }
 }
 
@@ -129,8 +99,8 @@ impl Idle {
         for wake in self.wakes.values().filter(|wake| wake.unanswered(sum.ms(sum.to))) {
             servers.of(wake.server).lost(wake);
         }
-        let reset = did(&servers, sum, "reset after a silence", |server| &server.reset);
-        let lost = did(&servers, sum, "not answered after a silence", |server| &server.lost);
+        let reset = did(&servers, sum, "reset after a silence", |server| &server.resets);
+        let lost = did(&servers, sum, "not answered after a silence", |server| &server.losses);
         let would = PROFILES.iter().zip(0u8..).map(|(profile, number)| self.would(profile, number, sum));
         [reset, lost].into_iter().chain(would).flatten().collect()
     }
@@ -174,15 +144,8 @@ impl Idle {
             // The one who spoke gives up.
             (true, _) if wake.unanswered(look.ms) => server.lost(&wake),
             (true, _) => {}
-            (false, true) => {
-                server.reset.see(look);
-                server.reset.show(wake.frame);
-                server.kill(wake.silence, wake.silence);
-            }
-            (false, false) => {
-                server.lived = server.lived.saturating_add(1);
-                server.lived_longest = server.lived_longest.max(wake.silence);
-            }
+            (false, true) => server.reset(&wake, look),
+            (false, false) => server.lived(&wake),
         }
         look.cold.eager &= !(eager::WOKE | eager::WOKE << 1);
         self.wakes.remove(&look.key);
@@ -206,35 +169,6 @@ impl Idle {
         let outcome = format!("{} would have expired it", profile.name);
         all.cases.found(verdict(Severity::Notice, Confidence::High, outcome), sum, facts, groups)
     }
-}
-
-/// What silences did, of one kind.
-fn did(
-    servers: &Groups<(u32, u16), Server, GROUPS>,
-    sum: &Summary<'_>,
-    outcome: &str,
-    of: impl Fn(&Server) -> &Cases,
-) -> Option<Found> {
-    let (mut all, mut groups, mut plain, mut many) = (Cases::default(), Vec::new(), true, false);
-    for ((server, port), told) in servers.heaviest().into_iter().filter(|(_, told)| of(told).count() > 0) {
-        let cases = of(told);
-        all.absorb(cases.clone());
-        plain &= told.consistent();
-        many |= told.consistent() && cases.count() >= 3;
-        let mut facts =
-            vec![("lived_through", json!(told.lived)), ("lived_longest_s", json!(told.lived_longest / 1000))];
-        if let Some((shortest, longest)) = told.killed {
-            facts.extend([("killed_shortest_s", json!(shortest / 1000)), ("killed_longest_s", json!(longest / 1000))]);
-        }
-        groups.push(group(sum.hosts.socket(server, port), cases.count(), facts));
-    }
-    let severity = if many { Severity::Warning } else { Severity::Notice };
-    let confidence = match (plain, many, sum.gaps) {
-        (true, true, 0) => Confidence::High,
-        (true, _, 0) => Confidence::Medium,
-        _ => Confidence::Low,
-    };
-    all.found(verdict(severity, confidence, outcome.to_owned()), sum, [], groups)
 }
 
 /// Whether a segment goes on where its sender stopped, or ends it.
@@ -264,44 +198,10 @@ fn verdict(severity: Severity, confidence: Confidence, outcome: String) -> Verdi
     Verdict { finding: "idle-timeout", severity, confidence, outcome }
 }
 
-impl Wake {
-    /// Whether there is no answer by a time, in milliseconds since the first packet.
-    fn unanswered(&self, now: u32) -> bool {
-        self.tries >= TRIES && now.saturating_sub(self.ms) >= PATIENCE
-    }
-}
-
 impl Late {
     fn absorb(&mut self, other: Self) {
         self.cases.absorb(other.cases);
         self.by = self.by.max(other.by);
         self.silence = self.silence.max(other.silence);
-    }
-}
-
-impl Server {
-    fn lost(&mut self, wake: &Wake) {
-        self.lost.add(wake.at, wake.ms, wake.frame);
-        self.kill(wake.silence, wake.silence);
-    }
-
-    fn kill(&mut self, shortest: u64, longest: u64) {
-        let (least, most) = self.killed.unwrap_or((shortest, longest));
-        self.killed = Some((least.min(shortest), most.max(longest)));
-    }
-
-    fn absorb(&mut self, other: Self) {
-        self.reset.absorb(other.reset);
-        self.lost.absorb(other.lost);
-        if let Some((shortest, longest)) = other.killed {
-            self.kill(shortest, longest);
-        }
-        self.lived = self.lived.saturating_add(other.lived);
-        self.lived_longest = self.lived_longest.max(other.lived_longest);
-    }
-
-    /// Whether every silence that a flow lived through was shorter than every one that it did not.
-    fn consistent(&self) -> bool {
-        self.killed.is_some_and(|(shortest, _)| shortest > self.lived_longest)
     }
 }

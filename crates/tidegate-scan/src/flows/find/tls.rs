@@ -12,29 +12,29 @@
 //! of the hellos, else a notice; these are ours. Where bytes are missing nothing is judged: a flow with a hole in its handshake
 //! is left alone, and in a capture that lost packets confidence is low for what rests on silence.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde_json::json;
 use tidegate_core::flow::{Key, Note, Role, State};
 
-use super::cases::{Cases, Verdict, group, percent};
-use super::groups::{Groups, Weight};
+use super::cases::{Cases, Verdict, percent};
+use super::groups::Groups;
 use crate::capture::flag;
-use crate::capture::tls::{Hello, records, version};
+use crate::capture::tls::{Hello, records};
 use crate::flows::cold::eager;
-use crate::flows::found::{Confidence, Found, Frame, Group, Severity};
+use crate::flows::found::{Confidence, Found, Frame, Severity};
 use crate::flows::look::{Bucket, Ended, Look};
 use crate::flows::summary::Summary;
 use talk::{Kind, Said, Stage, Then, request};
+use tally::{Failure, Server};
 
 mod talk;
+mod tally;
 
 /// Handshakes under way that are followed, at most; later ones are not judged. About 200 bytes each.
 const TALKS_MAX: usize = 1 << 15;
 /// Servers, and kinds of failure by server, at most.
 const GROUPS: usize = 4096;
-/// Names of a group, at most: the first of the alphabet.
-const NAMES_MAX: usize = 5;
 /// Kinds that are told, at most.
 const KINDS_MAX: usize = 8;
 /// Packets of a flow after which its handshake counts as done.
@@ -63,37 +63,6 @@ struct Talk {
     newest: u16,
     /// The server was heard before the hello: there was a way back.
     heard: bool,
-}
-
-/// What a server was asked.
-#[derive(Clone, Debug, Default)]
-struct Server {
-    asked: u64,
-    agreed: u64,
-    plain: u64,
-    version: u16,
-}
-
-/// Failures of one kind at one server.
-#[derive(Clone, Debug, Default)]
-struct Failure {
-    cases: Cases,
-    names: BTreeSet<Box<str>>,
-    /// The newest version that any of the clients takes, and the newest that none of them goes beyond: equal if all are alike.
-    newest: u16,
-    oldest: u16,
-}
-
-impl Weight for Server {
-    fn weight(&self) -> u64 {
-        self.asked
-    }
-}
-
-impl Weight for Failure {
-    fn weight(&self) -> u64 {
-        self.cases.count()
-    }
 }
 
 impl Tls {
@@ -243,62 +212,6 @@ impl Talk {
 
     fn unanswered(&self) -> (Kind, u32, u16) {
         (Kind::Unanswered, self.bucket.server, self.bucket.port)
-    }
-}
-
-impl Server {
-    fn absorb(&mut self, other: Self) {
-        self.asked = self.asked.saturating_add(other.asked);
-        self.agreed = self.agreed.saturating_add(other.agreed);
-        self.plain = self.plain.saturating_add(other.plain);
-        self.version = self.version.max(other.version);
-    }
-}
-
-impl Failure {
-    /// One more, of which nothing but the hello is to be shown.
-    fn count(&mut self, talk: &Talk) {
-        self.add(talk);
-        self.cases.add(talk.at, talk.ms, talk.frame);
-    }
-
-    fn add(&mut self, talk: &Talk) {
-        self.names.extend(talk.name.clone());
-        self.range(talk.newest, talk.newest);
-        self.fit();
-    }
-
-    fn range(&mut self, oldest: u16, newest: u16) {
-        self.oldest = if self.oldest == 0 || oldest == 0 { self.oldest.max(oldest) } else { self.oldest.min(oldest) };
-        self.newest = self.newest.max(newest);
-    }
-
-    fn group(&self, who: String, server: &Server) -> Group {
-        let mut facts = vec![("hellos", json!(server.asked)), ("server_hellos", json!(server.agreed))];
-        let versions = [
-            ("server_agrees_to", server.version),
-            ("clients_take_up_to", self.newest),
-            ("oldest_client_takes_up_to", self.oldest),
-        ];
-        let known = versions.into_iter().filter(|(_, number)| *number != 0);
-        facts.extend(known.map(|(name, number)| (name, json!(version(number)))));
-        if !self.names.is_empty() {
-            facts.push(("names", json!(self.names)));
-        }
-        group(who, self.cases.count(), facts)
-    }
-
-    fn fit(&mut self) {
-        while self.names.len() > NAMES_MAX {
-            self.names.pop_last();
-        }
-    }
-
-    fn absorb(&mut self, other: Self) {
-        self.cases.absorb(other.cases);
-        self.names.extend(other.names);
-        self.range(other.oldest, other.newest);
-        self.fit();
     }
 }
 
