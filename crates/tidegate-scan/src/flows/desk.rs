@@ -155,9 +155,8 @@ impl Desk {
             None if before.state != State::None => Bucket::of(key, before.initiator),
             None => Bucket::of(key, if role == Role::Initiator { side } else { side.other() }),
         };
-        let (hosts, ladders) = (&self.hosts, &mut self.ladders);
-        let mut look =
-            Look { packet, tcp, frame, at, ms, key, side, role, step, before, flow, cold, hosts, bucket, ladders };
+        let ladders = &mut self.ladders;
+        let mut look = Look { packet, tcp, frame, at, ms, key, side, role, step, before, flow, cold, bucket, ladders };
         self.findings.note(&mut look);
         if look.cold.is(bit::WATCHED) && !look.ladders.add(key, side, frame, tcp, packet.at, step.note) {
             look.cold.bits &= !bit::WATCHED;
@@ -197,9 +196,8 @@ impl Desk {
         flow: Option<&Flow>,
     ) {
         let ((packet, unreachable), (key, side)) = (word, tuple);
-        let (at, ms, hosts) = (Nanos(packet.at), self.ms(packet.at), &self.hosts);
-        let bucket = Bucket::of(key, flow.map_or(side, Flow::initiator));
-        let word = Undelivered { packet, unreachable, frame, at, ms, key, side, flow, bucket, hosts };
+        let (at, ms) = (Nanos(packet.at), self.ms(packet.at));
+        let word = Undelivered { packet, unreachable, frame, at, ms, key, side, flow };
         self.findings.unreachable(&word);
     }
 

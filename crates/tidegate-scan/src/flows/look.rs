@@ -5,7 +5,6 @@ use tidegate_core::time::{Nanos, Span};
 
 use super::cold::Cold;
 use super::found::Frame;
-use super::hosts::Hosts;
 use super::ladder::Ladders;
 use crate::capture::{Packet, Tcp, Unreachable};
 
@@ -35,8 +34,6 @@ pub(crate) struct Look<'a, 'p> {
     pub flow: Option<&'a Flow>,
     /// What is kept of it; of no flow if there is none. The segment is counted in it already.
     pub cold: &'a mut Cold,
-    /// Names of hosts.
-    pub hosts: &'a Hosts,
     /// Those who talk.
     pub bucket: Bucket,
     /// Cases that are shown frame by frame.
@@ -166,8 +163,4 @@ pub(crate) struct Undelivered<'a, 'p> {
     pub side: Side,
     /// Its flow, if there is one.
     pub flow: Option<&'a Flow>,
-    /// Those who talk, if there is a flow; else the sender counts as client.
-    pub bucket: Bucket,
-    /// Names of hosts.
-    pub hosts: &'a Hosts,
 }

@@ -19,7 +19,6 @@
         clippy::arithmetic_side_effects
     )
 )]
-#![expect(dead_code, reason = "the findings that read it are written next")]
 
 mod census;
 mod cold;

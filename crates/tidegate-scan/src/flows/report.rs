@@ -72,7 +72,6 @@ pub(super) fn report(flows: &Flows) -> Report {
         to: desk.span.1,
         packets: desk.packets,
         flows: desk.flows,
-        both: census.both,
         one_sided: one_sided(&census),
         census: &census,
         gaps: desk.notes.of(Note::Gap),

@@ -15,8 +15,6 @@ pub(crate) struct Summary<'a> {
     pub packets: u64,
     /// Flows: incarnations that were seen.
     pub flows: u64,
-    /// Flows that were heard from both ends.
-    pub both: u64,
     /// What became of all flows.
     pub census: &'a Census,
     /// No flow shows an answer: one direction was not captured. What needs both is withheld for all findings alike.
@@ -40,10 +38,5 @@ impl Summary<'_> {
     /// The reverse: milliseconds after the first packet, 0 for what lies before it.
     pub fn ms(&self, at: u64) -> u32 {
         u32::try_from(at.saturating_sub(self.from) / 1_000_000).unwrap_or(u32::MAX)
-    }
-
-    /// Seconds from the first packet to the last.
-    pub fn seconds(&self) -> f64 {
-        self.to.saturating_sub(self.from) as f64 / 1e9
     }
 }

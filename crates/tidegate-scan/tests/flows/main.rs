@@ -1,3 +1,5 @@
 //! Flows of captures: what is found in them, however they are read.
 
+mod play;
+mod properties;
 mod real;
