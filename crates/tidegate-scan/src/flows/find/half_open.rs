@@ -131,9 +131,6 @@ impl HalfOpen {
 
     /// What it comes to.
     pub fn find(&self, sum: &Summary<'_>) -> Vec<Found> {
-        if sum.one_sided {
-            return Vec::new();
-        }
         let mut all = self.clone();
         let end = (Nanos(sum.to), sum.ms(sum.to));
         for live in sum.live.iter().filter(|live| end.1.saturating_sub(live.cold.first) >= HANGS) {
@@ -308,3 +305,6 @@ fn group(server: Server, target: &Target, judged: &Judged, sum: &Summary<'_>) ->
     let facts: Map<_, _> = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     Group { who: sum.hosts.socket(server.0, server.1), count: judged.hang, facts }
 }
+
+#[cfg(test)]
+mod tests;

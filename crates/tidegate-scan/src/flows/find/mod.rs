@@ -17,6 +17,8 @@ mod range;
 pub(crate) mod reset;
 mod retries;
 mod sample;
+#[cfg(test)]
+mod script;
 mod series;
 mod shape;
 pub(crate) mod sides;

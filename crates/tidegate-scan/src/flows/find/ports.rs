@@ -170,7 +170,7 @@ impl Ports {
 
     /// All buckets, the worst first, then the fullest.
     fn judged(&self, sum: &Summary<'_>) -> Vec<(Bucket, &Taken, Judged)> {
-        let judge = |(bucket, taken)| judge(taken, sum).map(|judged| (bucket, taken, judged));
+        let judge = |(bucket, taken)| judge(taken, sum.ms(sum.to)).map(|judged| (bucket, taken, judged));
         let mut all: Vec<(Bucket, &Taken, Judged)> = self.buckets.heaviest().into_iter().filter_map(judge).collect();
         all.sort_by(|(bucket, _, one), (other, _, next)| {
             let worse = next.severity.cmp(&one.severity);
@@ -218,11 +218,10 @@ struct Judged {
     line: Vec<(u32, u64)>,
 }
 
-/// `None`: no port was seen.
-fn judge(taken: &Taken, sum: &Summary<'_>) -> Option<Judged> {
+/// What is known of a bucket by the end of the capture, in milliseconds since the first packet. `None`: no port was seen.
+fn judge(taken: &Taken, end: u32) -> Option<Judged> {
     let range = Range::behind(&taken.ports, taken.opened)?;
     let waits = taken.early.saturating_mul(10) < taken.opened;
-    let end = sum.ms(sum.to);
     let (mut stand, mut resting, mut most) = (0i64, 0i64, (0, 0, 0, 0));
     let mut line = Vec::new();
     for (number, [stands, rests]) in taken.level.windows() {
@@ -322,3 +321,6 @@ fn found(bad: &[&(Bucket, &Taken, Judged)], sum: &Summary<'_>, dropped: u64) -> 
         ladder: None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -86,14 +86,15 @@ impl Storm {
     /// Whether such a segment is to be shown: what the machine made of it, and its flags.
     pub fn wants(note: Note, flags: u8) -> bool {
         let syn = flags & (flag::SYN | flag::ACK) == flag::SYN;
-        matches!(note, Note::Opened | Note::Renewed | Note::NewAttempt | Note::Again) && syn || note == Note::Refused
+        let comes = matches!(note, Note::Opened | Note::Renewed | Note::NewAttempt | Note::Collision | Note::Again);
+        comes && syn || note == Note::Refused
     }
 
     /// Looks at a segment.
     pub fn note(&mut self, look: &mut Look<'_, '_>) {
         let server = (look.bucket.server, look.bucket.port);
         match look.step.note {
-            Note::Opened | Note::Renewed | Note::NewAttempt => self.targets.of(server).come(look),
+            Note::Opened | Note::Renewed | Note::NewAttempt | Note::Collision => self.targets.of(server).come(look),
             Note::Again if look.role == Role::Initiator && look.step.before == State::SynSent => {
                 self.retry(look, server)
             }
@@ -308,3 +309,6 @@ fn facts(target: &Target, judged: &Judged) -> BTreeMap<&'static str, Value> {
     facts.extend(super::retries::comebacks(target.clients.each().map(|(_, client)| &client.times)));
     facts
 }
+
+#[cfg(test)]
+mod tests;

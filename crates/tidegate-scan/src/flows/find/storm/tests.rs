@@ -1,0 +1,141 @@
+//! Storms, their clients and their retries, and what is only busy.
+use super::*;
+use crate::flows::find::script::{Pair, Script};
+use proptest::prelude::*;
+
+const FINDING: &str = "connection-storm";
+const SYN: u8 = flag::SYN;
+
+/// What becomes of a connection.
+#[derive(Clone, Copy)]
+enum Fate {
+    Served,
+    Refused,
+    /// Its SYN is repeated after so many milliseconds each.
+    Silent(&'static [u64]),
+}
+
+/// Connections between two times in milliseconds, `pause` ms apart, of so many clients in turn.
+fn come(script: &mut Script, from: u64, to: u64, pause: usize, clients: usize, fate: Fate) {
+    for (place, at) in (from..to).step_by(pause).enumerate() {
+        let mut pair = Pair::new((place % clients) as u8, 10_000 + (at / 20) as u16);
+        script.ms = at;
+        script.say(&mut pair, 0, SYN, &[]);
+        match fate {
+            Fate::Served => {
+                script.say(&mut pair, 1, SYN | flag::ACK, &[]);
+                script.say(&mut pair, 0, flag::ACK, &[]);
+            }
+            Fate::Refused => _ = script.say(&mut pair, 1, flag::RST | flag::ACK, &[]),
+            Fate::Silent(pauses) => {
+                for pause in pauses {
+                    script.wait(pause - 1).again();
+                }
+            }
+        }
+    }
+    script.said.sort_by_key(|said| said.at);
+}
+
+/// One a second for a minute, then 50 a second for 10 s.
+fn storm(fate: Fate) -> Script {
+    let mut script = Script::default();
+    come(&mut script, 0, 60_000, 1000, 10, Fate::Served);
+    come(&mut script, 60_001, 70_000, 20, 50, fate);
+    come(&mut script, 80_000, 120_000, 1000, 10, Fate::Served);
+    script
+}
+
+#[test]
+fn a_storm_that_is_served_is_a_warning() {
+    let (found, outcome) = storm(Fate::Served).only(FINDING);
+    assert_eq!((found.severity, found.confidence, outcome.as_str()), (Severity::Warning, Confidence::High, "served"));
+    assert_eq!(found.count, 500);
+    assert_eq!(found.facts["server"], json!("10.0.1.1:443"));
+    assert_eq!(found.facts["clients"], json!(50));
+    assert_eq!((found.facts["before_per_s"].clone(), found.facts["most_per_s"].clone()), (json!(1.0), json!(50.0)));
+    assert!(found.facts["z"].as_f64().unwrap() > 100.0);
+    assert_eq!((found.groups[0].who.as_str(), found.groups[0].facts["clients"].clone()), ("10.0.0.0/24", json!(50)));
+    assert_eq!(found.last - found.first, 10_000_000_000);
+}
+
+#[test]
+fn a_storm_that_is_refused_is_critical() {
+    let (found, outcome) = storm(Fate::Refused).only(FINDING);
+    assert_eq!((found.severity, outcome.as_str()), (Severity::Critical, "server does not keep up"));
+    assert_eq!(found.facts["failed_percent"], json!(100.0));
+}
+
+#[test]
+fn kernels_are_known_by_their_retries() {
+    let shape = |pauses| {
+        let mut script = Script::default();
+        come(&mut script, 0, 5_000, 20, 50, Fate::Silent(pauses));
+        let (found, _) = script.only(FINDING);
+        assert_eq!((found.severity, found.count), (Severity::Critical, 250));
+        assert_eq!(found.facts["syn_retry_sampled"], json!(250));
+        found.facts["syn_retry_shape"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(shape(&[1000, 2000, 4000]), "doubling");
+    assert_eq!(shape(&[1000, 1000, 1000, 1000, 1000, 2000, 4000]), "linear, then doubling");
+}
+
+#[test]
+fn clients_that_come_back_every_two_seconds() {
+    let mut script = Script::default();
+    come(&mut script, 0, 20_000, 50, 40, Fate::Refused);
+    let (found, _) = script.only(FINDING);
+    assert_eq!(found.facts["client_retry_shape"], json!("steady"));
+    assert_eq!(found.facts["client_retry_first_ms"], json!(2000));
+    assert_eq!(found.facts["connections_per_client_median"], json!(10));
+}
+
+#[test]
+fn one_client_is_named() {
+    let mut script = Script::default();
+    come(&mut script, 0, 60_000, 1000, 10, Fate::Served);
+    come(&mut script, 60_001, 70_000, 20, 1, Fate::Served);
+    let (found, _) = script.only(FINDING);
+    assert_eq!(found.groups[0].facts["heaviest"], json!("10.0.0.0"));
+}
+
+#[test]
+fn a_busy_server_is_no_storm() {
+    let mut script = Script::default();
+    come(&mut script, 0, 60_000, 20, 50, Fate::Served);
+    assert_eq!(script.found(FINDING), []);
+    let mut few = Script::default();
+    come(&mut few, 0, 60_000, 10_000, 5, Fate::Served);
+    come(&mut few, 60_001, 70_000, 110, 5, Fate::Refused);
+    assert_eq!(few.found(FINDING), [], "91 connections");
+}
+
+#[test]
+fn in_one_direction_only_the_rate_is_judged() {
+    let mut script = storm(Fate::Refused);
+    script.said.retain(|said| said.ends[1].1 == 443);
+    let (found, _) = script.only(FINDING);
+    assert_eq!((found.severity, found.confidence), (Severity::Warning, Confidence::Low));
+}
+
+proptest! {
+    #[test]
+    fn what_only_varies_is_no_storm(counts in prop::collection::vec(100i32..200, 1..100)) {
+        let mut windows = Series::<2, WINDOW, 1024>::default();
+        for (place, count) in counts.iter().enumerate() {
+            windows.add(place as u32 * WINDOW, CAME, *count);
+            windows.add(place as u32 * WINDOW, FAILED, *count / 3);
+        }
+        prop_assert_eq!(judge(&windows, counts.len() as u32 * WINDOW, true), None);
+    }
+
+    #[test]
+    fn what_comes_suddenly_is_one(before in 0i32..300, times in 7i32..50, calm in 1u32..20) {
+        let mut windows = Series::<2, WINDOW, 1024>::default();
+        (0..calm).for_each(|window| windows.add(window * WINDOW, CAME, before));
+        let storm = (before * times).max(120);
+        windows.add(calm * WINDOW, CAME, storm);
+        let judged = judge(&windows, (calm + 3) * WINDOW, true).unwrap();
+        prop_assert_eq!((judged.begins, judged.ends, judged.came), (calm * WINDOW, (calm + 1) * WINDOW, storm as u64));
+    }
+}
