@@ -42,3 +42,17 @@ fn a_report_counts_flows_by_file_and_end() {
     assert_eq!(report.conn_states.iter().collect::<Vec<_>>(), [(&"RSTO", &1), (&"S2", &1)]);
     assert_eq!((report.flows, report.live, report.notes["quiet"]), (2, 1, 2));
 }
+
+#[test]
+fn ordinary_captures_are_no_storms_floods_or_exhaustion() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/captures/zeek-tcp");
+    let mut read = 0;
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let report = analyse_bytes("ordinary", &std::fs::read(&path).unwrap(), &Options::default());
+        let alarm = ["half-open", "connection-storm", "port-exhaustion"];
+        assert!(report.found.iter().all(|found| !alarm.contains(&found.finding)), "{path:?}: {:#?}", report.found);
+        read += report.packets;
+    }
+    assert!(read > 1000, "{read}");
+}

@@ -75,6 +75,11 @@ impl<K: Copy + Ord + Hash, V: Default + Weight, const MOST: usize> Groups<K, V, 
         self.map.get(&key)
     }
 
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        self.map.get_mut(&key)
+    }
+
     /// Takes over another's groups. `merge` puts two of one key together.
     pub fn absorb(&mut self, other: Self, merge: impl Fn(&mut V, V)) {
         self.dropped = self.dropped.saturating_add(other.dropped);

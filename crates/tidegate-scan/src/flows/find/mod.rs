@@ -18,7 +18,7 @@ pub(crate) mod reset;
 mod retries;
 mod sample;
 #[cfg(test)]
-mod script;
+pub(crate) mod script;
 mod series;
 mod shape;
 pub(crate) mod sides;

@@ -31,6 +31,11 @@ impl<K: Copy + Ord + Hash, V: Default, const MOST: usize> Sample<K, V, MOST> {
         self.0.get_mut(&place)
     }
 
+    /// The same of a key that is in the sample already.
+    pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        self.0.get_mut(&(mixed(&key), key))
+    }
+
     /// Takes over another's sample. `merge` puts two of one key together.
     pub fn absorb(&mut self, other: Self, merge: impl Fn(&mut V, V)) {
         for ((_, key), value) in other.0 {

@@ -10,8 +10,8 @@
 //! keep up, and every client that comes back makes it worse. Of a capture with one direction only the rate is judged, with low
 //! confidence.
 //!
-//! Clients are counted, sampled for how often and how they come back ([`Shape`]), and the heaviest of them and of their networks
-//! (/24; single hosts where addresses are no plain IPv4) are named.
+//! Clients are counted, sampled for how often and how they come back ([`Times`], [`Retries`]) and for the name that they ask for
+//! in TLS, and the heaviest of them and of their networks (/24; single hosts where addresses are no plain IPv4) are named.
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ use super::sample::Sample;
 use super::series::Series;
 use super::shape::Times;
 use crate::capture::flag;
+use crate::capture::tls::{Hello, records};
+use crate::flows::cold::bit;
 use crate::flows::found::{Confidence, Firsts, Found, GROUPS_MAX, Group, Severity};
 use crate::flows::look::{Ended, Look};
 use crate::flows::summary::Summary;
@@ -37,10 +39,15 @@ const MANY: u64 = 100;
 const TIMES: f64 = 4.0;
 /// So many standard deviations above it.
 const DEVIATIONS: f64 = 6.0;
-/// Server ports that are told apart, at most.
-const TARGETS: usize = 4096;
+/// Server ports that are told apart, at most: about 35 KB each when all its clients come in turn.
+const TARGETS: usize = 2048;
 /// Clients, and networks of them, that are told apart per server port, at most.
-const CLIENTS: usize = 1024;
+const CLIENTS: usize = 512;
+/// Names that clients asked for, as far as they are told.
+const NAMES: usize = 5;
+
+/// How the handshake of TLS begins.
+const HELLO: &[u8] = &[22, 3];
 
 /// New connections.
 const CAME: usize = 0;
@@ -74,6 +81,20 @@ struct Target {
 struct Client {
     came: u32,
     times: Times,
+    /// The name that it asked for first, in its TLS hello; milliseconds since the first packet.
+    name: Option<(u32, Box<str>)>,
+}
+
+impl Client {
+    fn absorb(&mut self, other: Self) {
+        self.came = self.came.saturating_add(other.came);
+        self.times.absorb(other.times);
+        self.named(other.name);
+    }
+
+    fn named(&mut self, name: Option<(u32, Box<str>)>) {
+        self.name = [self.name.take(), name].into_iter().flatten().min();
+    }
 }
 
 impl Weight for Target {
@@ -87,7 +108,7 @@ impl Storm {
     pub fn wants(note: Note, flags: u8) -> bool {
         let syn = flags & (flag::SYN | flag::ACK) == flag::SYN;
         let comes = matches!(note, Note::Opened | Note::Renewed | Note::NewAttempt | Note::Collision | Note::Again);
-        comes && syn || note == Note::Refused
+        comes && syn || matches!(note, Note::Refused | Note::Quiet)
     }
 
     /// Looks at a segment.
@@ -99,6 +120,7 @@ impl Storm {
                 self.retry(look, server)
             }
             Note::Refused => self.targets.of(server).fail(look),
+            Note::Quiet if look.role == Role::Initiator => self.name(look, server),
             _ => {}
         }
     }
@@ -122,6 +144,19 @@ impl Storm {
         let mut all: Vec<_> = self.targets.heaviest().into_iter().filter_map(judge).collect();
         all.sort_by_key(|(server, came, found)| (std::cmp::Reverse((found.severity, *came)), *server));
         all.into_iter().take(WORST).map(|(.., found)| found).collect()
+    }
+
+    /// Keeps the name in a hello, of clients in the sample. A connection without its SYN is not among those that are counted.
+    fn name(&mut self, look: &Look<'_, '_>, server: Server) {
+        if !look.tcp.data.starts_with(HELLO) || !look.cold.has(bit::SYN, look.side) {
+            return;
+        }
+        let client = self.targets.get_mut(server).and_then(|target| target.clients.get_mut(look.bucket.client));
+        if let Some(client) = client
+            && let Some(Hello::Client(hello)) = records(look.tcp.data).next().and_then(|record| record.hello())
+        {
+            client.named(hello.name.map(|name| (look.ms, Box::from(name))));
+        }
     }
 
     fn retry(&mut self, look: &Look<'_, '_>, server: Server) {
@@ -187,15 +222,24 @@ impl Target {
     fn absorb(&mut self, other: Self) {
         self.windows.absorb(other.windows);
         self.came = self.came.saturating_add(other.came);
-        self.clients.absorb(other.clients, |mine, other| {
-            mine.came = mine.came.saturating_add(other.came);
-            mine.times.absorb(other.times);
-        });
+        self.clients.absorb(other.clients, Client::absorb);
         let add = |mine: &mut u32, other: u32| *mine = mine.saturating_add(other);
         self.hosts.absorb(other.hosts, add);
         self.nets.absorb(other.nets, add);
         self.first.absorb(other.first);
         self.failed.absorb(other.failed);
+    }
+
+    /// The names that most clients of the sample asked for, and how many did.
+    fn names(&self) -> Value {
+        let mut names: BTreeMap<&str, u64> = BTreeMap::new();
+        for (_, name) in self.clients.each().filter_map(|(_, client)| client.name.as_ref()) {
+            let count = names.entry(name).or_default();
+            *count = count.saturating_add(1);
+        }
+        let mut names: Vec<(&str, u64)> = names.into_iter().collect();
+        names.sort_by_key(|(name, count)| (std::cmp::Reverse(*count), *name));
+        names.into_iter().take(NAMES).map(|(name, count)| (name.to_owned(), json!(count))).collect::<Map<_, _>>().into()
     }
 
     /// The heaviest networks, or the heaviest hosts if a network has one only.
@@ -304,6 +348,7 @@ fn facts(target: &Target, judged: &Judged) -> BTreeMap<&'static str, Value> {
         ("z", json!(judged.z.map(f64::round))),
         ("clients", json!(target.clients.distinct())),
         ("clients_estimated", json!(!target.clients.whole())),
+        ("clients_by_server_name", target.names()),
         ("connections_per_client_median", json!(often.get(often.len() / 2))),
     ]);
     facts.extend(super::retries::comebacks(target.clients.each().map(|(_, client)| &client.times)));

@@ -1,6 +1,6 @@
 //! Storms, their clients and their retries, and what is only busy.
 use super::*;
-use crate::flows::find::script::{Pair, Script};
+use crate::flows::find::script::{Pair, Said, Script};
 use proptest::prelude::*;
 
 const FINDING: &str = "connection-storm";
@@ -97,6 +97,25 @@ fn one_client_is_named() {
     come(&mut script, 60_001, 70_000, 20, 1, Fate::Served);
     let (found, _) = script.only(FINDING);
     assert_eq!(found.groups[0].facts["heaviest"], json!("10.0.0.0"));
+}
+
+#[test]
+fn names_that_clients_ask_for_are_told() {
+    let mut script = storm(Fate::Served);
+    // A hello whose only extension names the server.
+    let name = [&[0, 0, 0, 11, 0, 9, 0, 0, 6][..], b"vp.lab"].concat();
+    let body = [&[3, 3][..], &[7; 32], &[0, 0, 2, 0x13, 1, 1, 0, 0, 15], &name].concat();
+    let length = body.len() as u8;
+    let hello = [&[22, 3, 1, 0, length + 4, 1, 0, 0, length][..], &body].concat();
+    let opened: Vec<_> = script.said.iter().filter(|said| said.flags == SYN).cloned().collect();
+    for syn in opened {
+        let flags = flag::ACK | flag::PSH;
+        let (seq, ack, length) = (syn.seq + 1, 9_001, hello.len() as u32);
+        script.said.push(Said { at: syn.at + 5_000_000, flags, seq, ack, length, data: hello.clone(), ..syn });
+    }
+    script.said.sort_by_key(|said| said.at);
+    let (found, _) = script.only(FINDING);
+    assert_eq!(found.facts["clients_by_server_name"], json!({"vp.lab": 50}));
 }
 
 #[test]
