@@ -205,3 +205,6 @@ impl Late {
         self.silence = self.silence.max(other.silence);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -155,3 +155,6 @@ impl Standing {
 fn stands(live: &Live<'_>) -> bool {
     live.flow.both_heard() && matches!(live.flow.state(), State::Established | State::MidStream | State::CloseWait)
 }
+
+#[cfg(test)]
+mod tests;

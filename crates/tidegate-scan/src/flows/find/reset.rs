@@ -207,3 +207,6 @@ fn severity(count: u64, of: u64) -> Severity {
 fn verdict(severity: Severity, confidence: Confidence, outcome: &str) -> Verdict {
     Verdict { finding: "reset-origin", severity, confidence, outcome: outcome.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,7 +4,8 @@
 //! - The client's hello answered with a RST, a FIN or something that is not TLS, or not at all: for 10 s (what curl and most
 //!   load balancers' health monitors wait at least), or until the client left after a second or more.
 //! - A request of HTTP where other clients are answered in TLS, and that is refused (400, an alert, a close).
-//! - TLS 1.3: the first thing that the client encrypts is as short as an alert, and one side leaves. Low confidence.
+//! - TLS 1.3: what the client encrypts first, or the server's answer to its last word, is as short as an alert, and one side
+//!   leaves. Low confidence.
 //! - One side leaves between the server's hello and the end of the handshake: scanners and health monitors do so, too. A
 //!   notice, of low confidence.
 //!
@@ -240,9 +241,12 @@ fn severity(kind: Kind, failed: u64, asked: u64) -> Severity {
 fn confidence(kind: Kind, sum: &Summary<'_>) -> Confidence {
     match kind {
         Kind::Alert(..) | Kind::Plain => Confidence::High,
-        Kind::Sealed | Kind::Left(_) => Confidence::Low,
+        Kind::Sealed(_) | Kind::Left(_) => Confidence::Low,
         _ if sum.gaps > 0 => Confidence::Low,
         Kind::NotTls => Confidence::High,
         Kind::Reset | Kind::Closed | Kind::Unanswered => Confidence::Medium,
     }
 }
+
+#[cfg(test)]
+mod tests;

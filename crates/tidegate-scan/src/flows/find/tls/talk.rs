@@ -8,8 +8,8 @@ use crate::capture::flag;
 use crate::capture::tls::{Alert, Content, Hello, Record, ServerHello, records};
 
 /// Length of an alert that TLS 1.3 has encrypted: two bytes, the type behind them, and the tag (RFC 8446 §5.2, and 16 bytes of
-/// tag in its cipher suites but one). The first message that a client encrypts otherwise is its Finished or its certificate,
-/// and those have 53 bytes or more.
+/// tag in its cipher suites but one). What a client encrypts first otherwise is its Finished or its certificate, of 53 bytes or
+/// more; what a server sends first after that is a ticket, or data.
 const SEALED_ALERT: u16 = 19;
 /// Milliseconds after which a client that leaves without an answer is taken for one that waited for it.
 const PATIENCE: u32 = 1_000;
@@ -26,10 +26,14 @@ pub(super) enum Stage {
     AskedAgain,
     /// The server's hello came; all alerts are in clear until the server changes its cipher.
     Agreed,
+    /// The same, but not all of what came since was kept: it may be over.
+    Blind,
     /// The server's hello of TLS 1.3 came: what follows is encrypted.
     AgreedNew,
-    /// What the client encrypted first has the length of an alert.
-    Sealed,
+    /// TLS 1.3: the client is done, and the server has said nothing to it yet.
+    Finished,
+    /// What a side encrypted first has the length of an alert.
+    Sealed(Role),
     /// The client sent a request of HTTP in place of a hello.
     Plain,
 }
@@ -49,8 +53,8 @@ pub(super) enum Kind {
     NotTls,
     /// A request in plain text, where the server speaks TLS.
     Plain,
-    /// TLS 1.3: the client sent what looks like an alert in place of its Finished, and left.
-    Sealed,
+    /// TLS 1.3: a side sent what looks like an alert in place of its Finished or of an answer to it, and one of them left.
+    Sealed(Role),
     /// One side left between the server's hello and the end of the handshake.
     Left(Role),
 }
@@ -91,7 +95,7 @@ impl Display for Kind {
             Kind::Unanswered => f.write_str("hello not answered"),
             Kind::NotTls => f.write_str("hello answered in something else than TLS"),
             Kind::Plain => f.write_str("plain text to a TLS port"),
-            Kind::Sealed => f.write_str("encrypted alert from the client, it seems"),
+            Kind::Sealed(by) => write!(f, "encrypted alert from the {}, it seems", side(by)),
             Kind::Left(by) => write!(f, "{} left during the handshake", side(by)),
         }
     }
@@ -128,7 +132,7 @@ impl Stage {
                 then => return then,
             }
         }
-        Then::Wait(stage)
+        Then::Wait(if stage == Stage::Agreed && self != Stage::Asked && said.cut { Stage::Blind } else { stage })
     }
 
     fn record(self, by: Role, record: &Record<'_>) -> Then {
@@ -144,12 +148,15 @@ impl Stage {
             (Stage::Asked, Role::Responder, Content::Alert, _) => Then::Wait(self),
             (Stage::Asked, Role::Responder, ..) => Then::Over,
             (Stage::AskedAgain, Role::Responder, Content::Application, _) => Then::Over,
-            (Stage::Agreed, Role::Responder, Content::ChangeCipherSpec, _) => Then::Over,
-            (Stage::Agreed, _, Content::Application, _) => Then::Over,
-            (Stage::AgreedNew, Role::Initiator, Content::Application, _) if record.length == SEALED_ALERT => {
-                Then::Wait(Stage::Sealed)
-            }
-            (Stage::AgreedNew | Stage::Sealed, Role::Initiator, Content::Application, _) => Then::Over,
+            (Stage::Agreed | Stage::Blind, Role::Responder, Content::ChangeCipherSpec, _) => Then::Over,
+            (Stage::Agreed | Stage::Blind, _, Content::Application, _) => Then::Over,
+            (Stage::AgreedNew, Role::Initiator, Content::Application, _)
+            | (Stage::Finished, Role::Responder, Content::Application, _) => match (record.length, self) {
+                (SEALED_ALERT, _) => Then::Wait(Stage::Sealed(by)),
+                (_, Stage::AgreedNew) => Then::Wait(Stage::Finished),
+                _ => Then::Over,
+            },
+            (Stage::Sealed(sender), _, Content::Application, _) if sender == by => Then::Over,
             _ => Then::Wait(self),
         }
     }
@@ -160,8 +167,8 @@ impl Stage {
             (Stage::Asked, Role::Responder) => Then::Failed(Kind::Closed),
             (Stage::Asked, Role::Initiator) if said.age >= PATIENCE => Then::Failed(Kind::Unanswered),
             (Stage::Plain, Role::Responder) => Then::Failed(Kind::Plain),
-            (Stage::Asked | Stage::Plain, Role::Initiator) => Then::Over,
-            (Stage::Sealed, _) => Then::Failed(Kind::Sealed),
+            (Stage::Asked | Stage::Plain, Role::Initiator) | (Stage::Blind | Stage::Finished, _) => Then::Over,
+            (Stage::Sealed(by), _) => Then::Failed(Kind::Sealed(by)),
             (Stage::AskedAgain | Stage::Agreed | Stage::AgreedNew, by) => Then::Failed(Kind::Left(by)),
         }
     }
