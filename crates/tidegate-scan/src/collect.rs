@@ -1,14 +1,19 @@
 //! The results of all members, put together in the order of the members, whatever thread read them and when.
 
+use crate::content::Content;
 use crate::dump::ALL;
 use crate::findings::{Cut, Findings, Hit, MARKS, Marked};
+use crate::flows::Report;
 use crate::plan::{FORMAT, Plan};
 use crate::source::{Desk, Ended, Member, Reader, Trouble};
 use crate::tally::{Count, Tallied};
-use crate::text::{Span, TextScan};
+use crate::text::Span;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Reports of captures that are kept.
+const CAPTURES: usize = 1_000;
 
 /// A member, as results tell it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -22,6 +27,13 @@ struct Told {
     ended: &'static str,
     why: String,
     text: bool,
+    capture: bool,
+}
+
+#[derive(Serialize)]
+struct ToldCapture {
+    member: usize,
+    report: Report,
 }
 
 #[derive(Serialize)]
@@ -58,6 +70,7 @@ struct Result<'a> {
     tallies: Vec<ToldTally<'a>>,
     marks: &'a [Marked],
     dumps: &'a [ToldDump],
+    captures: &'a [ToldCapture],
     troubles: &'a [ToldTrouble],
     cut: Cut,
 }
@@ -74,6 +87,7 @@ struct Part {
     marks: Vec<Marked>,
     tallies: Vec<Tallied>,
     dump: Option<(Vec<usize>, Vec<u8>)>,
+    capture: Option<Report>,
     cut: Cut,
 }
 
@@ -90,6 +104,7 @@ struct Gathered {
     tallies: Vec<Tallied>,
     dumps: Vec<ToldDump>,
     dumped: usize,
+    captures: Vec<ToldCapture>,
     troubles: Vec<ToldTrouble>,
     cut: Cut,
 }
@@ -137,6 +152,7 @@ impl Collector {
             tallies: counts.iter().map(|(tally, names, key, count)| told_tally(tally, names, key, count)).collect(),
             marks: &gathered.marks,
             dumps: &gathered.dumps,
+            captures: &gathered.captures,
             troubles: &gathered.troubles,
             cut: gathered.cut,
         };
@@ -200,6 +216,11 @@ impl Gathered {
         if let Some((numbers, bytes)) = findings.dump {
             self.dump(plan, told.index, &numbers, &bytes, findings.cut.dumps > 0);
         }
+        match findings.capture {
+            Some(_) if self.captures.len() >= CAPTURES => self.cut.captures += 1,
+            Some(report) => self.captures.push(ToldCapture { member: told.index, report }),
+            None => {}
+        }
         self.members.push(told);
     }
 
@@ -218,7 +239,7 @@ impl Gathered {
 
 /// Reads one member.
 struct MemberScan {
-    scan: TextScan,
+    content: Content,
     member: Member,
     plan: Arc<Plan>,
     gathered: Arc<Mutex<Gathered>>,
@@ -226,21 +247,21 @@ struct MemberScan {
 
 impl Reader for MemberScan {
     fn data(&mut self, block: &[u8]) {
-        self.scan.data(block);
+        self.content.data(block, &self.member.path);
     }
 
     fn end(self: Box<Self>, ended: Ended) {
-        let MemberScan { scan, member, plan, gathered } = *self;
-        let (mut findings, span) = scan.end();
+        let MemberScan { content, member, plan, gathered } = *self;
+        let (mut findings, span, capture) = content.end(&ended);
         findings.hits.sort_by(|a, b| (a.offset, &a.signature).cmp(&(b.offset, &b.signature)));
         let dump = findings.dumps.take();
         let Findings { hits, marks, tallies, cut, .. } = findings;
-        let told = told(member, span, ended);
-        lock(&gathered).put(&plan, Waiting { told, findings: Part { hits, marks, tallies, dump, cut } });
+        let told = told(member, span, ended, capture.is_some());
+        lock(&gathered).put(&plan, Waiting { told, findings: Part { hits, marks, tallies, dump, capture, cut } });
     }
 }
 
-fn told(member: Member, span: Span, ended: Ended) -> Told {
+fn told(member: Member, span: Span, ended: Ended, capture: bool) -> Told {
     let (ended, why) = match ended {
         Ended::Whole => ("whole", String::new()),
         Ended::Truncated(why) => ("truncated", why),
@@ -248,7 +269,7 @@ fn told(member: Member, span: Span, ended: Ended) -> Told {
         Ended::Budget(why) => ("budget", why),
     };
     let Span { bytes, lines, first, last, text } = span;
-    Told { index: member.index, path: member.path, bytes, lines, first, last, ended, why, text }
+    Told { index: member.index, path: member.path, bytes, lines, first, last, ended, why, text, capture }
 }
 
 impl Desk for Collector {
@@ -256,8 +277,13 @@ impl Desk for Collector {
         // No line was written after its file: an old bundle's years are those of its files.
         let modified = member.modified.and_then(|seconds| seconds.checked_mul(1_000_000_000));
         let now = modified.map_or(self.plan.now, |modified| modified.min(self.plan.now));
-        let scan = TextScan::new(Arc::clone(&self.plan), now);
-        Some(Box::new(MemberScan { scan, member, plan: Arc::clone(&self.plan), gathered: Arc::clone(&self.gathered) }))
+        let content = Content::new(Arc::clone(&self.plan), now);
+        Some(Box::new(MemberScan {
+            content,
+            member,
+            plan: Arc::clone(&self.plan),
+            gathered: Arc::clone(&self.gathered),
+        }))
     }
 
     fn trouble(&self, trouble: Trouble) {

@@ -84,6 +84,8 @@ pub struct Cut {
     pub keys: u64,
     /// Dumps, and parts of dumps.
     pub dumps: u64,
+    /// Captures.
+    pub captures: u64,
 }
 
 /// A record that was assembled, and who has looked at it.

@@ -13,6 +13,7 @@
 
 pub mod capture;
 mod collect;
+mod content;
 mod dump;
 mod error;
 mod findings;

@@ -77,7 +77,7 @@ fn records_become_hits_counts_and_marks() {
     let member = &result["members"][0];
     assert_eq!((&member["lines"], &member["bytes"], &member["text"]), (&json!(8), &json!(TEXT.len()), &json!(true)));
     assert_eq!((&member["first"], &member["last"]), (&json!(NOON), &json!(NOON + 63_000_000_000_i64)));
-    assert_eq!(result["cut"], json!({"hits": 0, "marks": 0, "keys": 0, "dumps": 0}));
+    assert_eq!(result["cut"], json!({"hits": 0, "marks": 0, "keys": 0, "dumps": 0, "captures": 0}));
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn limits_leave_out_and_count() {
     assert_eq!(result["hits"].as_array().unwrap().len(), 3);
     let shown: Vec<_> = result["hits"].as_array().unwrap().iter().map(|hit| hit["record"].is_string()).collect();
     assert_eq!(shown, [true, true, true]);
-    assert_eq!(result["cut"], json!({"hits": 1, "marks": 0, "keys": 1, "dumps": 0}));
+    assert_eq!(result["cut"], json!({"hits": 1, "marks": 0, "keys": 1, "dumps": 0, "captures": 0}));
     plan["limits"] = json!({"evidence": 1});
     let result = scan_with(&plan, TEXT.as_bytes(), None);
     let shown: Vec<_> = result["hits"].as_array().unwrap().iter().map(|hit| hit["record"].is_string()).collect();

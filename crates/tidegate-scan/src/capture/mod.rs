@@ -93,3 +93,13 @@ pub trait Sink: Send {
 
 /// Packets that a sink is given at a time, at most: enough to look up their flows side by side.
 pub const BATCH: usize = 32;
+
+/// Bytes by which a capture is known.
+pub const HEAD: usize = 12;
+
+/// Whether a file that begins with these bytes, [`HEAD`] of them, is a capture.
+pub fn begins(head: &[u8]) -> bool {
+    let mut frames = frames::Frames::New;
+    frames.step(head);
+    frames.format().is_some()
+}
