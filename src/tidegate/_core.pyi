@@ -17,6 +17,8 @@ __all__ = [
     "SpecError",
     "TraceError",
     "__version__",
+    "analyse",
+    "analyse_bytes",
     "build_info",
     "build_profile",
     "check_learned",
@@ -25,6 +27,7 @@ __all__ = [
     "classes",
     "drill",
     "ends",
+    "is_capture",
     "reasons",
     "replay",
     "simulate",
@@ -200,10 +203,11 @@ class Scanner:
     ) -> str:
         """Read ``paths`` (files, folders, archives) and, if asked, standard input; return a result as JSON, format 1.
 
-        The JSON has ``members``, ``hits``, ``tallies``, ``marks``, ``dumps``, ``troubles`` and ``cut`` (how much the
-        plan's limits left out). Times are nanoseconds since 1970. The same inputs give the same result, whatever
-        ``threads`` is. ``progress`` is called at once and then about ten times a second with the bytes read and the
-        bytes to read (0: unknown); what it raises ends the scan.
+        The JSON has ``members``, ``hits``, ``tallies``, ``marks``, ``dumps``, ``captures`` (``member``, and its
+        ``report`` as of :func:`analyse`), ``troubles`` and ``cut`` (how much the plan's limits left out). Times are
+        nanoseconds since 1970. The same inputs give the same result, whatever ``threads`` is. ``progress`` is called at
+        once and then about ten times a second with the bytes read and the bytes to read (0: unknown); what it raises
+        ends the scan.
         """
 
     def scan_text(self, name: str, data: bytes, cut: int | None = None) -> str:
@@ -231,6 +235,35 @@ def simulate(spec: bytes, policy: str | bytes, progress: Callable[[float], objec
     ``progress`` is called about ten times a second with the share that is over, 0 to 1; what it raises ends the run.
     Raises :exc:`SpecError`.
     """
+
+def analyse(
+    paths: Sequence[str | PathLike[str]],
+    *,
+    stdin: bool = False,
+    together: bool = True,
+    each: bool = False,
+    shards: int = 1,
+    progress: Callable[[int, int], object] | None = None,
+) -> str:
+    """Read the captures below ``paths`` and, if asked, standard input; return what they say of TCP as JSON, format 1.
+
+    ``together``: their packets in the order of time, as one capture with one report; else each capture has its own.
+    The JSON has ``reports`` (1000 at most, ``unreported`` counts the others), ``not_captures`` (``count``, and at
+    most 1000 ``paths``) and ``troubles`` (``path``, ``what``, ``detail``). A report has ``files`` (``path``,
+    ``format``, ``ended``, ``detail``, ``packets``, ``records``, ``skipped`` by reason, ``flows``, ``states``,
+    ``outcomes``, ``from``, ``to``), ``from``, ``to``, ``packets``, ``unplaced``, ``flows``, ``live``, ``states``,
+    ``conn_states`` (Zeek's), ``notes``, ``handshakes``, ``half_open``, ``buckets``, ``found`` (``finding``,
+    ``severity``, ``confidence``, ``outcome``, ``count``, ``first``, ``last``, ``frames``, ``groups``, ``facts``,
+    ``timeline``, ``ladder``), ``withheld``, ``evicted``, ``refused``, ``bytes_per_flow``, and with ``each`` a line
+    per incarnation of a flow. Times are nanoseconds since 1970, frames count from 1. The same captures give the same
+    report, whatever ``shards`` is. ``progress`` is as in :meth:`Scanner.scan`.
+    """
+
+def analyse_bytes(name: str, data: bytes, *, each: bool = False) -> str:
+    """Return the report of one capture, which is there already; ``name`` is its path in the report."""
+
+def is_capture(head: bytes) -> bool:
+    """Tell whether a file that begins with these bytes, 12 of them, is a capture (pcap or pcapng)."""
 
 def drill(seed: int, flows: int) -> str:
     """Force every state on flows that the fast path forwards, flip policies, flood the table; return counts as JSON.

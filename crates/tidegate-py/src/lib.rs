@@ -7,6 +7,7 @@ mod error;
 mod flows;
 mod gate;
 mod limiter;
+mod progress;
 mod replay;
 mod scan;
 mod sim;
@@ -47,6 +48,9 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<gate::Gate>()?;
     module.add_class::<limiter::Limiter>()?;
     module.add_class::<scan::Scanner>()?;
+    module.add_function(wrap_pyfunction!(flows::analyse, module)?)?;
+    module.add_function(wrap_pyfunction!(flows::analyse_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(flows::is_capture, module)?)?;
     module.add_function(wrap_pyfunction!(flows::drill, module)?)?;
     module.add_function(wrap_pyfunction!(gate::check_plan, module)?)?;
     module.add_function(wrap_pyfunction!(gate::check_learned, module)?)?;
