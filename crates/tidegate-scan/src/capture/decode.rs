@@ -19,7 +19,10 @@ pub(super) struct Decoder {
 
 impl Decoder {
     /// The packet in a record. Its number and its file are the caller's to fill in.
-    pub(super) fn packet<'b>(&mut self, record: &Record<'b>) -> Result<Packet<'b>, Skip> {
+    ///
+    /// It is written where it stays, field by field: a packet takes longer to move than to decode.
+    #[inline]
+    pub(super) fn packet<'b>(&mut self, record: &Record<'b>, into: &mut Packet<'b>) -> Result<(), Skip> {
         let mut inside = record.link.ok_or(Skip::LinkUnknown)?.strip(record.bytes)?;
         let mut wire = record.length.saturating_sub(inside.before as u32);
         let mut tunnel = None;
@@ -32,26 +35,29 @@ impl Decoder {
                 (tunnel, inside) = (Some(number), deeper);
                 continue;
             }
-            let Ip { source, target, ttl, id, .. } = packet;
-            let net = Net { vlans: inside.vlans, tunnel };
-            let trailer = if tunnel.is_none() { packet.after } else { &[] };
-            let body = self.body(record.at, &packet)?;
-            return Ok(Packet { file: 0, frame: 0, at: record.at, net, source, target, ttl, id, body, trailer });
+            into.body = match (packet.protocol, packet.part) {
+                (protocol::TCP, None) => Body::Tcp(tcp(packet.inside, packet.length)?),
+                _ => self.body(record.at, &packet)?,
+            };
+            into.at = record.at;
+            into.net = Net { vlans: inside.vlans, tunnel };
+            packet.ends.tell(&mut into.source, &mut into.target);
+            (into.ttl, into.id) = (packet.ttl, packet.id);
+            into.trailer = if tunnel.is_none() { packet.after } else { &[] };
+            return Ok(());
         }
         Err(Skip::TooDeep)
     }
 
+    /// What is in a packet that is not just a segment.
     fn body<'b>(&mut self, at: u64, packet: &Ip<'b>) -> Result<Body<'b>, Skip> {
         match (packet.protocol, packet.part) {
             (_, Some(part)) if part.offset > 0 => self.fragments.later(at, packet, part).map(Body::Tcp),
             // A header that begins in one fragment and ends in another is one that nobody honest sends.
             (protocol::TCP, Some(part)) if part.more && packet.length < HEADER => Err(Skip::Fragment),
-            (protocol::TCP, part) => {
+            (protocol::TCP, Some(part)) => {
                 let tcp = tcp(packet.inside, packet.length)?;
-                Ok(Body::Tcp(match part {
-                    Some(part) => self.fragments.first(at, packet, part, tcp),
-                    None => tcp,
-                }))
+                Ok(Body::Tcp(self.fragments.first(at, packet, part, tcp)))
             }
             (kind @ (protocol::ICMP | protocol::ICMP6), _) => {
                 unreachable(packet.inside, packet.length, kind == protocol::ICMP6).map(Body::Unreachable)

@@ -25,8 +25,8 @@ pub struct Capture {
 }
 
 /// What came of some bytes.
-enum Taken<'b> {
-    Packet(usize, Packet<'b>),
+enum Taken {
+    Packet(usize),
     Nothing(usize),
     More(usize),
 }
@@ -52,15 +52,12 @@ impl Capture {
     pub fn data(&mut self, block: &[u8], mut tell: impl FnMut(&[Packet<'_>])) {
         let others = self.finish(block, &mut tell);
         let mut rest = self.passed(others);
-        let mut batch = Vec::with_capacity(BATCH);
-        while !rest.is_empty() {
-            match self.take(rest) {
-                Taken::Packet(used, packet) => {
-                    batch.push(packet);
-                    if batch.len() == BATCH {
-                        tell(&batch);
-                        batch.clear();
-                    }
+        let mut batch = [Packet::NONE; BATCH];
+        let mut count = 0_usize;
+        while let Some(packet) = batch.get_mut(count).filter(|_| !rest.is_empty()) {
+            match self.take(rest, packet) {
+                Taken::Packet(used) => {
+                    count = count.saturating_add(1);
                     self.pass = used;
                 }
                 Taken::Nothing(used) => self.pass = used,
@@ -70,9 +67,13 @@ impl Capture {
                 }
             }
             rest = self.passed(rest);
+            if count == BATCH {
+                tell(&batch);
+                count = 0;
+            }
         }
-        if !batch.is_empty() {
-            tell(&batch);
+        if let Some(some @ [_, ..]) = batch.get(..count) {
+            tell(some);
         }
     }
 
@@ -92,8 +93,9 @@ impl Capture {
         let mut rest = block;
         let mut begun = std::mem::take(&mut self.begun);
         while !begun.is_empty() {
-            match self.take(&begun) {
-                Taken::Packet(used, packet) => {
+            let mut packet = Packet::NONE;
+            match self.take(&begun, &mut packet) {
+                Taken::Packet(used) => {
                     tell(&[packet]);
                     self.pass = used;
                 }
@@ -123,16 +125,18 @@ impl Capture {
         bytes.get(count..).unwrap_or_default()
     }
 
-    fn take<'b>(&mut self, bytes: &'b [u8]) -> Taken<'b> {
+    #[inline]
+    fn take<'b>(&mut self, bytes: &'b [u8], packet: &mut Packet<'b>) -> Taken {
         if self.lost {
             return Taken::Nothing(usize::MAX);
         }
         match self.frames.step(bytes) {
-            Step::Record(used, record) => match self.decoder.packet(&record) {
-                Ok(packet) => {
+            Step::Record(used, record) => match self.decoder.packet(&record, packet) {
+                Ok(()) => {
                     self.records = self.records.saturating_add(1);
                     self.packets = self.packets.saturating_add(1);
-                    Taken::Packet(used, Packet { file: self.index, frame: self.records, ..packet })
+                    (packet.file, packet.frame) = (self.index, self.records);
+                    Taken::Packet(used)
                 }
                 Err(skip) => {
                     self.count(skip);

@@ -41,7 +41,7 @@ impl Fragments {
         }
         let header = packet.length.saturating_sub(tcp.length);
         let kept = Tcp { data: &[], ..tcp };
-        let (id, source, target) = (part.id, packet.source, packet.target);
+        let (id, source, target) = (part.id, packet.ends.source(), packet.ends.target());
         if let Some(place) = self.0.get_mut(place(id)) {
             *place = Some(First { at, id, source, target, tcp: kept, header });
         }
@@ -55,7 +55,8 @@ impl Fragments {
         }
         let place = self.0.get_mut(place(part.id)).ok_or(Skip::Fragment)?;
         let first = (*place).filter(|first| {
-            let same = (first.id, first.source, first.target) == (part.id, packet.source, packet.target);
+            let (source, target) = (packet.ends.source(), packet.ends.target());
+            let same = (first.id, first.source, first.target) == (part.id, source, target);
             same && at.saturating_sub(first.at) <= FORGET
         });
         let First { tcp, header, .. } = first.ok_or(Skip::Fragment)?;

@@ -57,6 +57,7 @@ impl Frames {
     }
 
     /// What the next bytes are. Asked again with the same bytes after [`Step::More`], and after more of them came.
+    #[inline]
     pub(super) fn step<'b>(&mut self, bytes: &'b [u8]) -> Step<'b> {
         loop {
             match self {

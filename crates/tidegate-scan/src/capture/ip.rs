@@ -27,11 +27,52 @@ pub(super) struct Part {
     pub(super) more: bool,
 }
 
+/// Sender and receiver, as they stand in the header: an [`IpAddr`] is an odd number of bytes, and slow to hand around.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends<'b> {
+    Four(&'b [u8; 8]),
+    Six(&'b [u8; 32]),
+}
+
+impl Ends<'_> {
+    /// Writes down who sent it and for whom.
+    #[inline]
+    pub(super) fn tell(self, source: &mut IpAddr, target: &mut IpAddr) {
+        match self {
+            Self::Four(&[a, b, c, d, e, f, g, h]) => {
+                *source = IpAddr::V4(Ipv4Addr::new(a, b, c, d));
+                *target = IpAddr::V4(Ipv4Addr::new(e, f, g, h));
+            }
+            Self::Six(_) => (*source, *target) = (self.source(), self.target()),
+        }
+    }
+
+    /// Who sent it.
+    pub(super) fn source(self) -> IpAddr {
+        match self {
+            Self::Four(&[a, b, c, d, ..]) => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+            Self::Six(all) => six(all.first_chunk()),
+        }
+    }
+
+    /// For whom.
+    pub(super) fn target(self) -> IpAddr {
+        match self {
+            Self::Four(&[.., a, b, c, d]) => IpAddr::V4(Ipv4Addr::new(a, b, c, d)),
+            Self::Six(all) => six(all.last_chunk()),
+        }
+    }
+}
+
+fn six(bytes: Option<&[u8; 16]>) -> IpAddr {
+    // Half of 32 bytes are always there.
+    IpAddr::V6(bytes.map_or(Ipv6Addr::UNSPECIFIED, |bytes| Ipv6Addr::from(*bytes)))
+}
+
 /// A packet of IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ip<'b> {
-    pub(super) source: IpAddr,
-    pub(super) target: IpAddr,
+    pub(super) ends: Ends<'b>,
     pub(super) ttl: u8,
     /// 0 with IPv6.
     pub(super) id: u16,
@@ -47,6 +88,7 @@ pub(super) struct Ip<'b> {
 }
 
 /// Reads the header that `bytes` begin with; so many bytes were on the wire from there on.
+#[inline]
 pub(super) fn ip(bytes: &[u8], wire: u32) -> Result<Ip<'_>, Skip> {
     match bytes.first().map(|first| first >> 4) {
         Some(4) => v4(bytes, wire),
@@ -56,8 +98,10 @@ pub(super) fn ip(bytes: &[u8], wire: u32) -> Result<Ip<'_>, Skip> {
     }
 }
 
+#[inline]
 fn v4(bytes: &[u8], wire: u32) -> Result<Ip<'_>, Skip> {
     let head: &[u8; 20] = bytes.first_chunk().ok_or(Skip::IpCut)?;
+    let ends = Ends::Four(head.last_chunk().ok_or(Skip::IpCut)?);
     let before = u32::from(head[0] & 15).saturating_mul(4);
     let told = u32::from(u16::from_be_bytes([head[2], head[3]]));
     // A card that cuts segments itself is given packets longer than this field can say: they say 0.
@@ -72,8 +116,7 @@ fn v4(bytes: &[u8], wire: u32) -> Result<Ip<'_>, Skip> {
     let fragment = u16::from_be_bytes([head[6], head[7]]);
     let (offset, more) = (u32::from(fragment & 0x1fff) << 3, fragment & 0x2000 != 0);
     Ok(Ip {
-        source: IpAddr::V4(Ipv4Addr::new(head[12], head[13], head[14], head[15])),
-        target: IpAddr::V4(Ipv4Addr::new(head[16], head[17], head[18], head[19])),
+        ends,
         ttl: head[8],
         id,
         protocol: head[9],
@@ -86,17 +129,15 @@ fn v4(bytes: &[u8], wire: u32) -> Result<Ip<'_>, Skip> {
 
 fn v6(bytes: &[u8], wire: u32) -> Result<Ip<'_>, Skip> {
     let head: &[u8; 40] = bytes.first_chunk().ok_or(Skip::IpCut)?;
-    let [_, _, _, _, high, low, protocol, ttl, addresses @ ..] = *head;
+    let [_, _, _, _, high, low, protocol, ttl, ..] = *head;
     let told = u32::from(u16::from_be_bytes([high, low]));
     // 0: a jumbogram, or as with IPv4.
     let all = if told == 0 { wire } else { told.saturating_add(40) };
-    let address = |at| Some(IpAddr::V6(Ipv6Addr::from(*from(&addresses, at).first_chunk::<16>()?)));
-    let (source, target) = (address(0).ok_or(Skip::IpCut)?, address(16).ok_or(Skip::IpCut)?);
+    let ends = Ends::Six(head.last_chunk().ok_or(Skip::IpCut)?);
     let length = all.checked_sub(40).ok_or(Skip::IpBroken)?;
     let inside = from(up_to(bytes, all as usize), 40);
-    let packet =
-        Ip { source, target, ttl, id: 0, protocol, part: None, inside, length, after: from(bytes, all as usize) };
-    extensions(packet)
+    let packet = Ip { ends, ttl, id: 0, protocol, part: None, inside, length, after: from(bytes, all as usize) };
+    if protocol == protocol::TCP { Ok(packet) } else { extensions(packet) }
 }
 
 /// Passes over the extension headers.

@@ -58,6 +58,7 @@ impl Link {
     }
 
     /// Finds IP.
+    #[inline]
     pub(super) fn strip(self, bytes: &[u8]) -> Result<Inside<'_>, Skip> {
         if bytes.is_empty() {
             return Err(Skip::Empty);
@@ -81,11 +82,13 @@ impl Link {
 }
 
 /// What is inside an Ethernet frame.
+#[inline]
 pub(super) fn ethernet(bytes: &[u8]) -> Result<Inside<'_>, Skip> {
     tagged(be16(bytes, 12).ok_or(Skip::LinkCut)?, bytes, 14)
 }
 
 /// What is behind `before` bytes and any VLAN tags, the first of which is of this type.
+#[inline]
 fn tagged(mut kind: u16, bytes: &[u8], mut before: usize) -> Result<Inside<'_>, Skip> {
     let mut vlans = 0;
     for _ in 0..=TAGS {

@@ -97,8 +97,9 @@ impl Live {
         let mut batch = Vec::with_capacity(BATCH);
         for message in came {
             self.records = self.records.saturating_add(1);
-            match self.decoder.packet(&record(&message)) {
-                Ok(packet) => batch.push(Packet { frame: self.records, ..packet }),
+            let mut packet = Packet { frame: self.records, ..Packet::NONE };
+            match self.decoder.packet(&record(&message), &mut packet) {
+                Ok(()) => batch.push(packet),
                 Err(skip) => self.skipped.count(skip),
             }
         }

@@ -1,6 +1,6 @@
 //! A packet, as far as flows and findings need to know it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Flags of a TCP header, as they stand in its byte 13.
 pub mod flag {
@@ -50,6 +50,32 @@ pub struct Packet<'a> {
     pub body: Body<'a>,
     /// Bytes after the IP packet: padding, or what F5 writes there. Empty inside a tunnel.
     pub trailer: &'a [u8],
+}
+
+impl Packet<'_> {
+    /// None yet: something to decode into.
+    pub(super) const NONE: Self = Self {
+        file: 0,
+        frame: 0,
+        at: 0,
+        net: Net { vlans: 0, tunnel: None },
+        source: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        target: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        ttl: 0,
+        id: 0,
+        body: Body::Tcp(Tcp {
+            source: 0,
+            target: 0,
+            seq: 0,
+            ack: 0,
+            flags: 0,
+            window: 0,
+            wscale: None,
+            length: 0,
+            data: &[],
+        }),
+        trailer: &[],
+    };
 }
 
 /// What a packet says.

@@ -34,6 +34,7 @@ impl Pcap {
     }
 
     /// What the next bytes are.
+    #[inline]
     pub(super) fn step<'b>(&mut self, bytes: &'b [u8]) -> Step<'b> {
         let Some(link) = self.link else {
             // The upper half says how long the checksum of a frame is, which the length of IP leaves out anyway.
@@ -45,6 +46,7 @@ impl Pcap {
     }
 
     /// The record that begins here, when its header is there.
+    #[inline]
     fn record<'b>(&self, link: u16, bytes: &'b [u8]) -> Option<Step<'b>> {
         let second = u64::from(self.order.u32(bytes, 0)?);
         let part = u64::from(self.order.u32(bytes, 4)?);

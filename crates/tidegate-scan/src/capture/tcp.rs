@@ -11,6 +11,7 @@ pub(super) const HEADER: u32 = 20;
 const SHIFT: u8 = 14;
 
 /// A segment: `bytes` of it were kept, and `length` were there.
+#[inline]
 pub(super) fn tcp(bytes: &[u8], length: u32) -> Result<Tcp<'_>, Skip> {
     if length < HEADER {
         return Err(Skip::TcpBroken);
@@ -53,7 +54,7 @@ pub(super) fn unreachable(message: &[u8], length: u32, six: bool) -> Result<Unre
     if kind != if six { 1 } else { 3 } {
         return Err(Skip::NotTcp);
     }
-    let Ip { source, target, protocol, part, inside, .. } = ip(from(message, 8), length.saturating_sub(8))?;
+    let Ip { ends, protocol, part, inside, .. } = ip(from(message, 8), length.saturating_sub(8))?;
     if protocol != protocol::TCP {
         return Err(Skip::NotTcp);
     }
@@ -63,7 +64,7 @@ pub(super) fn unreachable(message: &[u8], length: u32, six: bool) -> Result<Unre
     let port = |at| be16(inside, at).ok_or(Skip::TcpCut);
     let (source_port, target_port) = (port(0)?, port(2)?);
     let seq = be32(inside, 4).ok_or(Skip::TcpCut)?;
-    Ok(Unreachable { code, source, target, source_port, target_port, seq })
+    Ok(Unreachable { code, source: ends.source(), target: ends.target(), source_port, target_port, seq })
 }
 
 #[cfg(test)]
