@@ -213,6 +213,21 @@ class Scanner:
     def scan_text(self, name: str, data: bytes, cut: int | None = None) -> str:
         """Scan one text, as if it came in two reads with the second from byte ``cut`` on; return as :meth:`scan`."""
 
+class FlowWatch:
+    """What is known of the flows that pass an interface; on Linux only. At most a million flows are kept at a time."""
+
+    def __init__(self) -> None: ...
+    def read(self, socket: int, seconds: float) -> bool:
+        """Read from a packet socket for 0 to 60 ``seconds``, or until a signal comes; False: its interface is down.
+
+        The socket (its descriptor stays the caller's) is of type ``SOCK_DGRAM`` with ``SO_TIMESTAMPNS`` and
+        ``PACKET_AUXDATA`` on, and a receive timeout: how much longer than ``seconds`` it may take. Raises
+        :exc:`OSError` when it cannot be read.
+        """
+
+    def report(self) -> str:
+        """Return what is known as JSON: ``packets``, ``skipped`` (counts by reason), ``report`` (format 1)."""
+
 def check_plan(plan: bytes) -> None:
     """Refuse what :meth:`Gate.start` would refuse, binding nothing. Raises :exc:`GateError`."""
 

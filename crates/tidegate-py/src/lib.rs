@@ -4,6 +4,8 @@
 //! goes on while Python is stuck; a simulation tells its caller's own thread how far it is. What Python sees is written down, with docstrings, in `src/tidegate/_core.pyi`.
 
 mod error;
+#[cfg(target_os = "linux")]
+mod flow_watch;
 mod flows;
 mod gate;
 mod limiter;
@@ -48,6 +50,8 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<gate::Gate>()?;
     module.add_class::<limiter::Limiter>()?;
     module.add_class::<scan::Scanner>()?;
+    #[cfg(target_os = "linux")]
+    module.add_class::<flow_watch::FlowWatch>()?;
     module.add_function(wrap_pyfunction!(flows::analyse, module)?)?;
     module.add_function(wrap_pyfunction!(flows::analyse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(flows::is_capture, module)?)?;

@@ -14,12 +14,9 @@ from typing import Any, Self
 from tidegate.compiled import load_core
 from tidegate.errors import UsageError
 
-__all__ = ["HALF_OPEN", "Listening", "second"]
+__all__ = ["Listening", "second"]
 
 Json = dict[str, Any]
-
-HALF_OPEN = ("syn-sent", "simultaneous", "syn-received", "orphan-syn-ack")
-"""States of flows whose handshake is not over."""
 
 _ALL_PROTOCOLS = 3
 """ETH_P_ALL: also what this machine sends."""
@@ -90,17 +87,19 @@ def second(told: Json, before: Json | None = None) -> Json:
     """Return what one second shows of all that is ``told``.
 
     ``at`` (ns since 1970), ``seconds`` since the beginning, ``packets`` read, ``dropped`` by the kernel, ``skipped`` by
-    reason, ``flows`` seen, ``live`` ones, ``half_open`` ones, ``states`` of flows, ``handshakes`` since ``before`` (or
-    since the beginning), the fullest ``buckets`` and what was ``found``, without examples and timelines.
+    reason, ``flows`` seen, ``live`` ones, ``half_open`` ones that Linux would still keep, ``states`` of flows,
+    ``handshakes`` since ``before`` (or since the beginning), the fullest ``buckets`` and what was ``found``, without
+    examples and timelines.
     """
     report = told["report"]
+    levels = report["half_open"]
     totals, old = _handshakes(told), _handshakes(before) if before else dict.fromkeys(_STEPS, 0)
     short = {"timeline", "ladder", "frames"}
     return {
         **{name: value for name, value in told.items() if name != "report"},
         "flows": report["flows"],
         "live": report["live"],
-        "half_open": sum(report["states"].get(state, 0) for state in HALF_OPEN),
+        "half_open": levels[-1][1] if levels else 0,
         "states": report["states"],
         "handshakes": {step: totals[step] - old[step] for step in _STEPS},
         "buckets": report["buckets"],
