@@ -24,4 +24,6 @@ mod shape;
 pub(crate) mod sides;
 mod spread;
 pub(crate) mod storm;
+#[cfg(test)]
+mod tests;
 pub(crate) mod tls;

@@ -1,8 +1,8 @@
 //! Resets, and who really sent them.
 //!
 //! **Not the peer.** A RST is compared with what its sender said before, after Weaver, Sommer and Paxson, "Detecting Forged TCP
-//! Reset Packets" (NDSS 2009): it came over at least two hops more or less, while all earlier packets of that side came over
-//! one number of hops; its IP number was copied from the packet that it answers; or that side goes on, 10 ms later or more, as
+//! Reset Packets" (NDSS 2009): it came over more hops or fewer, while all earlier packets of that side came over one number of
+//! hops; its IP number was copied from the packet that it answers; or that side goes on, 10 ms later or more, as
 //! if it had sent none. A SYN that was refused is compared with the SYN-ACKs of the same server port. One sign is of medium
 //! confidence, two are high; a copied number alone is none. The window is not compared: a kernel that has no socket sends 0.
 //!

@@ -232,6 +232,7 @@ fn severity(kind: Kind, failed: u64, asked: u64) -> Severity {
     let tenths = failed.saturating_mul(10);
     match kind {
         Kind::Left(_) => Severity::Notice,
+        Kind::Sealed(_) if failed < 3 => Severity::Notice,
         _ if failed >= 10 && tenths >= asked.saturating_mul(5) => Severity::Critical,
         _ if failed >= 10 || tenths >= asked => Severity::Warning,
         _ => Severity::Notice,

@@ -1,15 +1,12 @@
 //! What the IP header of a RST says of its sender, beside the headers of those who talk.
 
-/// Hops by which packets of one sender may differ: two paths of nearly the same length.
-const SLACK: u8 = 1;
-
 /// What the IP header of a packet says: hops left, and its number (IPv4; 0: none).
 pub(super) type Ip = (u8, u16);
 
 /// What speaks against the peer as the sender of a RST.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Evidence {
-    /// It came over another number of hops.
+    /// It came over another number of hops, by one at least: packets of one connection take one path.
     pub hops: bool,
     /// Its number is that of the packet that it answers, and not of its sender's own: it was made of that packet.
     pub copied: bool,
@@ -21,7 +18,7 @@ impl Evidence {
     /// Compares a RST with a packet of the same side, and with the last one of the other side.
     pub fn of(reset: Ip, same: Option<Ip>, other: Option<Ip>) -> Evidence {
         let (hops, own) = match same {
-            Some((ttl, id)) => (ttl.abs_diff(reset.0) > SLACK, id == reset.1),
+            Some((ttl, id)) => (ttl != reset.0, id == reset.1),
             None => (false, false),
         };
         let copied = reset.1 != 0 && !own && other.is_some_and(|(_, id)| id == reset.1);
@@ -73,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_reset_of_the_peer_is_like_its_packets() {
-        for same in [None, Some((64, 7)), Some((63, 9)), Some((65, 0))] {
+        for same in [None, Some((64, 7)), Some((64, 9)), Some((64, 0))] {
             assert_eq!(Evidence::of((64, 7), same, Some((60, 1))), Evidence::default());
         }
         // Counters that stand still, or count alike.
@@ -83,7 +80,7 @@ mod tests {
 
     #[test]
     fn two_signs_are_sure() {
-        let hops = Evidence::of((46, 9), Some((49, 7)), Some((62, 5461)));
+        let hops = Evidence::of((64, 0), Some((63, 7)), Some((62, 5461)));
         assert!(hops.enough() && !hops.sure());
         let copied = Evidence::of((49, 5461), None, Some((62, 5461)));
         assert!(!copied.enough() && hops.and(copied).sure());
