@@ -1,5 +1,6 @@
 //! Flows of captures: what is found in them, however they are read.
 
+mod orders;
 mod play;
 mod properties;
 mod real;

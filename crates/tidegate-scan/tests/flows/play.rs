@@ -10,6 +10,9 @@ use tidegate_scan::source::Ended;
 /// 2023-11-14 22:13:20 UTC, in nanoseconds.
 const START: u64 = 1_700_000_000_000_000_000;
 const FLAGS: [u8; 9] = [0x02, 0x12, 0x10, 0x18, 0x11, 0x04, 0x14, 0x00, 0x3f];
+/// How data may begin: a hello of TLS, an alert, HTTP.
+const DATA: [&[u8]; 3] =
+    [b"\x16\x03\x01\x00\x2d\x01\x00\x00\x29\x03\x03", b"\x15\x03\x03\x00\x02\x02\x28", b"GET / HTTP/1.1"];
 
 /// A packet, in numbers.
 #[derive(Clone, Debug)]
@@ -22,6 +25,8 @@ pub struct Play {
     pub seq: u32,
     pub ack: u32,
     pub length: u32,
+    pub data: &'static [u8],
+    pub ttl: u8,
     /// Milliseconds since the one before; may be negative.
     pub later: i64,
     /// It is word that such a packet could not be delivered.
@@ -37,10 +42,12 @@ prop_compose! {
         seq in prop_oneof![0..4_u32, Just(u32::MAX), Just(1000)],
         ack in prop_oneof![0..4_u32, Just(1001)],
         length in prop_oneof![3 => Just(0), 1 => 1..3_u32],
+        data in prop_oneof![4 => Just(&[][..]), 1 => prop::sample::select(&DATA[..])],
+        ttl in prop_oneof![9 => Just(64), 1 => any::<u8>()],
         later in prop_oneof![8 => 0..500_i64, 2 => 500..400_000_i64, 1 => -5_000..0_i64],
         undelivered in prop::bool::weighted(0.02),
     ) -> Play {
-        Play { who, port, flags: FLAGS[flags], seq, ack, length, later, undelivered }
+        Play { who, port, flags: FLAGS[flags], seq, ack, length, data, ttl, later, undelivered }
     }
 }
 
@@ -61,7 +68,7 @@ pub fn packets(plays: &[Play]) -> Vec<Packet<'static>> {
 }
 
 fn packet(play: &Play, frame: u64, at: u64) -> Packet<'static> {
-    let Play { who: (client, server, back), port, flags, seq, ack, length, undelivered, .. } = *play;
+    let Play { who: (client, server, back), port, flags, seq, ack, data, ttl, undelivered, .. } = *play;
     let six = port % 2 == 1;
     let ends = [(address(client, six), 40_000 + u16::from(port)), (address(100 + server, six), 443)];
     let [(source, source_port), (target, target_port)] = if back { [ends[1], ends[0]] } else { ends };
@@ -76,10 +83,22 @@ fn packet(play: &Play, frame: u64, at: u64) -> Packet<'static> {
         })
     } else {
         let (source, target) = (source_port, target_port);
-        Body::Tcp(Tcp { source, target, seq, ack, flags, window: 512, wscale: None, length, data: &[] })
+        let length = play.length.max(data.len() as u32);
+        Body::Tcp(Tcp { source, target, seq, ack, flags, window: 512, wscale: None, length, data })
     };
     let net = Net::default();
-    Packet { file: 0, frame, at, net, source, target, ttl: 64 - u8::from(back), id: 7, body, trailer: &[] }
+    Packet {
+        file: 0,
+        frame,
+        at,
+        net,
+        source,
+        target,
+        ttl: ttl.saturating_sub(u8::from(back)),
+        id: 7,
+        body,
+        trailer: &[],
+    }
 }
 
 /// The file of all these packets.
