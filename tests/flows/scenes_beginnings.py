@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 
 from flows.stage import CLOSED, ESTABLISHED, Scenes, Stage, close, exchange, kernel_state, retransmits
 from flows.world import shut, until
@@ -15,12 +16,12 @@ _FLOOD = 48
 
 
 def _waiting(stage: Stage, clients: int) -> None:
-    """Begin connections, and stop when each has sent its SYN twice."""
+    """Begin connections, and stop when each has sent its SYN for the fourth time: more than three seconds later."""
     begun = [stage.client(stage.source[1] + 1000 * (number + 1)) for number in range(clients)]
     for client in begun:
         client.setblocking(False)
         client.connect_ex(stage.target)
-    until(lambda: all(retransmits(client) for client in begun), "no SYN came again")
+    until(lambda: all(retransmits(client) >= 3 for client in begun), "no SYN came again")
     for client in begun:
         shut(client)
 
@@ -28,24 +29,28 @@ def _waiting(stage: Stage, clients: int) -> None:
 @BEGINNINGS.scene("SYNs that nobody answers: the firewall drops them.")
 def _blackhole(stage: Stage) -> None:
     with stage.rule("tcp dport {target} drop"):
-        _waiting(stage, 2)
+        _waiting(stage, 6)
 
 
 @BEGINNINGS.scene(
-    "A server that does not accept: two connections wait in its queue, the SYNs of three more are dropped.",
+    "A server that does not accept: two connections wait in its queue, the SYNs of five more are dropped.",
 )
 def _backlog_full(stage: Stage) -> None:
     stage.listen(backlog=1)
     for number in range(2):
         stage.client(stage.source[1] + 1000 * (number + 8)).connect(stage.target)
-    _waiting(stage, 3)
+    _waiting(stage, 5)
 
 
-@BEGINNINGS.scene("SYNs from addresses that do not exist: each is answered, no handshake ends.")
+@BEGINNINGS.scene(
+    "SYNs from addresses that do not exist: each is answered, no handshake ends. Then a client that is real."
+)
 def _syn_flood(stage: Stage) -> None:
-    stage.listen(backlog=_FLOOD)
+    listener = stage.listen(backlog=2 * _FLOOD)
     for number in range(_FLOOD):
         stage.syn(1000 * number, (f"203.0.113.{number + 1}", 1024 + number))
+    time.sleep(3.2)  # for as long as a handshake may take
+    close(*stage.pair(listener))
 
 
 @BEGINNINGS.scene("Nobody listens.")

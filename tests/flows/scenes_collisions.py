@@ -58,12 +58,12 @@ def _collision_no_retry(stage: Stage) -> None:
 )
 def _collision_unanswered(stage: Stage) -> None:
     client, server = stage.pair(stage.listen())
-    with stage.rule("tcp dport {target} tcp flags & rst == rst drop", machine="client"):
-        vanish(client)
-        stage.syn(1)
-        time.sleep(_SHADOW)
-        assert kernel_state(server) == ESTABLISHED
-        server.sendall(b"anybody there?")  # brings the time of the capture to after the wait
+    stage.rule_to_the_end("tcp dport {target} tcp flags & rst == rst drop", machine="client")
+    vanish(client)
+    stage.syn(1)
+    time.sleep(_SHADOW)
+    assert kernel_state(server) == ESTABLISHED
+    server.sendall(b"anybody there?")  # brings the time of the capture to after the wait
 
 
 @COLLISIONS.scene("Both ends die silently, and the same tuple is used again: answered at once.")

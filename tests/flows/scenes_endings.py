@@ -31,9 +31,9 @@ _PROBES = 3
 
 
 def _kept_alive(sock: socket.socket) -> None:
-    """Send a keepalive after each second of silence, and give up after the second one that nobody answers."""
+    """Send a keepalive after each second of silence, and give up after the third one that nobody answers."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 2)):
+    for option, value in ((socket.TCP_KEEPIDLE, 1), (socket.TCP_KEEPINTVL, 1), (socket.TCP_KEEPCNT, 3)):
         sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
@@ -45,7 +45,7 @@ def _keepalive_answered(stage: Stage) -> None:
     until(lambda: segments_sent(client) >= sent + _PROBES, "no keepalive was sent")
 
 
-@ENDINGS.scene("The way is cut: two keepalives without an answer, then the client's RST. 200 times slower.", slow=200)
+@ENDINGS.scene("The way is cut: three keepalives without an answer, then the client's RST. 200 times slower.", slow=200)
 def _keepalive_unanswered(stage: Stage) -> None:
     client, _ = stage.pair(stage.listen())
     _kept_alive(client)

@@ -131,6 +131,10 @@ class Stage:
         with self.world.socket("client", kind=socket.SOCK_RAW, proto=socket.IPPROTO_RAW) as raw:
             raw.sendto(packet, (self.target[0], 0))
 
+    def rule_to_the_end(self, rule: str, machine: str) -> None:
+        """Have a rule until the whole recording is over."""
+        self._left.enter_context(self.rule(rule, machine))
+
     @contextmanager
     def rule(self, rule: str, machine: str = "firewall") -> Iterator[None]:
         """Have a rule in the firewall's (or the client's own, outgoing) chain for a while; ports are filled in."""

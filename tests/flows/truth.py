@@ -61,7 +61,8 @@ def _cut(whole: bytes, stage: Stage, slow: int) -> bytes:
 def perform(folder: Path) -> None:
     """Play all scenes and write their captures, `NAME.pcap` each."""
     world = World()
-    setting("server", net__ipv4__tcp_synack_retries=1, net__ipv4__tcp_syncookies=0)
+    # As if three more routers stood before the server: only then is a RST of the firewall a strange one.
+    setting("server", net__ipv4__ip_default_ttl=61, net__ipv4__tcp_synack_retries=1, net__ipv4__tcp_syncookies=0)
     stages = {name: Stage(world, number, scene.family) for number, (name, scene) in enumerate(ALL.items(), 1)}
     whole = folder / "whole.pcap"
     try:

@@ -1,7 +1,7 @@
 """A client, a firewall and a server, each in a network namespace of its own, and tcpdump beside the client.
 
-The addresses are those of documentation. The client is one hop from the firewall and two from the server, so that a TTL
-tells who of them spoke. Everything lives in this process: a socket stays in the namespace that it was made in.
+The addresses are those of documentation. The client is nearer to the firewall than to the server, so that a
+TTL tells who of them spoke. Everything lives in this process: a socket stays in the namespace that it was made in.
 Must run where namespaces may be made and mounts stay private (`unshare --net --mount`, as root).
 """
 
@@ -124,7 +124,9 @@ class World:
     def recorded(self, file: Path) -> Iterator[None]:
         """Record everything that the client sends and hears, whole and in order, into a pcap file."""
         what = "tcp or icmp or (udp port 9)"
-        command = ["tcpdump", "-Z", "root", "-n", "-U", "--immediate-mode", "-B", "8192", "-i", "wire", "-w", str(file)]
+        # Its ring has 8 MiB in slots of what is kept of a packet at most: enough of them for all that is ever sent.
+        ring = ("-s", "2048", "-B", "8192", "--immediate-mode")
+        command = ["tcpdump", "-Z", "root", "-n", "-U", *ring, "-i", "wire", "-w", str(file)]
         command = ["ip", "netns", "exec", "client", *command, what]
         with _STARTING:
             tcpdump = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
