@@ -90,8 +90,12 @@ fn conn_state(flow: &Flow, cold: &Cold) -> usize {
         match () {
             () if has(bit::RST) => End::Reset,
             () if has(bit::FIN) => End::Closed,
-            () if has(bit::SYN) && cold.is(bit::ESTABLISHED) => End::Established,
+            // The answer to a SYN is enough, whether anybody acknowledges it or not.
+            () if has(bit::SYN) && cold.has(bit::SYN, side.other()) => End::Established,
             () if has(bit::SYN) => End::Syn,
+            () if cold.is(bit::ACKED) && cold.has(bit::SYN, side.other()) && side == flow.initiator() => {
+                End::Established
+            }
             () if has(bit::HEARD) => End::Partial,
             () => End::Inactive,
         }

@@ -16,7 +16,7 @@ pub(crate) mod bit {
     pub const SYN: u16 = 1 << 4;
     /// The side sent a FIN.
     pub const FIN: u16 = 1 << 6;
-    /// The side sent a RST.
+    /// The side sent a RST that counted: not after both FINs, and not before its SYN came again.
     pub const RST: u16 = 1 << 8;
     /// The side sent anything but a RST: its `ttl` and `id` are known.
     pub const HEARD: u16 = 1 << 10;
@@ -24,7 +24,7 @@ pub(crate) mod bit {
     pub const ESTABLISHED: u16 = 1 << 12;
     /// All frames of it are shown to the ladders. Lasts longer than the incarnation.
     pub const WATCHED: u16 = 1 << 13;
-    /// The initiator sent an ACK without SYN.
+    /// An ACK without SYN was sent.
     pub const ACKED: u16 = 1 << 14;
     /// A keepalive was answered.
     pub const KEPT: u16 = 1 << 15;
@@ -163,7 +163,7 @@ impl Cold {
             self.data = ms;
             self.mark(bit::DATA, side);
         }
-        if flags & (flag::SYN | flag::ACK) == flag::ACK && passing.role == Role::Initiator {
+        if flags & (flag::SYN | flag::ACK) == flag::ACK {
             self.set(bit::ACKED);
         }
         if note != Note::Quiet {
@@ -187,13 +187,15 @@ impl Cold {
                 self.mark(bit::HEARD, side.other());
                 self.tries = 1;
             }
-            Note::Reset | Note::Refused | Note::Aborted | Note::Settled(Outcome::Challenged) => {
+            Note::Reset if self.has(bit::FIN, Side::Low) && self.has(bit::FIN, Side::High) => {}
+            Note::Reset | Note::Refused | Note::Aborted | Note::OldPeerReset | Note::Settled(Outcome::Challenged) => {
                 self.mark(bit::RST, side)
             }
             _ => {}
         }
         if flags & flag::SYN != 0 {
             self.mark(bit::SYN, side);
+            self.bits &= !of(bit::RST, side);
             let tries = u8::from(role == Role::Initiator);
             self.tries = self.tries.saturating_add(tries);
         }

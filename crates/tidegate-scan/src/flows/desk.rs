@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tidegate_core::flow::{Flow, Key, Note, Role, Side, State, Step, profile};
+use tidegate_core::flow::{Flow, Key, Note, Outcome, Role, Side, State, Step, profile};
 use tidegate_core::time::Nanos;
 
 use super::census::Census;
@@ -139,10 +139,18 @@ impl Desk {
         self.notes.quiet();
     }
 
-    /// Every segment, when each flow is told.
+    /// Every segment, when each flow is told. A RST that answers somebody else's SYN is none of the flow.
     pub fn trace(&mut self, key: Key, frame: &Frame, step: &Step, tcp: &Tcp<'_>) {
         if let Some(each) = &mut self.each {
-            each.see(key, frame, step, tcp.flags & flag::RST != 0);
+            let reset = tcp.flags & flag::RST != 0 && step.note != Note::Settled(Outcome::Rejected);
+            each.see(key, frame, step, reset);
+        }
+    }
+
+    /// Every segment, before it may begin an incarnation.
+    pub fn settle(&mut self, key: Key, step: &Step) {
+        if let Some(each) = &mut self.each {
+            each.settle(key, step);
         }
     }
 

@@ -71,8 +71,14 @@ impl Each {
         if trace.states.last() != Some(&step.after) && trace.states.len() < STATES_MAX {
             trace.states.push(step.after);
         }
+    }
+
+    /// A SYN on a flow that was another connection's came out, before what comes out of it may begin.
+    pub fn settle(&mut self, key: Key, step: &Step) {
         let settled = if let Note::Settled(outcome) = step.note { Some(outcome) } else { None };
-        trace.outcome = settled.or(step.lapsed).or(trace.outcome);
+        if let Some((trace, outcome)) = self.traces.get_mut(&key).zip(settled.or(step.lapsed)) {
+            trace.outcome = Some(outcome);
+        }
     }
 
     /// A flow is no longer in the table.

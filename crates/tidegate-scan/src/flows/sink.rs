@@ -172,6 +172,7 @@ impl Flows {
             role = if flow.initiator() == side { Role::Initiator } else { Role::Responder };
         }
         let passing = Passing { side, role, ms, note: step.note, flags: tcp.flags, data: tcp.length > 0 };
+        self.desk.settle(key, &step);
         if begins {
             let old = std::mem::replace(cold, Cold::begin(&frame, ms, cold));
             if let Some(was) = was.filter(|was| was.generation() > 0) {

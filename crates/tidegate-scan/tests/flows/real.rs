@@ -56,3 +56,20 @@ fn ordinary_captures_are_no_storms_floods_or_exhaustion() {
     }
     assert!(read > 1000, "{read}");
 }
+
+/// What Zeek says of these is what its source says (analyzer/protocol/tcp, base/protocols/conn/main.zeek).
+#[test]
+fn ends_have_the_names_that_zeek_gives_them() {
+    let cases: [(&[u8], &[(&str, u64)]); 3] = [
+        // An answer to a SYN is enough to be established.
+        (include_bytes!("../../../../tests/data/captures/truth/syn-flood.pcap"), &[("S1", 48), ("SF", 1)]),
+        // An ACK of an old connection answers no SYN, and the RST to it ends this one.
+        (include_bytes!("../../../../tests/data/captures/truth/time-wait-old-syn.pcap"), &[("RSTOS0", 1), ("SF", 1)]),
+        // Its SYN was not seen, and the RST comes after both FINs.
+        (include_bytes!("../../../../tests/data/captures/zeek-tcp/ctu-64702-888.pcap"), &[("SF", 1)]),
+    ];
+    for (capture, ends) in cases {
+        let report = analyse_bytes("x.pcap", capture, &Options::default());
+        assert_eq!(report.conn_states.into_iter().collect::<Vec<_>>(), ends);
+    }
+}

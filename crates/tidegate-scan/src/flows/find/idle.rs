@@ -119,10 +119,9 @@ impl Idle {
 
     /// A flow speaks after a silence, and is to be answered.
     fn wake(&mut self, look: &mut Look<'_, '_>, silent: Span) {
-        let asks = look.tcp.length > 0 || look.tcp.flags & flag::FIN != 0 || look.step.note == Note::Keepalive;
         let whole = look.flow.is_some_and(|flow| flow.both_heard());
         let stands = matches!(look.before.state, State::Established);
-        if !asks || !stands || !whole || look.tcp.flags & flag::RST != 0 || self.wakes.len() >= WAKES_MAX {
+        if !asks(look) || !stands || !whole || look.tcp.flags & flag::RST != 0 || self.wakes.len() >= WAKES_MAX {
             return;
         }
         look.cold.eager |= woke(look.side);
@@ -135,7 +134,7 @@ impl Idle {
         let Some(wake) = self.wakes.get_mut(&look.key) else { return };
         let reset = look.tcp.flags & flag::RST != 0;
         if wake.side == look.side && !reset {
-            wake.tries = wake.tries.saturating_add(u16::from(look.tcp.length > 0 || look.tcp.flags & flag::FIN != 0));
+            wake.tries = wake.tries.saturating_add(u16::from(asks(look)));
             return;
         }
         let wake = *wake;
@@ -169,6 +168,11 @@ impl Idle {
         let outcome = format!("{} would have expired it", profile.name);
         all.cases.found(verdict(Severity::Notice, Confidence::High, outcome), sum, facts, groups)
     }
+}
+
+/// Whether a segment is one that its peer answers.
+fn asks(look: &Look<'_, '_>) -> bool {
+    look.tcp.length > 0 || look.tcp.flags & flag::FIN != 0 || look.step.note == Note::Keepalive
 }
 
 /// Whether a segment goes on where its sender stopped, or ends it.

@@ -91,3 +91,16 @@ fn silence_in_answer_to_what_follows_a_silence() {
     let one = found.iter().find(|found| found.outcome.as_deref() == Some("not answered after a silence")).unwrap();
     assert_eq!((one.severity, one.confidence, one.count), (Severity::Notice, Confidence::Medium, 1));
 }
+
+#[test]
+fn keepalives_without_an_answer_count_as_tries() {
+    let mut script = Script::default();
+    let mut pair = talk(&mut script, 40_000);
+    // As Linux does it: after two hours, each 75 s later than the one before, then a RST. None of them has data.
+    for wait in [7_200, 75, 75] {
+        script.wait(wait * 1000).say(&mut pair, 0, flag::ACK, &[]).seq -= 1;
+    }
+    script.wait(75_000).say(&mut pair, 0, flag::RST | flag::ACK, &[]);
+    let found = script.found(FINDING);
+    assert!(outcomes(&found).contains(&"not answered after a silence"), "{found:#?}");
+}
