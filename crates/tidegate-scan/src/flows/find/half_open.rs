@@ -14,17 +14,17 @@
 //! Withheld where the capture shows no answer to anybody, and for a server whose clients go on as if it had answered: one
 //! direction was not captured. What a SYN flood pushed out of a full table counts as hanging.
 
-use serde_json::{Map, json};
-use std::collections::BTreeMap;
 use tidegate_core::flow::{Flow, Invalid, Note, State, profile};
 use tidegate_core::time::Nanos;
+
+use judge::{Judged, found, judge};
 
 use super::groups::{Groups, Weight};
 use super::sample::Sample;
 use super::series::Series;
 use crate::capture::flag;
 use crate::flows::cold::{Cold, bit};
-use crate::flows::found::{Confidence, Firsts, Found, Frame, GROUPS_MAX, Group, Severity};
+use crate::flows::found::{Firsts, Found, Frame};
 use crate::flows::look::{Bucket, Ended, Leaving, Look};
 use crate::flows::summary::Summary;
 
@@ -32,12 +32,6 @@ use crate::flows::summary::Summary;
 const HANGS: u32 = 3_000;
 /// Width of a window, in milliseconds.
 const WINDOW: u32 = 10_000;
-/// So many hang in a window: a notice.
-const SOME: u64 = 5;
-/// A warning.
-const MANY: u64 = 20;
-/// So many half-open at once: critical.
-const BACKLOG: u64 = 128;
 /// Server ports that are told apart, at most: 20 KB each when something happens in a thousand windows.
 const TARGETS: usize = 4096;
 
@@ -187,124 +181,6 @@ fn millis(nanos: u64) -> u32 {
     u32::try_from(nanos / 1_000_000).unwrap_or(u32::MAX)
 }
 
-/// What the windows of a server port say.
-#[derive(Clone, Debug, Default)]
-struct Judged {
-    severity: Option<Severity>,
-    /// Connections that hang, in windows that say so.
-    hang: u64,
-    unanswered: u64,
-    unacknowledged: u64,
-    /// The most that hang in a window.
-    most: u64,
-    /// The most that are half-open at the end of a window.
-    peak: u64,
-    /// By window: when it begins in milliseconds since the first packet, and how many hang.
-    line: Vec<(u32, u64)>,
-}
-
-/// `None`: nothing to tell, or not to be told from what was captured.
-fn judge(target: &Target) -> Option<Judged> {
-    let mut judged = Judged::default();
-    let mut open = 0i64;
-    for (number, lanes) in target.windows.windows() {
-        let [opened, unanswered, unacknowledged, change] = lanes;
-        open = open.saturating_add(i64::from(change));
-        judged.peak = judged.peak.max(u64::try_from(open).unwrap_or(0));
-        let [opened, unanswered, unacknowledged] = [opened, unanswered, unacknowledged].map(count);
-        let hang = unanswered.saturating_add(unacknowledged);
-        if hang < SOME.saturating_mul(target.windows.wider()) || hang.saturating_mul(2) < opened {
-            continue;
-        }
-        judged.most = judged.most.max(hang);
-        judged.hang = judged.hang.saturating_add(hang);
-        judged.unanswered = judged.unanswered.saturating_add(unanswered);
-        judged.unacknowledged = judged.unacknowledged.saturating_add(unacknowledged);
-        judged.line.push((target.windows.begins(number), hang));
-    }
-    let many = judged.most >= MANY.saturating_mul(target.windows.wider());
-    judged.severity = Some(match (many, judged.peak >= BACKLOG) {
-        (true, true) => Severity::Critical,
-        (true, false) => Severity::Warning,
-        (false, _) => Severity::Notice,
-    });
-    let astray = target.astray.saturating_mul(10) >= judged.hang;
-    (judged.hang > 0 && !astray).then_some(judged)
-}
-
-fn count(sum: i32) -> u64 {
-    u64::try_from(sum).unwrap_or(0)
-}
-
-/// How it came, in words, and who is at fault.
-fn outcome(target: &Target, judged: &Judged) -> (&'static str, &'static str) {
-    if judged.unanswered >= judged.unacknowledged {
-        let silent = judged.unanswered >= target.opened;
-        return (if silent { "server silent" } else { "server drops SYNs" }, "server");
-    }
-    // Whoever invents addresses does not use one twice.
-    let once = target.clients.distinct().saturating_mul(10) >= judged.hang.saturating_mul(9);
-    (if once && judged.most >= MANY { "clients invented" } else { "clients silent" }, "clients")
-}
-
-fn found(judged: &[(Server, &Target, Judged)], sum: &Summary<'_>, dropped: u64) -> Option<Found> {
-    let (server, target, worst) = judged.first()?;
-    let (outcome, fault) = outcome(target, worst);
-    let answers = worst.unanswered < target.opened;
-    let mut line: BTreeMap<u64, u64> = BTreeMap::new();
-    let mut frames = Firsts::default();
-    for (_, target, judged) in judged {
-        frames.absorb(target.frames.clone());
-        for (ms, hang) in &judged.line {
-            let sum = line.entry(sum.at(*ms) / 1_000_000_000).or_default();
-            *sum = sum.saturating_add(*hang);
-        }
-    }
-    let of = |part: fn(&Judged) -> u64| judged.iter().fold(0u64, |all, (.., one)| all.saturating_add(part(one)));
-    let times = || judged.iter().flat_map(|(.., one)| one.line.iter().map(|(ms, _)| *ms));
-    let width = u32::try_from(target.windows.width()).unwrap_or(u32::MAX);
-    Some(Found {
-        finding: "half-open",
-        severity: worst.severity?,
-        confidence: if answers { Confidence::High } else { Confidence::Medium },
-        outcome: Some(outcome.to_owned()),
-        count: of(|one| one.hang),
-        first: sum.at(times().min()?),
-        last: sum.at(times().max()?.saturating_add(width)).min(sum.to),
-        frames: frames.frames(),
-        groups: judged.iter().take(GROUPS_MAX).map(|(server, target, one)| group(*server, target, one, sum)).collect(),
-        facts: BTreeMap::from([
-            ("server", json!(sum.hosts.socket(server.0, server.1))),
-            ("at_fault", json!(fault)),
-            ("unanswered", json!(of(|one| one.unanswered))),
-            ("unacknowledged", json!(of(|one| one.unacknowledged))),
-            ("most_half_open", json!(worst.peak)),
-            ("most_per_window", json!(worst.most)),
-            ("window_s", json!(target.windows.width() / 1000)),
-            ("clients", json!(target.clients.distinct())),
-            ("servers", json!(judged.len())),
-            ("cut", json!(dropped)),
-        ]),
-        timeline: line.into_iter().map(|(second, hang)| [second, hang]).collect(),
-        ladder: None,
-    })
-}
-
-fn group(server: Server, target: &Target, judged: &Judged, sum: &Summary<'_>) -> Group {
-    let (outcome, fault) = outcome(target, judged);
-    let facts = [
-        ("outcome", json!(outcome)),
-        ("at_fault", json!(fault)),
-        ("opened", json!(target.opened)),
-        ("unanswered", json!(judged.unanswered)),
-        ("unacknowledged", json!(judged.unacknowledged)),
-        ("repeated_syns", json!(target.repeated)),
-        ("most_half_open", json!(judged.peak)),
-        ("clients", json!(target.clients.distinct())),
-    ];
-    let facts: Map<_, _> = facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    Group { who: sum.hosts.socket(server.0, server.1), count: judged.hang, facts }
-}
-
+mod judge;
 #[cfg(test)]
 mod tests;

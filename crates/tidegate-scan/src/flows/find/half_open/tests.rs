@@ -1,7 +1,9 @@
 //! Floods of either side, and what is none.
 use super::*;
 use crate::flows::find::script::{Pair, Script};
+use crate::flows::found::{Confidence, Severity};
 use proptest::prelude::*;
+use serde_json::json;
 
 const FINDING: &str = "half-open";
 const SYN: u8 = flag::SYN;

@@ -1,8 +1,11 @@
 //! Ports that run out, and ports that only look like it.
+use super::judge::forecast;
 use super::*;
 use crate::capture::flag;
 use crate::flows::find::script::{Pair, Script};
+use crate::flows::found::{Confidence, Severity};
 use proptest::prelude::*;
+use serde_json::json;
 
 const FINDING: &str = "port-exhaustion";
 const FIN: u8 = flag::FIN | flag::ACK;

@@ -1,6 +1,7 @@
 //! Storms, their clients and their retries, and what is only busy.
 use super::*;
 use crate::flows::find::script::{Pair, Said, Script};
+use crate::flows::find::series::Series;
 use proptest::prelude::*;
 
 const FINDING: &str = "connection-storm";
