@@ -12,12 +12,13 @@
 //!   (`nf_conntrack_tcp_timeout_syn_sent` and `_syn_recv`).
 //!
 //! Withheld where the capture shows no answer to anybody, and for a server whose clients go on as if it had answered: one
-//! direction was not captured. What a SYN flood pushed out of a full table counts as hanging.
+//! direction was not captured. Not more than a notice, with low confidence, where what is missing is missing everywhere: a filter
+//! may have left out all packets but SYNs. Then whoever really waits repeats itself, and that is looked for. What a SYN flood pushed out of a full table counts as hanging.
 
 use tidegate_core::flow::{Flow, Invalid, Note, State, profile};
 use tidegate_core::time::Nanos;
 
-use judge::{Judged, found, judge};
+use judge::{Judged, Shown, found, judge};
 
 use super::groups::{Groups, Weight};
 use super::sample::Sample;
@@ -51,6 +52,8 @@ type Server = (u32, u16);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HalfOpen {
     targets: Groups<Server, Target, TARGETS>,
+    /// Packets without SYN were captured.
+    others: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -61,6 +64,8 @@ struct Target {
     astray: u64,
     /// Repeated SYNs of connections that hang.
     repeated: u64,
+    /// Repeated SYN-ACKs of all.
+    repeated_answers: u64,
     /// How often each client hangs.
     clients: Sample<u32, u32, 64>,
     frames: Firsts,
@@ -77,7 +82,8 @@ impl HalfOpen {
     pub fn wants(note: Note, flags: u8) -> bool {
         let on = flags & (flag::SYN | flag::RST | flag::ACK) == flag::ACK;
         match note {
-            Note::Opened | Note::Renewed | Note::Established | Note::RetrySucceeded => true,
+            Note::Opened | Note::Renewed | Note::Established | Note::RetrySucceeded | Note::Joined => true,
+            Note::Again => flags & flag::ACK != 0,
             Note::Invalid(Invalid::Unexpected) => on,
             _ => false,
         }
@@ -94,7 +100,15 @@ impl HalfOpen {
                 target.windows.add(look.ms, OPENED, 1);
                 target.opened = target.opened.saturating_add(1);
             }
-            Note::Established | Note::RetrySucceeded => self.gauge(look.bucket, look.cold, Some(look.ms)),
+            Note::Established | Note::RetrySucceeded => {
+                self.others = true;
+                self.gauge(look.bucket, look.cold, Some(look.ms));
+            }
+            Note::Joined => self.others |= look.tcp.flags & flag::SYN == 0,
+            Note::Again if look.step.before == State::SynReceived => {
+                let target = self.targets.of(server(look.bucket));
+                target.repeated_answers = target.repeated_answers.saturating_add(1);
+            }
             Note::Invalid(_) if look.step.before == State::SynSent => {
                 let target = self.targets.of(server(look.bucket));
                 target.astray = target.astray.saturating_add(1);
@@ -113,11 +127,13 @@ impl HalfOpen {
 
     /// Takes over what another shard remembers.
     pub fn absorb(&mut self, other: Self) {
+        self.others |= other.others;
         self.targets.absorb(other.targets, |mine, other| {
             mine.windows.absorb(other.windows);
             mine.opened = mine.opened.saturating_add(other.opened);
             mine.astray = mine.astray.saturating_add(other.astray);
             mine.repeated = mine.repeated.saturating_add(other.repeated);
+            mine.repeated_answers = mine.repeated_answers.saturating_add(other.repeated_answers);
             mine.clients.absorb(other.clients, |times, more| *times = times.saturating_add(more));
             mine.frames.absorb(other.frames);
         });
@@ -130,11 +146,12 @@ impl HalfOpen {
         for live in sum.live.iter().filter(|live| end.1.saturating_sub(live.cold.first) >= HANGS) {
             all.hang(live.bucket, live.flow, live.cold, end);
         }
+        let shown = Shown { answers: sum.census.both > 0, others: self.others };
         let mut judged: Vec<(Server, &Target, Judged)> = all
             .targets
             .heaviest()
             .into_iter()
-            .filter_map(|(server, target)| Some((server, target, judge(target)?)))
+            .filter_map(|(server, target)| Some((server, target, judge(target, shown)?)))
             .collect();
         judged.sort_by_key(|(server, _, judged)| (std::cmp::Reverse((judged.severity, judged.hang)), *server));
         found(&judged, sum, all.targets.dropped()).into_iter().collect()

@@ -15,10 +15,20 @@ const MANY: u64 = 20;
 /// So many half-open at once: critical.
 const BACKLOG: u64 = 128;
 
+/// What the capture shows of anybody. What it shows of nobody may not have been captured.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shown {
+    /// Answers.
+    pub answers: bool,
+    /// Packets without SYN.
+    pub others: bool,
+}
+
 /// What the windows of a server port say.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Judged {
     pub severity: Option<Severity>,
+    pub confidence: Option<Confidence>,
     /// Connections that hang, in windows that say so.
     pub hang: u64,
     unanswered: u64,
@@ -32,7 +42,7 @@ pub(super) struct Judged {
 }
 
 /// `None`: nothing to tell, or not to be told from what was captured.
-pub(super) fn judge(target: &Target) -> Option<Judged> {
+pub(super) fn judge(target: &Target, shown: Shown) -> Option<Judged> {
     let mut judged = Judged::default();
     let mut open = 0i64;
     for (number, lanes) in target.windows.windows() {
@@ -51,7 +61,10 @@ pub(super) fn judge(target: &Target) -> Option<Judged> {
         judged.line.push((target.windows.begins(number), hang));
     }
     let many = judged.most >= MANY.saturating_mul(target.windows.wider());
+    let confidence = confidence(target, &judged, shown);
+    judged.confidence = Some(confidence);
     judged.severity = Some(match (many, judged.peak >= BACKLOG) {
+        _ if confidence == Confidence::Low => Severity::Notice,
         (true, true) => Severity::Critical,
         (true, false) => Severity::Warning,
         (false, _) => Severity::Notice,
@@ -64,21 +77,48 @@ fn count(sum: i32) -> u64 {
     u64::try_from(sum).unwrap_or(0)
 }
 
-/// How it came, in words, and who is at fault.
-fn outcome(target: &Target, judged: &Judged) -> (&'static str, &'static str) {
-    if judged.unanswered >= judged.unacknowledged {
-        let silent = judged.unanswered >= target.opened;
-        return (if silent { "server silent" } else { "server drops SYNs" }, "server");
+/// How sure it is that what is missing was never sent.
+fn confidence(target: &Target, judged: &Judged, shown: Shown) -> Confidence {
+    let (repeated, hang, shown) = if judged.of_server() {
+        (target.repeated, judged.unanswered, shown.answers)
+    } else {
+        (target.repeated_answers, judged.unacknowledged, shown.others)
+    };
+    let waits = repeated.saturating_mul(2) >= hang;
+    match (waits || shown, judged.of_server() && judged.unanswered >= target.opened) {
+        (true, false) => Confidence::High,
+        (true, true) => Confidence::Medium,
+        (false, _) if judged.invented(target) => Confidence::Medium,
+        (false, _) => Confidence::Low,
     }
-    // Whoever invents addresses does not use one twice.
-    let once = target.clients.distinct().saturating_mul(10) >= judged.hang.saturating_mul(9);
-    (if once && judged.most >= MANY { "clients invented" } else { "clients silent" }, "clients")
+}
+
+impl Judged {
+    /// The server is at fault.
+    fn of_server(&self) -> bool {
+        self.unanswered >= self.unacknowledged
+    }
+
+    /// Clients do not exist: whoever invents addresses does not use one twice.
+    fn invented(&self, target: &Target) -> bool {
+        let once = target.clients.distinct().saturating_mul(10) >= self.hang.saturating_mul(9);
+        !self.of_server() && once && self.most >= MANY
+    }
+
+    /// How it came, in words, and who is at fault.
+    fn outcome(&self, target: &Target) -> (&'static str, &'static str) {
+        match (self.of_server(), self.unanswered >= target.opened, self.invented(target)) {
+            (true, true, _) => ("server silent", "server"),
+            (true, false, _) => ("server drops SYNs", "server"),
+            (false, _, true) => ("clients invented", "clients"),
+            (false, _, false) => ("clients silent", "clients"),
+        }
+    }
 }
 
 pub(super) fn found(judged: &[(Server, &Target, Judged)], sum: &Summary<'_>, dropped: u64) -> Option<Found> {
     let (server, target, worst) = judged.first()?;
-    let (outcome, fault) = outcome(target, worst);
-    let answers = worst.unanswered < target.opened;
+    let (outcome, fault) = worst.outcome(target);
     let mut line: BTreeMap<u64, u64> = BTreeMap::new();
     let mut frames = Firsts::default();
     for (_, target, judged) in judged {
@@ -94,7 +134,7 @@ pub(super) fn found(judged: &[(Server, &Target, Judged)], sum: &Summary<'_>, dro
     Some(Found {
         finding: "half-open",
         severity: worst.severity?,
-        confidence: if answers { Confidence::High } else { Confidence::Medium },
+        confidence: worst.confidence?,
         outcome: Some(outcome.to_owned()),
         count: of(|one| one.hang),
         first: sum.at(times().min()?),
@@ -123,7 +163,7 @@ pub(super) fn found(judged: &[(Server, &Target, Judged)], sum: &Summary<'_>, dro
 }
 
 fn of_server(server: Server, target: &Target, judged: &Judged, sum: &Summary<'_>) -> Group {
-    let (outcome, fault) = outcome(target, judged);
+    let (outcome, fault) = judged.outcome(target);
     let facts = [
         ("outcome", json!(outcome)),
         ("at_fault", json!(fault)),

@@ -24,11 +24,16 @@ enum Comes {
     Slowly,
 }
 
-/// Connections, 10 ms apart, each of a client and a port of its own, and seen for a minute.
+/// Connections, 10 ms apart, each of a port of its own, and seen for a minute.
 fn script(all: &[Comes]) -> Script {
+    script_of(all, 250)
+}
+
+/// Those of so many clients.
+fn script_of(all: &[Comes], clients: usize) -> Script {
     let mut script = Script::default();
     for (place, comes) in all.iter().enumerate() {
-        let mut pair = Pair::new((place % 250) as u8, 30_000 + place as u16);
+        let mut pair = Pair::new((place % clients) as u8, 30_000 + place as u16);
         script.ms = place as u64 * 10;
         script.say(&mut pair, 0, SYN, &[]);
         match comes {
@@ -115,6 +120,23 @@ fn who_may_still_be_answered_does_not_hang() {
     let mut script = script(&[Comes::Syn; 50]);
     script.said.retain(|said| said.at < crate::flows::find::script::START + 2_000_000_000);
     assert_eq!(script.found(FINDING), []);
+}
+
+#[test]
+fn a_filter_may_have_left_out_what_is_missing() {
+    let judged = |all: &[Comes], clients, keep: fn(u8) -> bool| {
+        let mut script = script_of(all, clients);
+        script.said.retain(|said| keep(said.flags));
+        let (found, outcome) = script.only(FINDING);
+        (found.severity, found.confidence, outcome)
+    };
+    let syns = |flags| flags & SYN != 0;
+    let low = (Severity::Notice, Confidence::Low, "clients silent".to_owned());
+    assert_eq!(judged(&[Comes::Through; 300], 20, syns), low, "tcpdump 'tcp[13] & 2 != 0'");
+    let (severity, confidence, outcome) = judged(&[Comes::SynAck; 200], 250, syns);
+    assert_eq!((severity, confidence, outcome.as_str()), (Severity::Critical, Confidence::Medium, "clients invented"));
+    let (severity, _, outcome) = judged(&[Comes::Syn; 200], 250, |flags| flags == SYN);
+    assert_eq!((severity, outcome.as_str()), (Severity::Critical, "server silent"), "they are repeated");
 }
 
 #[test]
