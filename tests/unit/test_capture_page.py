@@ -43,6 +43,12 @@ def test_a_finding_says_its_outcome_and_every_fact_with_its_unit() -> None:
         assert text in card
 
 
+def test_frames_are_not_told_twice() -> None:
+    records = [{"path": "up.pcapng", "line": None, "record": "frame 8: 10.0.0.1:40001 > 10.0.0.9:443 SYN seq 0"}]
+    assert "frame 8:" not in finding_card(collision(evidence=records), 0)
+    assert "frame 8:" in finding_card(collision(evidence=records, ladder=None), 0)
+
+
 def test_a_notice_is_no_incident() -> None:
     page = diagnosis_page(night() | {"findings": [collision(), collision(kind="notice", severity="notice", title="x")]})
     assert "One incident was found: <strong>New connections" in page

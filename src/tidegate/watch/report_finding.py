@@ -44,7 +44,8 @@ def finding_card(finding: Json, number: int) -> str:
         _signs(finding),
         strip(finding.get("timeline") or ()),
         _version(finding.get("version_verdict")),
-        _evidence(finding.get("evidence") or ()),
+        # the records of a finding that has a ladder are its frames
+        _evidence(() if finding.get("ladder") else finding.get("evidence") or ()),
         capture_evidence(finding),
         _remedies(finding.get("remedies") or ()),
         _discriminators(finding.get("discriminators") or ()),
