@@ -27,7 +27,7 @@ def test_a_finding_says_its_outcome_and_every_fact_with_its_unit() -> None:
     card = plain(finding_card(collision(), 0))
     for text in (
         "3 connections began on a tuple",
-        "Outcome challenge, reset, retry succeeded",
+        "Captures up.pcapng , down.pcapng Outcome challenge, reset, retry succeeded",
         "Occupant idle 71.2 s",
         "Reuse gap 2.25 ms",
         "Share 12.5 %",
@@ -41,6 +41,14 @@ def test_a_finding_says_its_outcome_and_every_fact_with_its_unit() -> None:
         "frame.number in {8, 9, 10, 11}",
     ):
         assert text in card
+
+
+def test_findings_of_many_captures_are_told_apart() -> None:
+    names = [f"{n}.pcap" for n in range(6)]
+    page = diagnosis_page(night() | {"findings": [collision(file=name, files=[name]) for name in names]})
+    assert all(f"<small><bdi>{name}</bdi></small>" in page for name in names)
+    assert "Capture 5.pcap " in plain(page)
+    assert "3.pcap and 2 more" in plain(capture_facts({"files": names}))
 
 
 def test_frames_are_not_told_twice() -> None:

@@ -124,10 +124,15 @@ def _list(findings: Sequence[Json]) -> str:
         return ""
     items = "".join(
         f"<li>{chip(str(finding.get('severity')), finding.get('severity'))} "
-        f'<a href="#finding-{number}">{escaped(finding.get("title"), 300)}</a></li>'
+        f'<a href="#finding-{number}">{escaped(finding.get("title"), 300)}</a>{_where(finding)}</li>'
         for number, finding in enumerate(findings[:FINDINGS])
     )
     return f'<ol class="list">{items}</ol>'
+
+
+def _where(finding: Json) -> str:
+    """Return the capture that a finding is from: findings of many captures have the same title."""
+    return f" <small><bdi>{escaped(finding['file'], 200)}</bdi></small>" if finding.get("file") else ""
 
 
 def _more(findings: Sequence[Json]) -> str:

@@ -15,6 +15,8 @@ Json = Mapping[str, Any]
 
 FRAMES = 20
 """Frames that are named; the analysis keeps the first ones."""
+FILES = 4
+"""Files that are named of those that were read together."""
 GROUPS = 10
 COLUMNS = 6
 """Facts of a group that have a column."""
@@ -25,16 +27,28 @@ _UNITS = (("_per_s", "/s"), ("_percent", " %"), ("_ms", " ms"), ("_us", " µs"),
 
 def capture_facts(finding: Json) -> str:
     """Return what was measured: every fact with its unit; empty for a finding of a log."""
-    rows = [("Outcome", escaped(finding["outcome"], 200))] if finding.get("outcome") else []
+    rows = [
+        ("Captures" if len(_files(finding)) > 1 else "Capture", _named(finding)),
+        ("Outcome", escaped(finding["outcome"], 200) if finding.get("outcome") else ""),
+    ]
     return facts([*rows, *(told(name, value) for name, value in (finding.get("facts") or {}).items())])
 
 
 def capture_evidence(finding: Json) -> str:
     """Return groups, frames and the ladder of an example; empty for a finding of a log."""
-    files = [str(name) for name in finding.get("files") or ([finding["file"]] if finding.get("file") else ())]
-    ladder = ladder_figure(finding.get("ladder"), files)
+    ladder = ladder_figure(finding.get("ladder"), _files(finding))
     example = f"<h3>An example, frame by frame</h3>{ladder}" if ladder else ""
     return f"{_groups(finding.get('groups') or ())}{_frames(finding)}{example}"
+
+
+def _files(finding: Json) -> list[str]:
+    return [str(name) for name in finding.get("files") or ([finding["file"]] if finding.get("file") else ())]
+
+
+def _named(finding: Json) -> str:
+    files = _files(finding)
+    more = f" and {len(files) - FILES} more" if len(files) > FILES else ""
+    return ", ".join(f"<bdi>{escaped(name, 200)}</bdi>" for name in files[:FILES]) + more
 
 
 def told(name: str, value: object) -> tuple[str, str]:
