@@ -20,6 +20,8 @@ use crate::capture::{File, Net, Packet, Tcp, Unreachable, flag};
 
 /// Nanoseconds.
 pub(super) const SECOND: u64 = 1_000_000_000;
+/// Points of what is told over time, at most. They begin at a second each.
+const POINTS: usize = 4096;
 
 /// A segment that was stepped.
 pub(crate) struct Seen<'a, 'p> {
@@ -54,9 +56,9 @@ pub(crate) struct Desk {
     pub census: Census,
     pub each: Option<Each>,
     /// Opened, answered, established, refused; by the second since 1970.
-    pub handshakes: Series<4>,
+    pub handshakes: Series<4, 1, POINTS>,
     /// Handshakes that began, and that were over one way or the other.
-    pub half_open: Series<2>,
+    pub half_open: Series<2, 1, POINTS>,
     /// Packets, this shard's or not.
     pub packets: u64,
     /// Packets whose hosts found no number.
@@ -121,7 +123,7 @@ impl Desk {
         self.census.count(&ended.flow, &ended.cold);
         self.files.state(u32::from(ended.cold.file), ended.flow.state());
         if ended.flow.state().half_open() {
-            self.half_open.add(kept(&ended.flow).min(ended.at).0 / SECOND, [0, 1]);
+            self.half_open.add(kept(&ended.flow).min(ended.at).0 / SECOND, 1, 1);
         }
         self.findings.over(ended);
         if let Some(each) = &mut self.each {
@@ -186,12 +188,12 @@ impl Desk {
             step.note == Note::Refused,
         ];
         if more.contains(&true) {
-            self.handshakes.add(at / SECOND, more.map(u64::from));
+            self.handshakes.add_all(at / SECOND, more.map(i32::from));
         }
         // What renews a half-open flow was told that the one before it is over.
         let (is, was) = (step.after.half_open(), step.before.half_open());
         if is != was || step.note == Note::Renewed {
-            self.half_open.add(at / SECOND, [u64::from(is), u64::from(!is)]);
+            self.half_open.add(at / SECOND, usize::from(!is), 1);
         }
     }
 

@@ -7,7 +7,7 @@ use tidegate_core::flow::{Note, Outcome, State};
 use tidegate_core::time::Nanos;
 
 use super::census::Census;
-use super::desk::{SECOND, kept};
+use super::desk::{Desk, SECOND, kept};
 use super::each::FlowLine;
 use super::files::{FileLine, Files};
 use super::find::sides::{Withheld, one_sided, withhold};
@@ -108,7 +108,7 @@ pub(super) fn report(flows: &Flows) -> Report {
         states: State::ALL.map(|state| (state.name(), counts(state))).into_iter().filter(|(_, n)| *n > 0).collect(),
         conn_states: census.conn_states(),
         notes: desk.notes.words(),
-        handshakes: desk.handshakes.points().into_iter().map(|(second, [a, b, c, d])| [second, a, b, c, d]).collect(),
+        handshakes: handshakes(desk),
         half_open: half_open(flows),
         buckets: desk.findings.buckets(&sum),
         found,
@@ -122,6 +122,14 @@ pub(super) fn report(flows: &Flows) -> Report {
     }
 }
 
+fn handshakes(desk: &Desk) -> Vec<[u64; 5]> {
+    let counts = |(number, counts): (u64, [i32; 4])| {
+        let [opened, answered, established, refused] = counts.map(|count| u64::from(count.unsigned_abs()));
+        [desk.handshakes.begins(number), opened, answered, established, refused]
+    };
+    desk.handshakes.windows().map(counts).collect()
+}
+
 /// How many handshakes were not over at the end of each point of time. One that never got further counts for as long as Linux
 /// keeps it.
 fn half_open(flows: &Flows) -> Vec<[u64; 2]> {
@@ -129,15 +137,16 @@ fn half_open(flows: &Flows) -> Vec<[u64; 2]> {
     for live in flows.live().filter(|live| live.flow.state().half_open()) {
         let kept = kept(live.flow).0;
         if kept < flows.desk.span.1 {
-            series.add(kept / SECOND, [0, 1]);
+            series.add(kept / SECOND, 1, 1);
         }
     }
     let mut open = 0_u64;
-    let mut level = |[more, less]: [u64; 2]| {
+    let mut level = |counts: [i32; 2]| {
+        let [more, less] = counts.map(|count| u64::from(count.unsigned_abs()));
         open = open.saturating_add(more).saturating_sub(less);
         open
     };
-    series.points().into_iter().map(|(second, counts)| [second, level(counts)]).collect()
+    series.windows().map(|(number, counts)| [series.begins(number), level(counts)]).collect()
 }
 
 fn at(counts: [u64; State::ALL.len()], state: State) -> u64 {

@@ -1,79 +1,109 @@
-//! Counts over time, in bounded memory: when there are too many points, two become one.
+//! Sums over time in bounded memory: the same whatever the order and however many the parts in which they were added.
 
-use std::collections::BTreeMap;
-
-/// Points that are kept, at most.
-const POINTS_MAX: usize = 4096;
-
-/// `N` counts for each stretch of time. The same for the same counts, in whatever order and in however many parts they come.
-#[derive(Clone, Debug)]
-pub(crate) struct Series<const N: usize> {
-    /// Seconds to a point: 1 shifted by this.
-    shift: u32,
-    points: BTreeMap<u64, [u64; N]>,
-    /// The point that was counted last: most counts go where the one before them went.
-    last: (u64, [u64; N]),
+/// Sums in several lanes, by windows of `WIDTH` units of time (milliseconds since the first packet, or seconds since 1970). When more than `MOST` windows have something in them, all windows
+/// become twice as wide: how wide they are depends on what was added alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Series<const LANES: usize, const WIDTH: u64, const MOST: usize> {
+    doublings: u32,
+    /// Windows that were added to, by their numbers.
+    windows: Vec<(u64, [i32; LANES])>,
 }
 
-impl<const N: usize> Default for Series<N> {
-    fn default() -> Self {
-        Series { shift: 0, points: BTreeMap::new(), last: (0, [0; N]) }
-    }
-}
-
-impl<const N: usize> Series<N> {
-    /// Adds to the counts of a second.
-    pub fn add(&mut self, second: u64, more: [u64; N]) {
-        let point = second.checked_shr(self.shift).unwrap_or(0);
-        if point != self.last.0 {
-            self.flush();
-            self.last.0 = second.checked_shr(self.shift).unwrap_or(0);
+impl<const LANES: usize, const WIDTH: u64, const MOST: usize> Series<LANES, WIDTH, MOST> {
+    /// Adds to a lane at a time.
+    pub fn add(&mut self, time: impl Into<u64>, lane: usize, amount: i32) {
+        let mut lanes = [0; LANES];
+        if let Some(sum) = lanes.get_mut(lane) {
+            *sum = amount;
         }
-        sum(&mut self.last.1, &more);
+        self.add_all(time, lanes);
     }
 
-    fn flush(&mut self) {
-        let (point, counts) = std::mem::replace(&mut self.last, (0, [0; N]));
-        if counts != [0; N] {
-            sum(self.points.entry(point).or_insert([0; N]), &counts);
-        }
-        while self.points.len() > POINTS_MAX {
-            self.coarsen();
-        }
+    /// Adds to all lanes at a time.
+    pub fn add_all(&mut self, time: impl Into<u64>, lanes: [i32; LANES]) {
+        self.put(self.number(time), lanes);
+        self.fit();
     }
 
-    fn coarsen(&mut self) {
-        self.shift = self.shift.saturating_add(1);
-        for (point, counts) in std::mem::take(&mut self.points) {
-            sum(self.points.entry(point >> 1).or_insert([0; N]), &counts);
-        }
-    }
-
-    /// Takes over what another shard counted.
+    /// Adds all that another one has.
     pub fn absorb(&mut self, mut other: Self) {
-        other.flush();
-        self.flush();
-        while self.shift < other.shift {
-            self.coarsen();
+        while self.doublings < other.doublings {
+            self.double();
         }
-        for (point, counts) in other.points {
-            let point = point.checked_shr(self.shift.saturating_sub(other.shift)).unwrap_or(0);
-            sum(self.points.entry(point).or_insert([0; N]), &counts);
+        while other.doublings < self.doublings {
+            other.double();
         }
-        self.flush();
+        other.windows.into_iter().for_each(|(number, lanes)| self.put(number, lanes));
+        self.fit();
     }
 
-    /// The first second of each point that counts anything, and its counts.
-    pub fn points(&self) -> Vec<(u64, [u64; N])> {
-        let mut whole = self.clone();
-        whole.flush();
-        let shift = whole.shift;
-        whole.points.into_iter().map(|(point, counts)| (point.checked_shl(shift).unwrap_or(0), counts)).collect()
+    /// How wide a window is.
+    pub fn width(&self) -> u64 {
+        WIDTH.max(1).checked_shl(self.doublings).unwrap_or(u64::MAX)
+    }
+
+    /// How many times wider the windows are than they were meant to be.
+    pub fn wider(&self) -> u64 {
+        1u64.checked_shl(self.doublings).unwrap_or(u64::MAX)
+    }
+
+    /// The number of the window that a time falls into.
+    pub fn number(&self, time: impl Into<u64>) -> u64 {
+        time.into().checked_div(WIDTH).unwrap_or(0).checked_shr(self.doublings).unwrap_or(0)
+    }
+
+    /// When a window begins.
+    pub fn begins(&self, number: u64) -> u64 {
+        number.saturating_mul(self.width())
+    }
+
+    /// Windows that were added to: their numbers and sums, in the order of time.
+    pub fn windows(&self) -> impl Iterator<Item = (u64, [i32; LANES])> {
+        self.windows.iter().copied()
+    }
+
+    /// The sums of a window.
+    pub fn at(&self, number: u64) -> [i32; LANES] {
+        let place = self.windows.partition_point(|(other, _)| *other < number);
+        self.windows.get(place).filter(|(other, _)| *other == number).map_or([0; LANES], |(_, lanes)| *lanes)
+    }
+
+    fn put(&mut self, number: u64, lanes: [i32; LANES]) {
+        // Most is added where the last was.
+        if let Some((last, sums)) = self.windows.last_mut()
+            && *last == number
+        {
+            return add(sums, &lanes);
+        }
+        let later = self.windows.last().is_none_or(|(last, _)| *last < number);
+        let place = if later { self.windows.len() } else { self.windows.partition_point(|(other, _)| *other < number) };
+        match self.windows.get_mut(place) {
+            Some((same, sums)) if *same == number => add(sums, &lanes),
+            _ => self.windows.insert(place, (number, lanes)),
+        }
+    }
+
+    fn fit(&mut self) {
+        while self.windows.len() > MOST.max(1) {
+            self.double();
+        }
+    }
+
+    fn double(&mut self) {
+        self.doublings = self.doublings.saturating_add(1);
+        self.windows.iter_mut().for_each(|(number, _)| *number >>= 1);
+        self.windows.dedup_by(|(number, lanes), (before, sums)| {
+            let same = number == before;
+            if same {
+                add(sums, lanes);
+            }
+            same
+        });
     }
 }
 
-fn sum<const N: usize>(counts: &mut [u64; N], more: &[u64; N]) {
-    counts.iter_mut().zip(more).for_each(|(count, more)| *count = count.saturating_add(*more));
+fn add<const LANES: usize>(sums: &mut [i32; LANES], lanes: &[i32; LANES]) {
+    sums.iter_mut().zip(lanes).for_each(|(sum, one)| *sum = sum.saturating_add(*one));
 }
 
 #[cfg(test)]
@@ -81,27 +111,43 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    type Small = Series<2, 10, 4>;
+
+    fn of(events: &[(u32, usize, i32)]) -> Small {
+        let mut series = Small::default();
+        events.iter().for_each(|(ms, lane, amount)| series.add(*ms, *lane, *amount));
+        series
+    }
+
     #[test]
-    fn too_many_points_become_half_as_many() {
-        let mut series = Series::<1>::default();
-        (0..5000).for_each(|second| series.add(1_000_000 + second, [1]));
-        let points = series.points();
-        assert_eq!((points.len(), points[0], points[1]), (2500, (1_000_000, [2]), (1_000_002, [2])));
+    fn windows_grow_when_there_are_too_many() {
+        let series = of(&[(0, 0, 1), (10, 0, 1), (20, 1, 5), (30, 0, 1), (1000, 0, 7)]);
+        assert_eq!((series.width(), series.wider()), (20, 2));
+        assert_eq!(series.windows().collect::<Vec<_>>(), [(0, [2, 0]), (1, [1, 5]), (50, [7, 0])]);
+        assert_eq!((series.at(50), series.at(49), series.begins(50)), ([7, 0], [0, 0], 1000));
+        assert_eq!(of(&[(u32::MAX, 0, 1)]).begins(u64::MAX), u64::MAX);
     }
 
     proptest! {
         #[test]
-        fn parts_are_the_same_as_the_whole(seconds in prop::collection::vec((0..20_000_u64, 0..3_usize), 0..9000)) {
-            let mut whole = Series::<2>::default();
-            let mut parts = [Series::<2>::default(), Series::default(), Series::default()];
-            for (second, part) in seconds {
-                whole.add(second, [1, 2]);
-                parts[part].add(second, [1, 2]);
+        fn any_order_and_any_parts_give_the_same(
+            events in prop::collection::vec((0u32..2000, 0usize..3, -3i32..4), 0..60),
+            split in prop::collection::vec(0usize..3, 60),
+        ) {
+            let mut parts = [Small::default(), Small::default(), Small::default()];
+            for ((ms, lane, amount), part) in events.iter().rev().zip(&split) {
+                parts[*part].add(*ms, *lane, *amount);
             }
-            let [mut first, second, mut third] = parts;
-            third.absorb(second);
-            first.absorb(third);
-            prop_assert_eq!(whole.points(), first.points());
+            let [mut left, middle, right] = parts;
+            let mut other = middle.clone();
+            other.absorb(right.clone());
+            let mut whole = left.clone();
+            whole.absorb(other);
+            left.absorb(middle);
+            left.absorb(right);
+            prop_assert_eq!(&whole, &left);
+            prop_assert_eq!(&whole, &of(&events));
+            prop_assert!(whole.windows.len() <= 4);
         }
     }
 }

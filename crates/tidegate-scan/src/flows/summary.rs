@@ -31,8 +31,8 @@ pub(crate) struct Summary<'a> {
 
 impl Summary<'_> {
     /// The time of so many milliseconds after the first packet, in nanoseconds since 1970.
-    pub fn at(&self, ms: u32) -> u64 {
-        self.from.saturating_add(u64::from(ms).saturating_mul(1_000_000))
+    pub fn at(&self, ms: impl Into<u64>) -> u64 {
+        self.from.saturating_add(ms.into().saturating_mul(1_000_000))
     }
 
     /// The reverse: milliseconds after the first packet, 0 for what lies before it.

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 use tidegate_core::time::Nanos;
 
 use super::groups::Weight;
-use super::series::Series;
 use crate::flows::found::{Confidence, Firsts, Found, Frame, GROUPS_MAX, Group, Severity};
 use crate::flows::look::Look;
+use crate::flows::series::Series;
 use crate::flows::summary::Summary;
 
 /// Windows of a timeline, at most. They begin at a second each.

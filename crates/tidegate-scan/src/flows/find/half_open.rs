@@ -22,17 +22,17 @@ use judge::{Judged, Shown, found, judge};
 
 use super::groups::{Groups, Weight};
 use super::sample::Sample;
-use super::series::Series;
 use crate::capture::flag;
 use crate::flows::cold::{Cold, bit};
 use crate::flows::found::{Firsts, Found, Frame};
 use crate::flows::look::{Bucket, Ended, Leaving, Look};
+use crate::flows::series::Series;
 use crate::flows::summary::Summary;
 
 /// Half-open for so long: it hangs. Milliseconds.
 const HANGS: u32 = 3_000;
 /// Width of a window, in milliseconds.
-const WINDOW: u32 = 10_000;
+const WINDOW: u64 = 10_000;
 /// Server ports that are told apart, at most: 20 KB each when something happens in a thousand windows.
 const TARGETS: usize = 4096;
 
@@ -179,7 +179,7 @@ impl HalfOpen {
 
     /// It was half-open from its first packet on, and is no more from then on.
     fn gauge(&mut self, bucket: Bucket, cold: &Cold, gone: Option<u32>) {
-        if gone.is_some_and(|gone| gone / WINDOW == cold.first / WINDOW) {
+        if gone.is_some_and(|gone| u64::from(gone) / WINDOW == u64::from(cold.first) / WINDOW) {
             return;
         }
         let target = self.targets.of(server(bucket));

@@ -19,7 +19,6 @@ mod retries;
 mod sample;
 #[cfg(test)]
 pub(crate) mod script;
-mod series;
 mod shape;
 pub(crate) mod sides;
 mod spread;

@@ -21,11 +21,11 @@ use judge::{Judged, found, judge, who};
 
 use super::groups::{Groups, Weight};
 use super::range::Ports as Set;
-use super::series::Series;
 use super::spread::Spread;
 use crate::flows::cold::{Cold, bit};
 use crate::flows::found::{BucketLine, Firsts, Found};
 use crate::flows::look::{Bucket, Ended, Leaving, Look};
+use crate::flows::series::Series;
 use crate::flows::summary::Summary;
 
 /// How long a port rests in TIME-WAIT, in milliseconds.

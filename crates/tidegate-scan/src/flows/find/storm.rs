@@ -30,7 +30,7 @@ use crate::flows::look::{Ended, Look};
 use crate::flows::summary::Summary;
 
 /// Width of a window, in milliseconds.
-const WINDOW: u32 = 10_000;
+const WINDOW: u64 = 10_000;
 /// Server ports that are told apart, at most: about 35 KB each when all its clients come in turn.
 const TARGETS: usize = 2048;
 /// How the handshake of TLS begins.

@@ -38,7 +38,7 @@ pub(super) struct Judged {
     /// The most that are half-open at the end of a window.
     peak: u64,
     /// By window: when it begins in milliseconds since the first packet, and how many hang.
-    line: Vec<(u32, u64)>,
+    line: Vec<(u64, u64)>,
 }
 
 /// `None`: nothing to tell, or not to be told from what was captured.
@@ -130,7 +130,6 @@ pub(super) fn found(judged: &[(Server, &Target, Judged)], sum: &Summary<'_>, dro
     }
     let of = |part: fn(&Judged) -> u64| judged.iter().fold(0u64, |all, (.., one)| all.saturating_add(part(one)));
     let times = || judged.iter().flat_map(|(.., one)| one.line.iter().map(|(ms, _)| *ms));
-    let width = u32::try_from(target.windows.width()).unwrap_or(u32::MAX);
     Some(Found {
         finding: "half-open",
         severity: worst.severity?,
@@ -138,7 +137,7 @@ pub(super) fn found(judged: &[(Server, &Target, Judged)], sum: &Summary<'_>, dro
         outcome: Some(outcome.to_owned()),
         count: of(|one| one.hang),
         first: sum.at(times().min()?),
-        last: sum.at(times().max()?.saturating_add(width)).min(sum.to),
+        last: sum.at(times().max()?.saturating_add(target.windows.width())).min(sum.to),
         frames: frames.frames(),
         groups: judged
             .iter()

@@ -25,13 +25,13 @@ pub(super) struct Judged {
     /// The most that were taken, of the range: 0 to 1.
     pub share: f64,
     /// When that was, in milliseconds since the first packet.
-    at: u32,
+    at: u64,
     /// Ports in TIME-WAIT count.
     waits: bool,
     /// When the last port is gone, in seconds after the last packet.
     left: Option<f64>,
     /// What was taken: milliseconds since the first packet, and how many.
-    line: Vec<(u32, u64)>,
+    line: Vec<(u64, u64)>,
 }
 
 /// What is known of a bucket by the end of the capture, in milliseconds since the first packet. `None`: no port was seen.
@@ -42,7 +42,7 @@ pub(super) fn judge(taken: &Taken, end: u32) -> Option<Judged> {
     let mut line = Vec::new();
     for (number, [stands, rests]) in taken.level.windows() {
         let ms = taken.level.begins(number);
-        if ms > end {
+        if ms > u64::from(end) {
             break;
         }
         stand = stand.saturating_add(i64::from(stands));
@@ -69,8 +69,8 @@ pub(super) fn judge(taken: &Taken, end: u32) -> Option<Judged> {
 }
 
 /// When all are taken if it goes on like in the last minute, in seconds from the end on; within an hour.
-pub(super) fn forecast(line: &[(u32, u64)], end: u32, size: u64) -> Option<f64> {
-    let level = |at: u32| line.iter().take_while(|(ms, _)| *ms <= at).last().map_or(0, |(_, taken)| *taken);
+pub(super) fn forecast(line: &[(u64, u64)], end: u32, size: u64) -> Option<f64> {
+    let level = |at: u32| line.iter().take_while(|(ms, _)| *ms <= u64::from(at)).last().map_or(0, |(_, taken)| *taken);
     let (now, before) = (level(end), level(end.saturating_sub(REST)));
     let seconds = f64::from(end.min(REST)) / 1000.0;
     let left = size.saturating_sub(now) as f64 * seconds / now.saturating_sub(before) as f64;
@@ -108,7 +108,7 @@ pub(super) fn found(bad: &[&(Bucket, &Taken, Judged)], sum: &Summary<'_>, droppe
     let line = |(bucket, taken, judged): &&(Bucket, &Taken, Judged)| {
         group(who(*bucket, sum), judged.stand.saturating_add(judged.resting), facts(taken, judged))
     };
-    let half = |(_, taken): &&(u32, u64)| taken.saturating_mul(2) >= u64::from(worst.range.size());
+    let half = |(_, taken): &&(u64, u64)| taken.saturating_mul(2) >= u64::from(worst.range.size());
     let over = || worst.line.iter().filter(half).map(|(ms, _)| *ms);
     let mut known: BTreeMap<&'static str, Value> = facts(taken, worst).into_iter().collect();
     known.insert("bucket", json!(who(*bucket, sum)));

@@ -105,7 +105,7 @@ fn watermarks_and_collisions() {
 
 #[test]
 fn the_last_minute_goes_on() {
-    let line: Vec<(u32, u64)> = (0..=120).map(|second| (second * 1000, u64::from(second) * 10)).collect();
+    let line: Vec<(u64, u64)> = (0..=120).map(|second| (second * 1000, second * 10)).collect();
     assert_eq!(forecast(&line, 120_000, 2000).map(f64::round), Some(80.0));
     assert_eq!(forecast(&line, 120_000, 200_000), None, "not within the hour");
     assert_eq!(forecast(&line, 5_000, 2000), None, "too short a time");

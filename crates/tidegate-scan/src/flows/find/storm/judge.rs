@@ -1,7 +1,7 @@
 //! Where a storm begins and ends.
 
 use super::{CAME, FAILED, WINDOW};
-use crate::flows::find::series::Series;
+use crate::flows::series::Series;
 
 /// Windows before one that it is compared with: a minute.
 const BEFORE: usize = 6;
@@ -16,8 +16,8 @@ const DEVIATIONS: f64 = 6.0;
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Judged {
     /// Milliseconds since the first packet.
-    pub begins: u32,
-    pub ends: u32,
+    pub begins: u64,
+    pub ends: u64,
     pub came: u64,
     pub failed: u64,
     /// The most in a window, and how wide that is in seconds.
@@ -28,7 +28,7 @@ pub(super) struct Judged {
     pub windows_before: usize,
     pub z: Option<f64>,
     /// Of all windows: when, and how many came.
-    pub line: Vec<(u32, u64)>,
+    pub line: Vec<(u64, u64)>,
 }
 
 impl Judged {
@@ -42,8 +42,8 @@ impl Judged {
 pub(super) fn judge(windows: &Series<2, WINDOW, 1024>, end: u32, answers: bool) -> Option<Judged> {
     let many = MANY.saturating_mul(windows.wider());
     let positive = |sum: i32| u64::try_from(sum).unwrap_or(0);
-    let at = |number: u32| windows.at(number).map(positive);
-    let z = |number: u32, came: u64| {
+    let at = |number: u64| windows.at(number).map(positive);
+    let z = |number: u64, came: u64| {
         let (before, count) = average(windows, number);
         let deviation = (before.max(1.0) * (1.0 + 1.0 / count as f64)).sqrt();
         (before, count, (count > 0).then(|| (came as f64 - before) / deviation))
@@ -57,7 +57,7 @@ pub(super) fn judge(windows: &Series<2, WINDOW, 1024>, end: u32, answers: bool) 
     });
     let (first, came, before, windows_before, z) = begins?;
     let last = windows.number(end);
-    let goes_on = |number: &u32| at(*number).first().is_some_and(|more| more.saturating_mul(2) >= came);
+    let goes_on = |number: &u64| at(*number).first().is_some_and(|more| more.saturating_mul(2) >= came);
     let storm = || (first..=last).take_while(goes_on).map(|number| (number, at(number)));
     let sum = |lane: usize| storm().filter_map(|(_, lanes)| lanes.get(lane).copied()).fold(0, u64::saturating_add);
     let final_one = storm().last().map_or(first, |(number, _)| number);
@@ -76,10 +76,10 @@ pub(super) fn judge(windows: &Series<2, WINDOW, 1024>, end: u32, answers: bool) 
 }
 
 /// What the minute before a window had on average per window, and of how many windows that is.
-fn average(windows: &Series<2, WINDOW, 1024>, number: u32) -> (f64, usize) {
-    let first = number.saturating_sub(BEFORE as u32);
+fn average(windows: &Series<2, WINDOW, 1024>, number: u64) -> (f64, usize) {
+    let first = number.saturating_sub(BEFORE as u64);
     let count = number.saturating_sub(first);
     let all =
         (first..number).map(|number| u64::try_from(windows.at(number)[CAME]).unwrap_or(0)).fold(0, u64::saturating_add);
-    (all as f64 / f64::from(count.max(1)), count as usize)
+    (all as f64 / count.max(1) as f64, count as usize)
 }

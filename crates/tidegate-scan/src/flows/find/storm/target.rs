@@ -8,10 +8,10 @@ use super::{CAME, FAILED, WINDOW};
 use crate::flows::find::groups::{Groups, Weight};
 use crate::flows::find::retries::comebacks;
 use crate::flows::find::sample::Sample;
-use crate::flows::find::series::Series;
 use crate::flows::find::shape::Times;
 use crate::flows::found::{Firsts, GROUPS_MAX, Group};
 use crate::flows::look::Look;
+use crate::flows::series::Series;
 use crate::flows::summary::Summary;
 
 /// Clients, and networks of them, that are told apart per server port, at most.

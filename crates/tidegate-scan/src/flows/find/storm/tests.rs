@@ -1,7 +1,7 @@
 //! Storms, their clients and their retries, and what is only busy.
 use super::*;
 use crate::flows::find::script::{Pair, Said, Script};
-use crate::flows::find::series::Series;
+use crate::flows::series::Series;
 use proptest::prelude::*;
 
 const FINDING: &str = "connection-storm";
@@ -143,19 +143,19 @@ proptest! {
     fn what_only_varies_is_no_storm(counts in prop::collection::vec(100i32..200, 1..100)) {
         let mut windows = Series::<2, WINDOW, 1024>::default();
         for (place, count) in counts.iter().enumerate() {
-            windows.add(place as u32 * WINDOW, CAME, *count);
-            windows.add(place as u32 * WINDOW, FAILED, *count / 3);
+            windows.add(place as u64 * WINDOW, CAME, *count);
+            windows.add(place as u64 * WINDOW, FAILED, *count / 3);
         }
-        prop_assert_eq!(judge(&windows, counts.len() as u32 * WINDOW, true), None);
+        prop_assert_eq!(judge(&windows, counts.len() as u32 * WINDOW as u32, true), None);
     }
 
     #[test]
-    fn what_comes_suddenly_is_one(before in 0i32..300, times in 7i32..50, calm in 1u32..20) {
+    fn what_comes_suddenly_is_one(before in 0i32..300, times in 7i32..50, calm in 1u64..20) {
         let mut windows = Series::<2, WINDOW, 1024>::default();
         (0..calm).for_each(|window| windows.add(window * WINDOW, CAME, before));
         let storm = (before * times).max(120);
         windows.add(calm * WINDOW, CAME, storm);
-        let judged = judge(&windows, (calm + 3) * WINDOW, true).unwrap();
+        let judged = judge(&windows, (calm + 3) as u32 * WINDOW as u32, true).unwrap();
         prop_assert_eq!((judged.begins, judged.ends, judged.came), (calm * WINDOW, (calm + 1) * WINDOW, storm as u64));
     }
 }
