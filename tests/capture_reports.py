@@ -7,7 +7,7 @@ from typing import Any
 
 from diagnoses import finding
 
-__all__ = ["captured", "collision", "exhausted", "ladder", "night"]
+__all__ = ["START", "captured", "collision", "exhausted", "ladder", "night"]
 
 START = 1_795_572_840
 PATHS = ["up.pcapng", "down.pcapng"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from capture_reports import captured, collision, exhausted, ladder, night
+from capture_reports import START, captured, collision, exhausted, ladder, night
 from diagnoses import HOSTILE, spoiled
 from pages import data, seen
 from tidegate.watch.capture.report_found import capture_evidence, capture_facts, told
@@ -49,6 +49,30 @@ def test_findings_of_many_captures_are_told_apart() -> None:
     assert all(f"<small><bdi>{name}</bdi></small>" in page for name in names)
     assert "Capture 5.pcap " in plain(page)
     assert "3.pcap and 2 more" in plain(capture_facts({"files": names}))
+
+
+def test_a_group_has_columns_for_what_the_finding_does_not_say() -> None:
+    facts = {"live": 4, "taken_percent": 97.8, "cut": 0}
+    table = plain(capture_evidence({"facts": facts, "groups": [{"who": "a", "count": 3, "facts": facts}]}))
+    assert table == " Where, worst first who times a 3 "
+    other = {"who": "b", "count": 1, "facts": {"live": 1, "taken_percent": 20}}
+    table = plain(capture_evidence({"facts": facts, "groups": [{"who": "a", "count": 3, "facts": facts}, other]}))
+    assert table == " Where, worst first who times taken, % live a 3 97.8 4 b 1 20 1 "
+    assert "Cut" not in capture_facts({"facts": facts})
+    assert "Cut" in capture_facts({"facts": {"cut": 2}})
+
+
+def test_a_level_over_time_is_no_hits() -> None:
+    level = [[START + second, 460 * second] for second in range(1, 1200)]
+    page = diagnosis_page({"findings": [collision(rule="capture.tcp.port-exhaustion", timeline=level)]})
+    assert data(page)["hits"] == []
+    assert "level over time, at most 551540" in page
+
+
+def test_windows_of_ten_seconds_are_drawn_as_such() -> None:
+    page = diagnosis_page({"findings": [collision(timeline=[[START + 30, 3000], [START + 50, 1000]])]})
+    assert data(page)["hits"][0]["points"][1] == [0, 18_000, 0, 6000, 0]
+    assert "most in 10 seconds: 3000" in page
 
 
 def test_frames_are_not_told_twice() -> None:

@@ -14,7 +14,7 @@ from tidegate.page import page_of
 from tidegate.watch.capture.report_section import capture_charts, captures_section
 from tidegate.watch.report_finding import finding_card
 from tidegate.watch.report_load import callers_section, coverage_section, gaps, ports_section
-from tidegate.watch.report_parts import chip, moment, step_of
+from tidegate.watch.report_parts import LEVELS, chip, moment, step_of
 from tidegate.watch.shown import escaped
 
 __all__ = ["diagnosis_page"]
@@ -145,7 +145,7 @@ def _data(findings: Sequence[Json], callers: Json | None, captures: Sequence[Jso
     lines: list[dict[str, Any]] = []
     for finding in findings:
         points = sorted((int(at), int(count)) for at, count in finding.get("timeline") or ())
-        if points and len(lines) < LINES:
+        if points and len(lines) < LINES and finding.get("rule") not in LEVELS:
             step = step_of(points)
             lines.append({"label": visible(finding.get("title"))[:80], "points": _drawn(points, step, 60 / step)})
     series = (callers or {}).get("series") or {}

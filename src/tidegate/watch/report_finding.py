@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.watch.capture.report_found import capture_evidence, capture_facts
-from tidegate.watch.report_parts import chip, facts, moment, strip, word
+from tidegate.watch.report_parts import LEVELS, chip, facts, moment, strip, word
 from tidegate.watch.shown import escaped
 
 __all__ = ["finding_card"]
@@ -42,7 +42,7 @@ def finding_card(finding: Json, number: int) -> str:
         _facts(finding),
         capture_facts(finding),
         _signs(finding),
-        strip(finding.get("timeline") or ()),
+        strip(finding.get("timeline") or (), level=finding.get("rule") in LEVELS),
         _version(finding.get("version_verdict")),
         # the records of a finding that has a ladder are its frames
         _evidence(() if finding.get("ladder") else finding.get("evidence") or ()),

@@ -15,6 +15,8 @@ __all__ = ["bar", "chip", "facts", "moment", "number", "row", "step_of", "strip"
 
 STRIP = 240
 """Bars of a finding's small time line, at most."""
+LEVELS = frozenset({"capture.tcp.port-exhaustion"})
+"""Rules whose time line is a level (ports that are taken), not hits."""
 LONG = 1500
 """Points from which on findings have longer steps; `tidegate.watch.findings` has the same number."""
 WATERMARKS = (50, 75, 90, 97)
@@ -80,17 +82,17 @@ def row(name: str, cells: Iterable[str]) -> str:
 
 
 def step_of(points: Sequence[tuple[int, int]]) -> int:
-    """Return the seconds that one point of a finding's time line stands for: one, a minute, or tens of minutes."""
+    """Return the seconds that one point of a finding's time line stands for: 1, 10, a minute, or tens of minutes."""
     span, step = points[-1][0] - points[0][0], 60
     if any(at % step for at, _ in points):
-        return 1
+        return 1 if any(at % 10 for at, _ in points) else 10
     while span > step * LONG and all(at % (10 * step) == 0 for at, _ in points):
         step *= 10
     return step
 
 
-def strip(timeline: Sequence[Sequence[int]]) -> str:
-    """Return hits over time as a small picture that needs no script; nothing for fewer than two points."""
+def strip(timeline: Sequence[Sequence[int]], *, level: bool = False) -> str:
+    """Return hits over time, or a ``level``, as a small picture without a script; nothing for fewer than two points."""
     points = sorted((int(at), int(count)) for at, count in timeline)
     if len(points) < 2:
         return ""
@@ -98,17 +100,19 @@ def strip(timeline: Sequence[Sequence[int]]) -> str:
     width = max(1, -(-(high - low + step) // STRIP // step)) * step
     bars: dict[int, int] = {}
     for at, count in points:
-        bars[(at - low) // width] = bars.get((at - low) // width, 0) + count
+        before = bars.get((at - low) // width, 0)
+        bars[(at - low) // width] = max(before, count) if level else before + count
     top, last = max(bars.values()) or 1, max(bars)
     rects = "".join(
         f'<rect x="{at}" y="{40 - 40 * count / top:.2f}" width="0.86" height="{40 * count / top:.2f}"/>'
         for at, count in sorted(bars.items())
     )
-    said = f"most in {_span(width)}: {top}"
+    said = f"at most {top}" if level else f"most in {_span(width)}: {top}"
     return (
         f'<figure class="strip"><svg viewBox="0 0 {last + 1} 40" preserveAspectRatio="none" role="img" '
-        f'aria-label="hits over time, {said}">{rects}</svg><figcaption><span>{moment(low * 10**9)}</span>'
-        f"<span>{said}</span><span>{moment((high + step) * 10**9)}</span></figcaption></figure>"
+        f'aria-label="{"level" if level else "hits"} over time, {said}">{rects}</svg><figcaption>'
+        f"<span>{moment(low * 10**9)}</span><span>{said}</span><span>{moment((high + step) * 10**9)}</span>"
+        "</figcaption></figure>"
     )
 
 

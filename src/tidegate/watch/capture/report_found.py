@@ -22,6 +22,8 @@ COLUMNS = 6
 """Facts of a group that have a column."""
 ITEMS = 12
 """Items of one value that are shown."""
+_ONLY_IF = {"cut"}
+"""Facts that say nothing when they are 0."""
 _UNITS = (("_per_s", "/s"), ("_percent", " %"), ("_ms", " ms"), ("_us", " µs"), ("_bytes", " bytes"), ("_s", " s"))
 
 
@@ -31,14 +33,15 @@ def capture_facts(finding: Json) -> str:
         ("Captures" if len(_files(finding)) > 1 else "Capture", _named(finding)),
         ("Outcome", escaped(finding["outcome"], 200) if finding.get("outcome") else ""),
     ]
-    return facts([*rows, *(told(name, value) for name, value in (finding.get("facts") or {}).items())])
+    measured = (finding.get("facts") or {}).items()
+    return facts([*rows, *(told(name, value) for name, value in measured if value or name not in _ONLY_IF)])
 
 
 def capture_evidence(finding: Json) -> str:
     """Return groups, frames and the ladder of an example; empty for a finding of a log."""
     ladder = ladder_figure(finding.get("ladder"), _files(finding))
     example = f"<h3>An example, frame by frame</h3>{ladder}" if ladder else ""
-    return f"{_groups(finding.get('groups') or ())}{_frames(finding)}{example}"
+    return f"{_groups(finding.get('groups') or (), finding.get('facts') or {})}{_frames(finding)}{example}"
 
 
 def _files(finding: Json) -> list[str]:
@@ -82,10 +85,10 @@ def _value(value: object) -> str:
     )
 
 
-def _groups(groups: Sequence[Json]) -> str:
+def _groups(groups: Sequence[Json], known: Json) -> str:
     if not groups:
         return ""
-    names = list(dict.fromkeys(name for group in groups for name in group.get("facts") or {}))[:COLUMNS]
+    names = _columns(groups, known)
     heads = ("who", "times", *(escaped(_heading(name)) for name in names))
     rows = [
         row(
@@ -95,6 +98,17 @@ def _groups(groups: Sequence[Json]) -> str:
         for group in groups[:GROUPS]
     ]
     return f"<h3>Where, worst first</h3>{table(heads, rows)}"
+
+
+def _columns(groups: Sequence[Json], known: Json) -> list[str]:
+    """Return the facts that have columns: parts of a whole first, none that the finding says of all groups."""
+    each = [group.get("facts") or {} for group in groups]
+    names = [
+        name
+        for name in dict.fromkeys(name for one in each for name in one)
+        if name not in known or any(one.get(name, known[name]) != known[name] for one in each)
+    ]
+    return sorted(names, key=lambda name: not name.endswith("_percent"))[:COLUMNS]
 
 
 def _heading(name: str) -> str:
