@@ -136,7 +136,7 @@ def test_test(run: Run, tmp_path: Path) -> None:
     ran = run("rules", "test", file)
     assert (ran.code, ran.err) == (0, "")
     assert ran.out.startswith("1 rule, 1 positive, ")
-    assert ran.out.endswith(" splits, 1 negative, 4 replays: all hold\n")
+    assert ran.out.endswith(" splits, 1 negative, 4 replays, 0 captures: all hold\n")
     file.write_text(GOOD.replace("more_than: 10,", "more_than: 9,"))
     ran = run("rules", "test", file)
     assert ran.code == 1

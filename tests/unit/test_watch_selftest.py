@@ -33,6 +33,7 @@ def test_a_good_rule_holds_and_everything_is_counted() -> None:
         "splits": len(SAMPLE) - 1,
         "negatives": 1,
         "replays": 4,
+        "captures": 0,
     }
 
 

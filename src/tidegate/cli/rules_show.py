@@ -79,7 +79,9 @@ def rule_named(known: RuleSet, name: str) -> Rule:
     UsageError
         When there is none.
     """
-    found = known.get(name) or next((rule for rule in known.rules if rule.article == name), None)
+    # Several rules may be of one article: the one that knows its words comes before one that looks at packets.
+    of_article = sorted((rule for rule in known.rules if rule.article == name), key=lambda rule: rule.kind == "capture")
+    found = known.get(name) or next(iter(of_article), None)
     if found is None:
         close = difflib.get_close_matches(name, [rule.id for rule in known.rules], n=1, cutoff=0.4)
         hint = f'did you mean "{close[0]}"?' if close else "`tidegate rules list` lists them"
@@ -102,6 +104,14 @@ def _line(rule: Rule, known: RuleSet) -> dict[str, Any]:
     }
 
 
+def _shown_by(rule: Rule) -> Iterator[str]:
+    if rule.probe is not None:
+        where = "as a probe tells it" if rule.probe.measure in LIVE else "in the output of a command"
+        yield f"It is there when {rule.probe.measure} {where} is {rule.probe.at_least:g} or more."
+    if rule.capture is not None:
+        yield f"It is there when the packets of a capture show it: {rule.capture.finding}."
+
+
 def _described(rule: Rule) -> Iterator[str]:
     yield rule.title
     about = f"KB {rule.article}, " if rule.article else ""
@@ -109,9 +119,7 @@ def _described(rule: Rule) -> Iterator[str]:
     yield ""
     yield rule.explains.strip()
     yield ""
-    if rule.probe is not None:
-        where = "as a probe tells it" if rule.probe.measure in LIVE else "in the output of a command"
-        yield f"It is there when {rule.probe.measure} {where} is {rule.probe.at_least:g} or more."
+    yield from _shown_by(rule)
     for signature in rule.signatures:
         kind = "article text" if signature.from_ == "prose" else "record"
         alone = ", never alone" if signature.role == "supports" else ""
@@ -126,7 +134,7 @@ def _described(rule: Rule) -> Iterator[str]:
     if versions := versions_line(rule):
         yield versions
     for other in rule.discriminate:
-        yield f"look first for {other.if_}: {other.then.strip()}"
+        yield f"{'if' if rule.capture else 'look first for'} {other.if_}: {other.then.strip()}"
     for remedy in sorted(rule.remedies, key=lambda one: not one.prefer):
         yield ""
         yield f"{remedy.title}{' (preferred)' if remedy.prefer else ''}"
@@ -140,5 +148,7 @@ def _described(rule: Rule) -> Iterator[str]:
             yield f"  then: {verify.say.strip()}{f'   {verify.run}' if verify.run else ''}"
     yield ""
     tests = rule.tests
-    yield f"Tests: {len(tests.positive)} positive, {len(tests.negative)} negative, {len(tests.replay)} replays."
+    played = f", {len(tests.played)} captures" if tests.played else ""
+    counts = f"{len(tests.positive)} positive, {len(tests.negative)} negative, {len(tests.replay)} replays"
+    yield f"Tests: {counts}{played}."
     yield f"Source: {rule.source.title}, {rule.source.url}, read {rule.source.retrieved}."

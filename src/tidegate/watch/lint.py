@@ -179,7 +179,9 @@ def _remedies(rule: Rule) -> Iterator[_Found]:
 
 
 def _tests(rule: Rule) -> Iterator[_Found]:
-    if not rule.tests.negative:
+    if rule.kind == "capture":
+        yield from _captures(rule)
+    elif not rule.tests.negative:
         yield ("id",), "the rule has no negative test", "add the nearest record that is not this failure"
     for index, test in enumerate(rule.tests.positive):
         path = ("tests", "positive", index)
@@ -190,9 +192,18 @@ def _tests(rule: Rule) -> Iterator[_Found]:
             if signature is not None and name not in _groups(signature):
                 yield (*path, "fields", name), f"the signature {signature.id} has no field {name}", ""
     tests = rule.tests
-    names = [*(t.name for t in tests.positive), *(t.name for t in tests.negative), *(t.name for t in tests.replay)]
+    names = [test.name for tests in (tests.positive, tests.negative, tests.replay, tests.played) for test in tests]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield ("tests",), f'two tests are called "{name}"', "give one another name"
+
+
+def _captures(rule: Rule) -> Iterator[_Found]:
+    for found, what in ((True, "packets that show it"), (False, "the nearest packets that do not")):
+        if found not in {test.found for test in rule.tests.played}:
+            yield ("id",), f"no played test has found: {str(found).lower()}", f"add {what} under tests.played"
+    for index, test in enumerate(rule.tests.played):
+        if test.outcome is not None and not test.found:
+            yield ("tests", "played", index, "outcome"), "what is not found has no outcome", "leave it out"
 
 
 def _groups(signature: Signature | None) -> set[str]:

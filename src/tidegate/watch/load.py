@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from tidegate.config.problems import dotted, problems_of
 from tidegate.errors import ConfigError, Problem
+from tidegate.watch.capture.script import PACKETS_MAX, read_script
 from tidegate.watch.measures import ALL
 from tidegate.watch.regexes import refused
 from tidegate.watch.rule import Absence, Rule, RuleSet
@@ -152,19 +153,43 @@ def _twice(rules: dict[Path, Rule], lines: dict[Path, NodeLines]) -> Iterator[Pr
 
 
 def _kind(rule: Rule) -> Iterator[_Broken]:
+    yield from _about_probes(rule)
+    yield from _about_captures(rule)
+    if rule.kind == "log" and not rule.signatures:
+        yield ("kind",), "a rule about logs has no signature", "write at least one under signatures"
+    if rule.kind != "log" and rule.windows:
+        yield ("windows",), f"a {rule.kind} rule has no windows", "leave them out, or set kind: log"
+
+
+def _about_probes(rule: Rule) -> Iterator[_Broken]:
     if rule.kind == "probe" and rule.probe is None:
         yield ("kind",), 'the key "probe" is missing', "write probe: {measure: ports.share, at_least: 0.9}"
     if rule.probe is not None and rule.probe.measure not in ALL:
         close = difflib.get_close_matches(rule.probe.measure, ALL, n=1)
         hint = f'did you mean "{close[0]}"?' if close else f"there are: {', '.join(ALL)}"
         yield ("probe", "measure"), f'there is no measure "{rule.probe.measure}"', hint
-    if rule.kind == "log":
-        if rule.probe is not None:
-            yield ("probe",), "a rule about logs has no probe", "set kind: probe"
-        if not rule.signatures:
-            yield ("kind",), "a rule about logs has no signature", "write at least one under signatures"
-    if rule.kind == "probe" and rule.windows:
-        yield ("windows",), "a probe rule has no windows", "leave them out, or set kind: log"
+    if rule.kind != "probe" and rule.probe is not None:
+        yield ("probe",), f"a rule about {rule.kind}s has no probe", "set kind: probe"
+
+
+def _about_captures(rule: Rule) -> Iterator[_Broken]:
+    if rule.kind == "capture" and rule.capture is None:
+        yield ("kind",), 'the key "capture" is missing', "write capture: {finding: tuple-collision}"
+    if rule.kind == "capture" and rule.signatures:
+        yield ("signatures",), "a capture rule has no signatures", "its finding says what it looks for"
+    if rule.kind != "capture" and rule.capture is not None:
+        yield ("capture",), f"a {rule.kind} rule does not look into captures", "set kind: capture"
+    for index, test in enumerate(rule.tests.played):
+        where: _Where = ("tests", "played", index)
+        try:
+            packets = len(read_script(test.packets)) * test.times
+        except ValueError as error:
+            yield (*where, "packets"), str(error), ""
+            continue
+        if packets > PACKETS_MAX:
+            yield (*where, "times"), f"it comes to {packets} packets", f"{PACKETS_MAX} are the most"
+        if test.by == "port" and test.port + test.times > 65_536:
+            yield (*where, "port"), f"its ports from {test.port} on do not suffice", "begin with a lower one"
 
 
 def _names(rule: Rule) -> Iterator[_Broken]:

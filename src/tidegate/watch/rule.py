@@ -1,4 +1,4 @@
-"""A rule: what to look for in logs and dumps, what it means, what to do about it, and the tests that prove it.
+"""A rule: what to look for in logs, dumps and captures, what it means, what to do, and the tests that prove it.
 
 One file is one rule (docs/reference/rules.md). The models say what may stand in it; ``schema.json`` beside the shipped
 rules is written from them, so that an editor knows it too. Nothing here looks at a log.
@@ -36,12 +36,15 @@ from tidegate.watch.fields import (
 __all__ = [
     "Absence",
     "Affected",
+    "CaptureFinding",
+    "CaptureWord",
     "Counted",
     "Discriminator",
     "Distinct",
     "Fixed",
     "LogHint",
     "Negative",
+    "Played",
     "Positive",
     "Probe",
     "Remedy",
@@ -61,6 +64,20 @@ Severity = Literal["critical", "warning", "notice"]
 """How bad it is, worst first."""
 Product = Literal["vcenter", "esxi", "nsx", "avi", "f5", "haproxy", "nginx", "envoy", "linux", "vasa", "tcp"]
 """What a rule is about; ``tcp`` is VMware's Telco Cloud Platform."""
+
+CaptureWord = Literal[
+    "tuple-collision",
+    "half-open",
+    "port-exhaustion",
+    "keepalive-only",
+    "connection-storm",
+    "handshake-failed",
+    "reset-origin",
+    "idle-timeout",
+    "one-sided",
+    "drops",
+]
+"""What a capture can show."""
 
 
 class Source(Table):
@@ -241,12 +258,30 @@ class Replay(Table):
     fires: Annotated[Count, Field(ge=0, le=100_000)]
 
 
+class Played(Table):
+    """Packets (:mod:`tidegate.watch.capture.script`) that a capture rule finds, or with ``found: false`` must not find.
+
+    Played ``times`` times, one beginning ``every`` so long, each from the next client ``by`` port or host.
+    """
+
+    name: Text
+    found: Flag = True
+    outcome: Text | None = None
+    times: Annotated[Count, Field(ge=1, le=30_000)] = 1
+    every: Span | None = None
+    port: Annotated[Count, Field(ge=1, le=65_535)] = 40_001
+    by: Literal["port", "host"] = "port"
+    packets: Text
+    source: Source | None = None
+
+
 class RuleTests(Table):
     """What proves a rule."""
 
     positive: tuple[Positive, ...] = ()
     negative: tuple[Negative, ...] = ()
     replay: tuple[Replay, ...] = ()
+    played: tuple[Played, ...] = ()
 
 
 class Probe(Table):
@@ -256,6 +291,12 @@ class Probe(Table):
     at_least: Annotated[float, Field(gt=0, lt=1e12)]
 
 
+class CaptureFinding(Table):
+    """What the packets of a capture show, by the word that the reader of captures has for it."""
+
+    finding: CaptureWord
+
+
 class Rule(Table):
     """One rule file."""
 
@@ -263,7 +304,7 @@ class Rule(Table):
     id: Id
     rev: Annotated[Count, Field(ge=1, le=1_000_000)]
     title: Text
-    kind: Literal["log", "probe"]
+    kind: Literal["log", "probe", "capture"]
     article: Article | None = None
     source: Source
     severity: Severity
@@ -278,6 +319,7 @@ class Rule(Table):
     remedies: tuple[Remedy, ...] = ()
     tests: RuleTests = RuleTests()
     probe: Probe | None = None
+    capture: CaptureFinding | None = None
 
     def signature(self, name: str) -> Signature | None:
         """Return the signature with the id ``name``."""

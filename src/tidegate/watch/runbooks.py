@@ -68,6 +68,10 @@ def _alert(rule: Rule) -> Iterator[str]:
         yield f"A probe read `{rule.probe.measure}` as {rule.probe.at_least:g} or more."
         yield ""
         return
+    if rule.capture is not None:
+        yield f"The packets of a capture show it (`{rule.capture.finding}`)."
+        yield ""
+        return
     if not rule.windows:
         yield "One such record is enough. Hosts are told apart; it is over when no record has come for five minutes."
         yield ""
@@ -90,8 +94,8 @@ def _sure(rule: Rule) -> Iterator[str]:
     if sample is not None:
         yield "It looks like this:"
         yield from _block(_cut(sample.text), "text")
-    what = "the output of such a command" if rule.probe else "a log or a bundle"
-    yield f"What {what} holds by now:"
+    kinds = {"log": "a log or a bundle", "probe": "the output of such a command", "capture": "a capture"}
+    yield f"What {kinds[rule.kind]} holds by now:"
     yield from _block("tidegate diagnose PATH", "sh")
 
 
@@ -101,7 +105,8 @@ def _looks(rule: Rule) -> Iterator[str]:
             alone = " It never alerts by itself." if signature.role == "supports" else ""
             yield f"- **{signature.id}**: {_text(signature.says)}{alone}"
     for other in rule.discriminate:
-        yield f"- Look first for {_code(other.if_)}: {_text(other.then)}"
+        look = f"If {_text(other.if_)}" if rule.capture else f"Look first for {_code(other.if_)}"
+        yield f"- {look}: {_text(other.then)}"
     where = [_code(" ".join(filter(None, (log.program, log.path)))) for log in rule.logs]
     if where:
         yield f"- Where such records stand: {', '.join(where)}."

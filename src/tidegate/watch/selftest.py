@@ -5,6 +5,7 @@
 - A *negative* is not found by any signature of the rule that tells of an incident, damaged or not.
 - A positive or negative of a *probe* is a dump whose measure reaches the threshold, or does not.
 - A *replay* fires its window as often as it says.
+- The packets of a *played* test show the rule's finding, with the outcome that it names, or do not.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 
+from tidegate.watch.capture.engine import analysed_bytes
+from tidegate.watch.capture.script import as_capture, read_script
 from tidegate.watch.damage import damaged
 from tidegate.watch.plan import to_plan, to_window
 from tidegate.watch.ports import kind_of, measure, read_dump
-from tidegate.watch.rule import Absence, Negative, Positive, Replay, Rule
+from tidegate.watch.rule import Absence, Negative, Played, Positive, Replay, Rule
 from tidegate.watch.scan import Json, Scanner
 from tidegate.watch.windows import Event, episodes
 
@@ -35,6 +38,7 @@ class Counts:
     splits: int = 0
     negatives: int = 0
     replays: int = 0
+    captures: int = 0
 
     def as_json(self) -> dict[str, int]:
         """Return the counts by name."""
@@ -105,6 +109,8 @@ class _Tried:
             yield from self._negative(negative)
         for replay in self._rule.tests.replay:
             yield from self._replay(replay)
+        for played in self._rule.tests.played:
+            yield from self._played(played)
 
     def _positive(self, test: Positive) -> Iterator[Failure]:
         self.counts.positives += 1
@@ -176,6 +182,20 @@ class _Tried:
         fired = len(episodes(to_window(window), events, until=until))
         if fired != test.fires:
             yield self._failed(test.name, "", f"the window {window.id} fires {fired} times instead of {test.fires}")
+
+    def _played(self, test: Played) -> Iterator[Failure]:
+        self.counts.captures += 1
+        every = test.every.count if test.every else 0
+        capture = as_capture(read_script(test.packets), times=test.times, every=every, port=test.port, by=test.by)
+        word = self._rule.capture.finding if self._rule.capture else ""
+        found = [one for one in analysed_bytes(test.name, capture)["found"] if one["finding"] == word]
+        outcomes = sorted({str(one["outcome"]) for one in found})
+        if not found and test.found:
+            yield self._failed(test.name, "", f"its packets do not show {word}")
+        elif found and not test.found:
+            yield self._failed(test.name, "", f"its packets show {word}, and must not")
+        elif test.outcome is not None and test.outcome not in outcomes:
+            yield self._failed(test.name, "", f'the outcome is "{", ".join(outcomes)}" instead of "{test.outcome}"')
 
     def _hits(self, data: bytes, cut: int | None = None) -> list[Json]:
         hits: list[Json] = self._scanner.scan_text("text", data, cut=cut)["hits"]

@@ -76,6 +76,9 @@ def alerts_of(rule: Rule) -> Iterator[Alert | Refusal]:
     if rule.kind == "probe":
         yield Refusal(rule.id, "it is about the output of a command, and this target sees logs only")
         return
+    if rule.kind == "capture":
+        yield Refusal(rule.id, "it is about packets, and this target sees logs only")
+        return
     records = [one for one in rule.signatures if one.from_ == "record" and one.role == "incident"]
     if not records:
         yield Refusal(rule.id, "it knows no record of a log, only the text of an article")

@@ -28,6 +28,9 @@ def export(rules: Sequence[Rule]) -> Export:
         if rule.kind == "probe":
             refusals.append(Refusal(rule.id, "it is about the output of a command, and has no window"))
             continue
+        if rule.kind == "capture":
+            refusals.append(Refusal(rule.id, "it is about packets, and has no window"))
+            continue
         if not rule.windows:
             refusals.append(
                 Refusal(rule.id, "one record of it is enough, so it has no window that a gauge could count")
