@@ -304,3 +304,8 @@ def test_a_bar_on_a_terminal() -> None:
         tell(5, 10)
         tell(10, 0)
     assert "reading" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_no_line_is_cut_where_nobody_wraps_it(run: Run) -> None:
+    out = run("diagnose", LOGS / "esx-07").out
+    assert "so a flood of half-open connections can take down host after host.\n" in out

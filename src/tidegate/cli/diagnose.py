@@ -9,17 +9,15 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from tidegate.cli.diagnose_view import progress_on, shown
+from tidegate.cli.inputs import STDIN, files_named
 from tidegate.cli.printer import Output, Printer
 from tidegate.cli.reports import write_report
 from tidegate.errors import Exit, UsageError
-from tidegate.harmless import harmless
 from tidegate.watch.diagnose import diagnose as look
 from tidegate.watch.load import load_rules
 from tidegate.watch.report import diagnosis_page
 
 __all__ = ["diagnose"]
-
-_STDIN = "-"
 
 
 def diagnose(
@@ -28,11 +26,12 @@ def diagnose(
     report: Annotated[Path | None, Parameter(help="Where to write a page about it.")] = None,
     output: Output = "text",
 ) -> int:
-    """Recognise known failures in logs, bundles, crash screens and the output of commands.
+    """Recognise known failures in logs, bundles, crash screens, the output of commands, and captures of packets.
 
     Takes files and folders, plain or compressed, support bundles (.tgz, .zip of .tgz) as they are, and ``-`` for
-    stdin: paste a line. Everything is read once; nothing is extracted or written, and nothing leaves this machine. What
-    could not be read is said: without it "no finding" means nothing.
+    stdin: paste a line. Captures (pcap, pcapng) that are named are read as one, in the order of time: give both files
+    where each holds one direction. Everything is read once; nothing is extracted or written, and nothing leaves this
+    machine. What could not be read is said: without it "no finding" means nothing.
 
     Exit code 1 when an incident was found.
 
@@ -46,12 +45,10 @@ def diagnose(
         What to read; ``-`` is stdin.
     """
     printer = Printer(output)
-    if not paths:
-        raise UsageError("there is nothing to read", hint="name files, folders or bundles, or - to paste into stdin")
+    files = files_named(paths, what="files, folders, bundles or captures, or - to paste into stdin")
     known = load_rules(rules)
-    files = [_file(path) for path in paths if path != _STDIN]
     with progress_on(printer.errors) as tell:
-        found = look(known, files, now=time.time_ns(), stdin=_STDIN in paths, progress=tell)
+        found = look(known, files, now=time.time_ns(), stdin=STDIN in paths, progress=tell)
     refused = _written(report, found) if report is not None else None
     printer.data(found)
     for part in shown(found):
@@ -61,22 +58,6 @@ def diagnose(
     if report is not None:
         printer.words(f"report: {report}")
     return Exit.BAD if found["verdict"] == "incident" else Exit.FINE
-
-
-def _file(path: str) -> Path:
-    """Return what was named, if it can be looked at."""
-    name = harmless(path)
-    if path.startswith("-"):
-        raise UsageError(f"Unknown option: {name}", hint=f"add --help to see what may stand here; a file is ./{name}")
-    if not path:
-        raise UsageError("the name of a file is empty", hint="the folder that you are in is .")
-    try:
-        Path(path).stat()
-    except FileNotFoundError:
-        raise UsageError(f"{name} does not exist") from None
-    except OSError as error:
-        raise UsageError(f"{name} cannot be read: {error.strerror}") from None
-    return Path(path)
 
 
 def _written(report: Path, found: dict[str, Any]) -> UsageError | None:

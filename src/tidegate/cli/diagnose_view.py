@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.padding import Padding
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 from rich.text import Text
+
+from tidegate.cli.diagnose_capture import capture_shown
 
 __all__ = ["progress_on", "shown"]
 
@@ -21,6 +23,10 @@ _VERDICTS = {
     "article": ("Only the text of an article was recognised; there is no incident in what was read.", "bold cyan"),
     "clear": ("Nothing known was found, and nothing is missing from what was read.", "bold green"),
     "unknown": ("Nothing known was found, but there are gaps: that is unknown, not healthy.", "bold yellow"),
+}
+_NOTICED = {
+    "clear": "There is no incident in what was read, and nothing is missing from it.",
+    "unknown": "There is no incident in what was read, but there are gaps: that is unknown, not healthy.",
 }
 _RECORD_LINES, _RECORD_WIDTH = 3, 200
 _HOSTS, _GAPS, _CALLERS = 12, 8, 3
@@ -37,11 +43,12 @@ def progress_on(console: Console) -> Iterator[Callable[[int, int], None]]:
 
 def shown(report: Json) -> Iterator[RenderableType]:
     """Yield the parts of a report for people."""
-    sentence, style = _VERDICTS[report["verdict"]]
-    yield Text(sentence, style=style)
+    yield _verdict(report)
+    explained: set[str] = set()
     for finding in report["findings"]:
         yield Text()
-        yield from _finding(finding)
+        yield from _finding(finding, again=finding["rule"] in explained)
+        explained.add(finding["rule"])
     if report["callers"]:
         yield Text()
         yield from _callers(report["callers"])
@@ -52,15 +59,44 @@ def shown(report: Json) -> Iterator[RenderableType]:
     yield from _coverage(report["coverage"])
 
 
-def _in(text: Text | str, by: int = 2) -> Padding:
-    return Padding(Text(text) if isinstance(text, str) else text, (0, 0, 0, by), expand=False)
+def _verdict(report: Json) -> Text:
+    sentence, style = _VERDICTS[report["verdict"]]
+    notices = sum(finding["kind"] == "notice" for finding in report["findings"])
+    if notices and report["verdict"] in _NOTICED:
+        sentence = (
+            f"{_NOTICED[report['verdict']]} {'One thing is' if notices == 1 else f'{notices} things are'} noticed."
+        )
+    return Text(sentence, style=style)
 
 
-def _finding(finding: Json) -> Iterator[RenderableType]:
+def _in(what: RenderableType, by: int = 2) -> RenderableType:
+    return _Indented(Text(what) if isinstance(what, str) else what, by)
+
+
+class _Indented:
+    """Something that begins some columns to the right; a text whose lines may not be wrapped is not cut either."""
+
+    def __init__(self, what: RenderableType, by: int) -> None:
+        self._what, self._by = what, by
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        if options.no_wrap and isinstance(self._what, Text):
+            yield from (Text(" " * self._by).append_text(line) for line in self._what.split("\n"))
+        else:
+            yield Padding(self._what, (0, 0, 0, self._by), expand=False)
+
+
+def _finding(finding: Json, *, again: bool) -> Iterator[RenderableType]:
+    """Yield a finding; what its rule says is left out when it was said ``again``, of another capture."""
     article = f" (KB {finding['article']})" if finding["article"] else ""
-    kind = finding["severity"] if finding["kind"] == "incident" else "article"
+    kind = "article" if finding["kind"] == "article" else finding["severity"]
     head = Text.assemble((kind, _STYLES[finding["severity"]]), f"  {finding['title']}{article}")
     yield head
+    if "says" in finding:
+        yield from map(_in, capture_shown(finding, again=again))
+        if not again:
+            yield from _remedies(finding)
+        return
     yield _in(finding["explains"])
     yield _in(_when_and_where(finding))
     for window in finding["windows"]:
@@ -136,7 +172,10 @@ def _ports(ports: Json) -> Iterator[RenderableType]:
 def _coverage(covered: Json) -> Iterator[RenderableType]:
     span = f", {covered['from']} to {covered['to']}" if covered["from"] else ", no times in it"
     files = "1 file" if covered["members_total"] == 1 else f"{covered['members_total']} files"
-    yield Text.assemble(("read: ", "bold"), f"{files}, {covered['lines']} lines, {covered['bytes']} bytes{span}")
+    packets = [each["packets"] for each in covered["members"] if "packets" in each]
+    logs = f", {covered['lines']} lines, {covered['bytes']} bytes" if len(packets) < covered["members_total"] else ""
+    frames = f", {sum(packets)} packets of TCP" if packets else ""
+    yield Text.assemble(("read: ", "bold"), f"{files}{logs}{frames}{span}")
     gaps = [*covered["missing"], *(f"{each['path']}: {each['detail']}" for each in covered["troubles"])]
     gaps += [f"{count} {what} left out: too many" for what, count in covered["cut"].items()]
     for gap in gaps[:_GAPS]:
@@ -144,5 +183,5 @@ def _coverage(covered: Json) -> Iterator[RenderableType]:
     if len(gaps) > _GAPS:
         yield _in(f"… {len(gaps) - _GAPS} more gaps (--output json has all)")
     if covered["not_read"]:
-        logs = len(covered["not_read"])
-        yield _in(Text(f"{logs} kinds of logs that rules look into were not among it (--output json)", style="dim"))
+        kinds = len(covered["not_read"])
+        yield _in(Text(f"{kinds} kinds of logs that rules look into were not among it (--output json)", style="dim"))

@@ -14,9 +14,10 @@ from typing import Any, Literal
 from tidegate.harmless import harmless
 from tidegate.watch.places import missing_rotations
 
-__all__ = ["coverage", "iso"]
+__all__ = ["MEMBERS_SHOWN", "coverage", "iso", "whole"]
 
-_MEMBERS_SHOWN = 500
+MEMBERS_SHOWN = 500
+"""Members that are told; the others are counted."""
 _TOLD_ONLY = frozenset({"bundle", "same", "escape", "trailing", "link", "dump"})
 """Troubles that leave no gap: what a bundle is, a file named twice, a name not followed, bytes behind an end, a
 link whose target is read where it lies, a table that is no dump of connections after all."""
@@ -49,7 +50,7 @@ def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> di
         ``members`` (at most 500; ``members_total`` has their number), ``bytes``, ``lines``, ``from`` and ``to``,
         ``missing`` and ``troubles`` in sentences, ``not_read``, ``cut`` and ``complete``.
     """
-    members = result["members"]
+    members = [member for member in result["members"] if not member.get("capture")]
     paths = [member["path"] for member in members]
     cut_short = [
         f"{member['path']}: {member['why'] or member['ended']}" for member in members if member["ended"] != "whole"
@@ -63,8 +64,8 @@ def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> di
         key=lambda each: (each["path"], each["what"], each["detail"]),
     )
     times = [time for member in members for time in (member["first"], member["last"]) if time is not None]
-    return {
-        "members": [_member(member) for member in members[:_MEMBERS_SHOWN]],
+    covered = {
+        "members": [_member(member) for member in members[:MEMBERS_SHOWN]],
         "members_total": len(members),
         "bytes": sum(member["bytes"] for member in members),
         "lines": sum(member["lines"] for member in members),
@@ -74,12 +75,14 @@ def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> di
         "troubles": troubles,
         "not_read": _not_read(paths, logs),
         "cut": left_out,
-        "complete": bool(members) and not (missing or left_out or _gaps(troubles)),
     }
+    return {**covered, "complete": whole(covered)}
 
 
-def _gaps(troubles: Iterable[Mapping[str, Any]]) -> bool:
-    return any(trouble["what"] not in _TOLD_ONLY for trouble in troubles)
+def whole(covered: Mapping[str, Any]) -> bool:
+    """Tell whether something was read, and nothing is missing from it."""
+    gaps = any(trouble["what"] not in _TOLD_ONLY for trouble in covered["troubles"])
+    return covered["members_total"] > 0 and not (gaps or covered["missing"] or covered["cut"])
 
 
 def _member(member: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,14 @@ The report is JSON with ``"format": 1`` and stable keys::
                article    only the text of an article was recognised
                clear      nothing was found, and nothing is missing from what was read
                unknown    nothing was found, but there are gaps: coverage says which
-    findings   one per rule and kind, worst first (tidegate.watch.findings, tidegate.watch.probes)
+    findings   worst first (tidegate.watch.findings, tidegate.watch.probes, tidegate.watch.capture.findings)
     callers    who calls a vCenter most, or null (tidegate.watch.callers)
     ports      what dumps of connections say (tidegate.watch.ports)
+    captures   what was read of captures, as the reader reports it (tidegate.watch.capture)
     coverage   what was read (tidegate.watch.coverage)
+
+Captures that are named are read together, as one; those in folders, archives and standard input each by itself. A
+notice of a capture (kind ``notice``) is no incident.
 """
 
 from __future__ import annotations
@@ -22,6 +26,9 @@ from tidegate.errors import UsageError
 from tidegate.harmless import harmless
 from tidegate.watch.caller_finding import caller_finding
 from tidegate.watch.callers import TALLIES, callers
+from tidegate.watch.capture.coverage import with_captures
+from tidegate.watch.capture.engine import is_capture, named_captures
+from tidegate.watch.capture.findings import capture_findings
 from tidegate.watch.coverage import coverage
 from tidegate.watch.findings import SEVERITIES, findings
 from tidegate.watch.plan import to_plan
@@ -32,6 +39,8 @@ from tidegate.watch.scan import Json, Scanner
 
 __all__ = ["diagnose"]
 
+_KINDS = ("incident", "notice", "article")
+"""In the order in which they are told."""
 _LTM, _LTM_RULE = "f5-ltm", "f5.ltm.port-exhaustion/"
 """A log among which such lines stand is no dump by its beginning: the records that the rule met are read as one."""
 
@@ -62,27 +71,33 @@ def diagnose(
     """
     dumps = [{"id": kind.id, "sniff": kind.sniff} for kind in KINDS]
     scanner = Scanner(to_plan(rules.rules, now=now, tallies=TALLIES, dumps=dumps))
-    result = scanner.scan([str(path) for path in paths], stdin=stdin, progress=progress)
-    if not result["members"]:
+    named = [path for path in paths if is_capture(path)]
+    others = [str(path) for path in paths if path not in named]
+    result = scanner.scan(others, stdin=stdin, progress=progress)
+    captures = [*named_captures(named, progress), *(each["report"] for each in result["captures"])]
+    if not (result["members"] or captures):
         why = "; ".join(f"{each['path']}: {each['detail']}" for each in result["troubles"][:3])
         raise UsageError(f"nothing could be read: {harmless(why) or 'there is no file in what was given'}")
-    return _report(rules, result)
+    return _report(rules, result, captures)
 
 
-def _report(rules: RuleSet, result: Mapping[str, Any]) -> Json:
+def _report(rules: RuleSet, result: Mapping[str, Any], captures: Sequence[Json]) -> Json:
     readings, unread = _readings(result)
     covered = coverage(result, _logs(rules))
     covered["troubles"] += unread  # their text was searched all the same
+    covered = with_captures(covered, captures)
     called = callers(result["tallies"], cut=result["cut"]["keys"])
     found = [*findings(rules, result), *probe_findings(rules, result, readings)]
+    found += capture_findings(rules, result, captures)
     found += [each for each in (caller_finding(called),) if each]
-    found.sort(key=lambda each: (each["kind"] == "article", SEVERITIES.index(each["severity"]), each["rule"]))
+    found.sort(key=lambda each: (_KINDS.index(each["kind"]), SEVERITIES.index(each["severity"]), each["rule"]))
     return {
         "format": 1,
         "verdict": _verdict(found, covered),
         "findings": found,
         "callers": called,
         "ports": [{"path": path, **as_json(reading)} for path, reading in readings],
+        "captures": captures,
         "coverage": covered,
     }
 
