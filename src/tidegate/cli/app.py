@@ -57,13 +57,14 @@ app.command(
 app.command(
     "tidegate.cli.diagnose:diagnose",
     name="diagnose",
-    help="Recognise known failures in logs, bundles, crash screens and the output of commands.",
+    help="Recognise known failures in logs, bundles, crash screens, the output of commands, and captures.",
 )
 app.command(
     "tidegate.cli.fleet:fleet",
     name="fleet",
     help="Run phased changes over many hosts: durable, guarded, resumable.",
 )
+app.command("tidegate.cli.flow:flow", name="flow", help="Look at the TCP connections in captures.")
 app.command("tidegate.cli.gate:gate", name="gate", help="Run a gate, look at it, steer it.")
 app.command(
     "tidegate.cli.rules:rules",

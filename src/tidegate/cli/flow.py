@@ -1,0 +1,12 @@
+"""``tidegate flow``: the list of its commands."""
+
+from __future__ import annotations
+
+from cyclopts import App
+
+from tidegate.cli import flow_stats
+
+__all__ = ["flow"]
+
+flow = App(name="flow")
+flow.command(flow_stats.stats)
