@@ -31,10 +31,11 @@ impl Census {
         add(&mut self.flows);
         self.conn.get_mut(conn_state(flow, cold)).map(add);
         let (low, high) = heard(cold);
-        let syn_only = cold.bits & (bit::DATA | bit::DATA << 1 | bit::ACKED) == 0 && flow.state() == State::SynSent;
+        // An acknowledgement after the first packet, or a SYN-ACK: the other end has spoken.
+        let answers = (cold.is(bit::ACKED) && cold.packets > 1) || flow.state() == State::OrphanSynAck;
         if low && high {
             add(&mut self.both);
-        } else if !syn_only {
+        } else if answers {
             add(&mut self.one_sided);
         } else if cold.tries > 1 {
             add(&mut self.unanswered);
@@ -78,7 +79,7 @@ enum End {
     Reset,
 }
 
-/// How a connection ended, in Zeek's words (base/protocols/conn/main.zeek, `determine_service` and `conn_state`).
+/// How a connection ended, in Zeek's words (base/protocols/conn/main.zeek, `conn_state`).
 pub(crate) fn conn_word(flow: &Flow, cold: &Cold) -> &'static str {
     CONN_STATES.get(conn_state(flow, cold)).copied().unwrap_or_default()
 }

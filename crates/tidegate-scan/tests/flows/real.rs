@@ -60,7 +60,8 @@ fn ordinary_captures_are_no_storms_floods_or_exhaustion() {
 /// What Zeek says of these is what its source says (analyzer/protocol/tcp, base/protocols/conn/main.zeek).
 #[test]
 fn ends_have_the_names_that_zeek_gives_them() {
-    let cases: [(&[u8], &[(&str, u64)]); 3] = [
+    type Ends = &'static [(&'static str, u64)];
+    let cases: [(&[u8], Ends); 3] = [
         // An answer to a SYN is enough to be established.
         (include_bytes!("../../../../tests/data/captures/truth/syn-flood.pcap"), &[("S1", 48), ("SF", 1)]),
         // An ACK of an old connection answers no SYN, and the RST to it ends this one.

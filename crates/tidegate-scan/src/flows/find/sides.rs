@@ -1,8 +1,9 @@
 //! Captures that do not show everything, and what is not told because of it.
 //!
 //! - **one-sided**: flows of which only one end was heard although the other must have spoken: its words are acknowledged, or a
-//!   SYN-ACK answers what nobody saw. When that is so for all flows, or no SYN was ever answered and none was repeated, one
-//!   direction was not captured: findings that need both are withheld. From a fifth of at least 10 flows on it is a notice.
+//!   SYN-ACK answers what nobody saw. When no flow was heard from both ends and this is so for some (a warning), or no SYN was
+//!   answered and none was repeated (a notice, from 10 flows on), one direction was not captured: findings that need both are
+//!   withheld. When it is so for a fifth of at least 10 flows, it is a notice, and nothing is withheld.
 //! - **drops**: bytes were acknowledged that nobody saw, so the capture lost packets. A notice; a warning from 1 % of the packets
 //!   on.
 //!
@@ -99,9 +100,9 @@ fn one_direction(sum: &Summary<'_>) -> Option<Found> {
     let many = all >= FLOWS_MIN && census.one_sided.saturating_mul(5) >= all;
     let (severity, confidence) = match (sum.one_sided, many) {
         (true, _) if census.one_sided > 0 => (Severity::Warning, Confidence::High),
-        (true, _) => (Severity::Notice, Confidence::Low),
+        (true, _) if census.flows >= FLOWS_MIN => (Severity::Notice, Confidence::Low),
         (false, true) => (Severity::Notice, Confidence::High),
-        (false, false) => return None,
+        _ => return None,
     };
     let facts = [
         ("flows", json!(census.flows)),
