@@ -162,7 +162,7 @@ def test_a_capture_tells_what_it_cannot_tell_first() -> None:
         "12 flows had to make room for others: numbers are at least what is shown",
         "80\u202f000, 27\u202f800 of them live at the end",
         "SF established, and ended by both sides 90 % 71\u202f800",
-        "OTH no handshake was seen: from before the capture &lt; 1 % 10",
+        "OTH none of these: begun before the capture, or never done with its handshake &lt; 1 % 10",
         "time-wait 86 % 23\u202f800",
         "truncated left out: 200 not-ip, 10 cut-short",
         "at most 259 at once",

@@ -43,7 +43,7 @@ _WENT = {
     "RSTRH": "SYN-ACK, then reset by the responder; no SYN was seen",
     "SH": "SYN, then FIN by the initiator; no SYN-ACK was seen",
     "SHR": "SYN-ACK, then FIN by the responder; no SYN was seen",
-    "OTH": "no handshake was seen: from before the capture",
+    "OTH": "none of these: begun before the capture, or never done with its handshake",
 }
 """Zeek's names of how a connection went, in words."""
 
@@ -209,7 +209,7 @@ def _ports(buckets: Sequence[Json]) -> str:
     heads = ("from → to", "taken", "live", "TIME-WAIT", "ports seen", "range")
     return (
         f'<h3>Source ports</h3><p class="good">Each row is one bucket: connections from one source to one destination '
-        f"and port, at the end of the capture, against the range that its ports came from. Marks at {marks}.</p>"
+        f"and port, when it was fullest, against the range that its ports came from. Marks at {marks}.</p>"
         f"{table(heads, [_bucket(one) for one in buckets[:BUCKETS]])}"
     )
 
