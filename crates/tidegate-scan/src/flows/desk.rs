@@ -90,7 +90,8 @@ impl Desk {
     }
 
     /// The numbers of two hosts.
-    pub fn numbers(&mut self, source: IpAddr, target: IpAddr, net: Net) -> Option<(u32, u32)> {
+    #[inline]
+    pub fn numbers(&mut self, source: &IpAddr, target: &IpAddr, net: &Net) -> Option<(u32, u32)> {
         let both = self.hosts.number(source, net).zip(self.hosts.number(target, net));
         if both.is_none() {
             self.unplaced = self.unplaced.saturating_add(1);

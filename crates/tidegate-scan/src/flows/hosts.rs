@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::mixed::Keyed;
 use crate::capture::Net;
 
 /// The first number that is no IPv4 address in use: 240.0.0.0/4 is reserved.
@@ -13,30 +14,46 @@ const HOSTS_MAX: usize = 1 << 20;
 /// A host: its address, and the network that the address belongs to.
 type Host = (IpAddr, Net);
 
+/// The same in numbers: both halves of the address, and what tells its version and its network. To look for it is part of every
+/// packet.
+type Packed = (u64, u64, u64);
+
+fn packed(address: &IpAddr, net: &Net) -> Packed {
+    let (version, bits) = match address {
+        IpAddr::V4(four) => (4, u128::from(four.to_bits())),
+        IpAddr::V6(six) => (6, six.to_bits()),
+    };
+    // 3 bits of the version, 25 of the tunnel or none, 32 of the VLANs.
+    let tunnel = net.tunnel.map_or(0, |vni| u64::from(vni).saturating_add(1));
+    ((bits >> 64) as u64, bits as u64, version << 60 | tunnel << 32 | u64::from(net.vlans))
+}
+
 /// The numbers of hosts. An IPv4 address without a VLAN or a tunnel is its own number.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts {
-    numbers: HashMap<Host, u32>,
+    numbers: HashMap<Packed, u32, Keyed>,
     hosts: Vec<Host>,
 }
 
 impl Hosts {
     /// The number of a host; a new one if it has none. `None`: there are too many.
-    pub fn number(&mut self, address: IpAddr, net: Net) -> Option<u32> {
+    #[inline]
+    pub fn number(&mut self, address: &IpAddr, net: &Net) -> Option<u32> {
         match address {
-            IpAddr::V4(plain) if net == Net::default() && plain.to_bits() < FIRST => Some(plain.to_bits()),
-            _ => self.other((address, net)),
+            IpAddr::V4(plain) if *net == Net::default() && plain.to_bits() < FIRST => Some(plain.to_bits()),
+            _ => self.other(address, net),
         }
     }
 
-    fn other(&mut self, host: Host) -> Option<u32> {
+    fn other(&mut self, address: &IpAddr, net: &Net) -> Option<u32> {
+        let host = packed(address, net);
         if let Some(number) = self.numbers.get(&host) {
             return Some(*number);
         }
         let place = u32::try_from(self.hosts.len()).ok().filter(|_| self.hosts.len() < HOSTS_MAX)?;
         let number = FIRST.saturating_add(place);
         self.numbers.insert(host, number);
-        self.hosts.push(host);
+        self.hosts.push((*address, *net));
         Some(number)
     }
 
@@ -84,9 +101,9 @@ mod tests {
             ("255.1.2.3", Net::default(), "255.1.2.3", "255.1.2.3:443"),
             ("fd00::1", both, "fd00::1 (vlan 2.3, vni 5001)", "[fd00::1]:443 (vlan 2.3, vni 5001)"),
         ];
-        let numbers = cases.map(|(address, net, ..)| hosts.number(address.parse().unwrap(), net).unwrap());
+        let numbers = cases.map(|(address, net, ..)| hosts.number(&address.parse().unwrap(), &net).unwrap());
         for ((address, net, name, socket), number) in cases.into_iter().zip(numbers) {
-            assert_eq!(hosts.number(address.parse().unwrap(), net), Some(number));
+            assert_eq!(hosts.number(&address.parse().unwrap(), &net), Some(number));
             assert_eq!((hosts.name(number).as_str(), hosts.socket(number, 443).as_str()), (name, socket));
         }
         assert_eq!(numbers[1..], [FIRST, FIRST + 1, FIRST + 2]);

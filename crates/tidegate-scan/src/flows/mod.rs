@@ -31,6 +31,7 @@ mod found;
 mod hosts;
 mod ladder;
 mod look;
+mod mixed;
 mod notes;
 mod read;
 mod report;

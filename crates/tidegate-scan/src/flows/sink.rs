@@ -105,10 +105,10 @@ impl Flows {
     fn place(&mut self, of: usize, packet: &Packet<'_>) -> Option<(Key, Place)> {
         let frame = self.desk.clock(packet);
         let (source, target, ports) = match &packet.body {
-            Body::Tcp(tcp) => (packet.source, packet.target, (tcp.source, tcp.target)),
-            Body::Unreachable(word) => (word.source, word.target, (word.source_port, word.target_port)),
+            Body::Tcp(tcp) => (&packet.source, &packet.target, (tcp.source, tcp.target)),
+            Body::Unreachable(word) => (&word.source, &word.target, (word.source_port, word.target_port)),
         };
-        let (source, target) = self.desk.numbers(source, target, packet.net)?;
+        let (source, target) = self.desk.numbers(source, target, &packet.net)?;
         let (key, side) = Key::of(source, ports.0, target, ports.1);
         let ours = self.shards == 1 || key.hash(SHARDS).checked_rem(self.shards) == Some(self.shard);
         ours.then_some((key, Place { of, side, frame }))

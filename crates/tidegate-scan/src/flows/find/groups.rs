@@ -1,7 +1,9 @@
 //! Groups by a key, in bounded memory: when there are too many, the lighter half goes.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::Hash;
+
+use crate::flows::mixed::Keyed;
 
 /// What a group counts for when room must be made.
 pub(crate) trait Weight {
@@ -15,43 +17,11 @@ impl Weight for u32 {
     }
 }
 
-/// SplitMix64's mixing, one number after the other. The same in every process: the order of a map decides nothing here.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Mixed(u64);
-
-impl Hasher for Mixed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
-    }
-    fn write_u8(&mut self, number: u8) {
-        self.write_u64(u64::from(number));
-    }
-    fn write_u16(&mut self, number: u16) {
-        self.write_u64(u64::from(number));
-    }
-    fn write_u32(&mut self, number: u32) {
-        self.write_u64(u64::from(number));
-    }
-    fn write_u64(&mut self, number: u64) {
-        self.0 = tidegate_core::rng::Rng::new(self.0 ^ number).next_u64();
-    }
-}
-
-/// The mixed bits of a key.
-pub(crate) fn mixed(key: &impl Hash) -> u64 {
-    let mut mixed = Mixed::default();
-    key.hash(&mut mixed);
-    mixed.finish()
-}
-
 /// At most `MOST` groups. As long as that is enough, the same whatever the order and the parts in which they were made; else the
 /// heavy ones stay, and may lack what they were before room was made.
 #[derive(Clone, Debug)]
 pub(crate) struct Groups<K, V, const MOST: usize> {
-    map: HashMap<K, V, BuildHasherDefault<Mixed>>,
+    map: HashMap<K, V, Keyed>,
     dropped: u64,
 }
 

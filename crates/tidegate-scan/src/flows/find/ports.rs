@@ -15,11 +15,13 @@
 //! 60 s means that a peer may still remember. The ceiling is the range over 60 s: more connections per second cannot be opened if
 //! the client closes first. The forecast holds if the last minute goes on like this, and it is told up to an hour ahead.
 
+use std::borrow::Cow;
 use tidegate_core::flow::{Flow, Note, Outcome, Role, State};
 
+use bucket::{Seen, What, Word};
 use judge::{Judged, found, judge, who};
 
-use super::groups::{Groups, Weight};
+use super::groups::Groups;
 use super::range::Ports as Set;
 use super::spread::Spread;
 use crate::flows::cold::{Cold, bit};
@@ -40,10 +42,13 @@ const STAND: usize = 0;
 /// Ports in TIME-WAIT more, or less.
 const RESTING: usize = 1;
 
+/// A bucket, what was told of it, and what it comes to.
+type Line<'a> = (Bucket, Cow<'a, Taken>, Judged);
+
 /// What is remembered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ports {
-    buckets: Groups<Bucket, Taken, BUCKETS>,
+    buckets: Groups<Bucket, Seen, BUCKETS>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -59,9 +64,15 @@ struct Taken {
     frames: Firsts,
 }
 
-impl Weight for Taken {
-    fn weight(&self) -> u64 {
-        u64::from(self.ports.count())
+impl Taken {
+    fn absorb(&mut self, other: Taken) {
+        self.ports.absorb(other.ports);
+        self.opened = self.opened.saturating_add(other.opened);
+        self.early = self.early.saturating_add(other.early);
+        self.collisions = self.collisions.saturating_add(other.collisions);
+        self.level.absorb(other.level);
+        self.reuse.absorb(other.reuse);
+        self.frames.absorb(other.frames);
     }
 }
 
@@ -82,13 +93,8 @@ impl Ports {
         let (bucket, port) = oriented(look.bucket, initiator.1, flow);
         let stood = note != Note::Settled(Outcome::Superseded) && stands(look.step.before);
         match (stood, stands(look.step.after)) {
-            (false, true) => {
-                let taken = self.buckets.of(bucket);
-                taken.opened = taken.opened.saturating_add(1);
-                taken.ports.add(port);
-                taken.level.add(look.ms, STAND, 1);
-            }
-            (true, false) => self.buckets.of(bucket).level.add(look.ms, STAND, -1),
+            (false, true) => self.buckets.of(bucket).tell(Word { ms: look.ms, port, what: What::Stands }),
+            (true, false) => self.buckets.of(bucket).tell(Word { ms: look.ms, port, what: What::Gone }),
             _ => {}
         }
         match note {
@@ -96,12 +102,10 @@ impl Ports {
                 look.cold.client_first = look.role == Role::Initiator
             }
             Note::Ended if look.cold.client_first => {
-                let taken = self.buckets.of(bucket);
-                taken.level.add(look.ms, RESTING, 1);
-                taken.level.add(look.ms.saturating_add(REST), RESTING, -1);
+                self.buckets.of(bucket).tell(Word { ms: look.ms, port, what: What::Rests });
             }
             Note::Collision => {
-                let taken = self.buckets.of(bucket);
+                let taken = self.buckets.of(bucket).whole();
                 taken.collisions = taken.collisions.saturating_add(1);
                 taken.frames.add(look.frame);
             }
@@ -111,15 +115,15 @@ impl Ports {
 
     /// An incarnation is no longer in the table.
     pub fn over(&mut self, ended: &Ended) {
-        let (bucket, _) = oriented(ended.bucket, ended.key.at(ended.flow.initiator()).1, &ended.flow);
+        let (bucket, port) = oriented(ended.bucket, ended.key.at(ended.flow.initiator()).1, &ended.flow);
         if stands(ended.flow.state()) {
-            self.buckets.of(bucket).level.add(ended.ms, STAND, -1);
+            self.buckets.of(bucket).tell(Word { ms: ended.ms, port, what: What::Gone });
         }
         let stood = ended.cold.is(bit::ESTABLISHED) || ended.flow.assumed();
         if ended.how != Leaving::Renewed || !stood {
             return;
         }
-        let taken = self.buckets.of(bucket);
+        let taken = self.buckets.of(bucket).whole();
         let pause = u32::try_from(ended.at.since(ended.flow.last()).0 / 1_000_000).unwrap_or(u32::MAX);
         taken.reuse.add(pause);
         if rested(&ended.flow, &ended.cold) && pause < REST {
@@ -131,15 +135,7 @@ impl Ports {
 
     /// Takes over what another shard remembers.
     pub fn absorb(&mut self, other: Self) {
-        self.buckets.absorb(other.buckets, |mine, other| {
-            mine.ports.absorb(other.ports);
-            mine.opened = mine.opened.saturating_add(other.opened);
-            mine.early = mine.early.saturating_add(other.early);
-            mine.collisions = mine.collisions.saturating_add(other.collisions);
-            mine.level.absorb(other.level);
-            mine.reuse.absorb(other.reuse);
-            mine.frames.absorb(other.frames);
-        });
+        self.buckets.absorb(other.buckets, Seen::absorb);
     }
 
     /// What it comes to.
@@ -154,7 +150,7 @@ impl Ports {
 
     /// The fullest buckets for the report, 20 at most, the fullest first.
     pub fn buckets(&self, sum: &Summary<'_>) -> Vec<BucketLine> {
-        let line = |(bucket, taken, judged): &(Bucket, &Taken, Judged)| BucketLine {
+        let line = |(bucket, taken, judged): &Line<'_>| BucketLine {
             bucket: who(*bucket, sum),
             live: judged.stand,
             time_wait: judged.resting,
@@ -166,15 +162,22 @@ impl Ports {
     }
 
     /// All buckets, the worst first, then the fullest.
-    fn judged(&self, sum: &Summary<'_>) -> Vec<(Bucket, &Taken, Judged)> {
-        let judge = |(bucket, taken)| judge(taken, sum.ms(sum.to)).map(|judged| (bucket, taken, judged));
-        let mut all: Vec<(Bucket, &Taken, Judged)> = self.buckets.heaviest().into_iter().filter_map(judge).collect();
+    fn judged(&self, sum: &Summary<'_>) -> Vec<Line<'_>> {
+        let end = sum.ms(sum.to);
+        let mut all: Vec<Line<'_>> =
+            self.buckets.heaviest().into_iter().filter_map(|(bucket, seen)| line(bucket, seen, end)).collect();
         all.sort_by(|(bucket, _, one), (other, _, next)| {
             let worse = next.severity.cmp(&one.severity);
             worse.then(next.share.total_cmp(&one.share)).then(bucket.cmp(other))
         });
         all
     }
+}
+
+fn line(bucket: Bucket, seen: &Seen, end: u32) -> Option<Line<'_>> {
+    let taken = seen.taken();
+    let judged = judge(&taken, end)?;
+    Some((bucket, taken, judged))
 }
 
 fn stands(state: State) -> bool {
@@ -195,6 +198,7 @@ fn oriented(bucket: Bucket, port: u16, flow: &Flow) -> (Bucket, u16) {
     }
 }
 
+mod bucket;
 mod judge;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
-use super::groups::mixed;
+use crate::flows::mixed::mixed;
 
 /// The `MOST` keys whose mixed bits are the smallest, and something of each. Such a key is in the sample from its first time on,
 /// so what is counted of it is complete. A bottom-k sketch (Cohen and Kaplan, "Summarizing data using bottom-k sketches", 2007):

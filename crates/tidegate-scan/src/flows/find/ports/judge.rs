@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tidegate_core::ledger::Watermark;
 
-use super::{REST, Taken};
+use super::{Line, REST, Taken};
 use crate::flows::find::cases::group;
 use crate::flows::find::range::Range;
 use crate::flows::found::{Confidence, Firsts, Found, GROUPS_MAX, Severity};
@@ -101,11 +101,11 @@ fn facts(taken: &Taken, judged: &Judged) -> Vec<(&'static str, Value)> {
     ]
 }
 
-pub(super) fn found(bad: &[&(Bucket, &Taken, Judged)], sum: &Summary<'_>, dropped: u64) -> Option<Found> {
+pub(super) fn found(bad: &[&Line<'_>], sum: &Summary<'_>, dropped: u64) -> Option<Found> {
     let (bucket, taken, worst) = bad.first()?;
     let mut frames = Firsts::default();
     bad.iter().for_each(|(_, taken, _)| frames.absorb(taken.frames.clone()));
-    let line = |(bucket, taken, judged): &&(Bucket, &Taken, Judged)| {
+    let line = |(bucket, taken, judged): &&Line<'_>| {
         group(who(*bucket, sum), judged.stand.saturating_add(judged.resting), facts(taken, judged))
     };
     let half = |(_, taken): &&(u64, u64)| taken.saturating_mul(2) >= u64::from(worst.range.size());
