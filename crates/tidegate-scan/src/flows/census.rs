@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tidegate_core::flow::{Flow, State};
+use tidegate_core::flow::{Flow, Side, State};
 
 use super::cold::{Cold, bit};
 
@@ -86,17 +86,16 @@ pub(crate) fn conn_word(flow: &Flow, cold: &Cold) -> &'static str {
 
 fn conn_state(flow: &Flow, cold: &Cold) -> usize {
     let side = flow.initiator();
-    let end = |side| {
-        let has = |bit| cold.has(bit, side);
+    let ended = cold.has(bit::FIN, Side::Low) && cold.has(bit::FIN, Side::High);
+    let end = |end: Side| {
+        let (has, answered) = (|bit| cold.has(bit, end), cold.has(bit::SYN, end.other()));
         match () {
-            () if has(bit::RST) => End::Reset,
+            // A RST undoes no end that both wanted.
+            () if has(bit::RST) && !ended => End::Reset,
             () if has(bit::FIN) => End::Closed,
-            // The answer to a SYN is enough, whether anybody acknowledges it or not.
-            () if has(bit::SYN) && cold.has(bit::SYN, side.other()) => End::Established,
+            // The answer to a SYN is enough, whether anybody acknowledges it or not; and who acknowledges it has sent one.
+            () if answered && (has(bit::SYN) || end == side && has(bit::HEARD)) => End::Established,
             () if has(bit::SYN) => End::Syn,
-            () if cold.is(bit::ACKED) && cold.has(bit::SYN, side.other()) && side == flow.initiator() => {
-                End::Established
-            }
             () if has(bit::HEARD) => End::Partial,
             () => End::Inactive,
         }

@@ -16,7 +16,7 @@ pub(crate) mod bit {
     pub const SYN: u16 = 1 << 4;
     /// The side sent a FIN.
     pub const FIN: u16 = 1 << 6;
-    /// The side sent a RST that counted: not after both FINs, and not before its SYN came again.
+    /// The side sent a RST that counted, and no SYN after it.
     pub const RST: u16 = 1 << 8;
     /// The side sent anything but a RST: its `ttl` and `id` are known.
     pub const HEARD: u16 = 1 << 10;
@@ -166,7 +166,8 @@ impl Cold {
         if flags & (flag::SYN | flag::ACK) == flag::ACK {
             self.set(bit::ACKED);
         }
-        if note != Note::Quiet {
+        // A FIN after a RST means nothing to the machine.
+        if note != Note::Quiet || flags & flag::FIN != 0 {
             self.mean(passing);
         }
     }
@@ -187,7 +188,6 @@ impl Cold {
                 self.mark(bit::HEARD, side.other());
                 self.tries = 1;
             }
-            Note::Reset if self.has(bit::FIN, Side::Low) && self.has(bit::FIN, Side::High) => {}
             Note::Reset | Note::Refused | Note::Aborted | Note::OldPeerReset | Note::Settled(Outcome::Challenged) => {
                 self.mark(bit::RST, side)
             }

@@ -61,13 +61,17 @@ fn ordinary_captures_are_no_storms_floods_or_exhaustion() {
 #[test]
 fn ends_have_the_names_that_zeek_gives_them() {
     type Ends = &'static [(&'static str, u64)];
-    let cases: [(&[u8], Ends); 3] = [
+    let cases: [(&[u8], Ends); 5] = [
         // An answer to a SYN is enough to be established.
         (include_bytes!("../../../../tests/data/captures/truth/syn-flood.pcap"), &[("S1", 48), ("SF", 1)]),
         // An ACK of an old connection answers no SYN, and the RST to it ends this one.
         (include_bytes!("../../../../tests/data/captures/truth/time-wait-old-syn.pcap"), &[("RSTOS0", 1), ("SF", 1)]),
         // Its SYN was not seen, and the RST comes after both FINs.
         (include_bytes!("../../../../tests/data/captures/zeek-tcp/ctu-64702-888.pcap"), &[("SF", 1)]),
+        // A FIN, a RST behind it, and then the FIN of the other end.
+        (include_bytes!("../../../../tests/data/captures/zeek-tcp/qi_internet_SYNACK_curl_jsonip.pcap"), &[("SF", 1)]),
+        // Only who answers was heard.
+        (include_bytes!("../../../../tests/data/captures/zeek-tcp/one-sided-2745.pcap"), &[("SHR", 2)]),
     ];
     for (capture, ends) in cases {
         let report = analyse_bytes("x.pcap", capture, &Options::default());
