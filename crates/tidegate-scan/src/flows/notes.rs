@@ -132,3 +132,17 @@ impl Notes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_note_has_a_word_of_its_own() {
+        let words: std::collections::BTreeSet<_> = WORDS.into_iter().collect();
+        assert_eq!(words.len(), WORDS.len());
+        let last = Note::Invalid(Invalid::Window);
+        assert_eq!((place(last), word(last), word(Note::Gap)), (WORDS.len() - 1, "invalid-window", "gap"));
+        assert!(Outcome::ALL.into_iter().all(|outcome| word(Note::Settled(outcome)) == outcome.name()));
+    }
+}

@@ -66,7 +66,6 @@ pub struct Report {
 pub(super) fn report(flows: &Flows) -> Report {
     let desk = &flows.desk;
     let (census, files) = close(flows);
-    let live: Vec<Live<'_>> = flows.live().collect();
     let sum = Summary {
         from: desk.base.unwrap_or(0),
         to: desk.span.1,
@@ -77,7 +76,7 @@ pub(super) fn report(flows: &Flows) -> Report {
         gaps: desk.notes.of(Note::Gap),
         hosts: &desk.hosts,
         ladders: &desk.ladders,
-        live: &live,
+        all: flows,
     };
     let (mut found, withheld) = withhold(desk.findings.find(&sum), &sum);
     let (files, places) = files.lines();
@@ -86,7 +85,7 @@ pub(super) fn report(flows: &Flows) -> Report {
     let counts =
         |state: State| flows.tables().fold(0, |sum: u64, table| sum.saturating_add(at(table.counts().states, state)));
     let each = desk.each.as_ref().map(|each| {
-        let mut lines = each.lines(&desk.hosts, live.iter().map(|live| (live.key, live.flow, live.cold)));
+        let mut lines = each.lines(&desk.hosts, flows.live().map(|live| (live.key, live.flow, live.cold)));
         lines.iter_mut().for_each(|line| line.renumber(&places));
         lines
     });

@@ -4,6 +4,7 @@ use super::census::Census;
 use super::hosts::Hosts;
 use super::ladder::Ladders;
 use super::look::Live;
+use super::sink::Flows;
 
 /// The capture as a whole.
 pub(crate) struct Summary<'a> {
@@ -25,11 +26,16 @@ pub(crate) struct Summary<'a> {
     pub hosts: &'a Hosts,
     /// Cases that are shown frame by frame.
     pub ladders: &'a Ladders,
-    /// The flows that stand, in no order that means anything: what is made of them must not depend on it.
-    pub live: &'a [Live<'a>],
+    /// All of it.
+    pub all: &'a Flows,
 }
 
-impl Summary<'_> {
+impl<'a> Summary<'a> {
+    /// The flows that stand, in no order that means anything: what is made of them must not depend on it.
+    pub fn live(&self) -> impl Iterator<Item = Live<'a>> + use<'a> {
+        self.all.live()
+    }
+
     /// The time of so many milliseconds after the first packet, in nanoseconds since 1970.
     pub fn at(&self, ms: impl Into<u64>) -> u64 {
         self.from.saturating_add(ms.into().saturating_mul(1_000_000))

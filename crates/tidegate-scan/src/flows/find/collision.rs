@@ -185,8 +185,8 @@ impl Collision {
     pub fn find(&self, sum: &Summary<'_>) -> Vec<Found> {
         let mut all = self.clone();
         if !self.cases.is_empty() {
-            for live in sum.live.iter().filter(|live| live.flow.contested()) {
-                if let (Some(case), Some(outcome)) = (all.cases.get_mut(&live.key), pending(live, sum.to)) {
+            for live in sum.live().filter(|live| live.flow.contested()) {
+                if let (Some(case), Some(outcome)) = (all.cases.get_mut(&live.key), pending(&live, sum.to)) {
                     case.outcome = Some(outcome);
                 }
             }

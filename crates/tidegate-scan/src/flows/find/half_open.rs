@@ -143,7 +143,7 @@ impl HalfOpen {
     pub fn find(&self, sum: &Summary<'_>) -> Vec<Found> {
         let mut all = self.clone();
         let end = (Nanos(sum.to), sum.ms(sum.to));
-        for live in sum.live.iter().filter(|live| end.1.saturating_sub(live.cold.first) >= HANGS) {
+        for live in sum.live().filter(|live| end.1.saturating_sub(live.cold.first) >= HANGS) {
             all.hang(live.bucket, live.flow, live.cold, end);
         }
         let shown = Shown { answers: sum.census.both > 0, others: self.others };

@@ -88,8 +88,8 @@ impl Keepalive {
     pub fn find(&self, sum: &Summary<'_>) -> Vec<Found> {
         let (mut all, mut first) = (Standing::default(), sum.to);
         let mut groups = Groups::<(u32, u16), Standing, GROUPS>::default();
-        for live in sum.live.iter().filter(|live| stands(live)) {
-            let one = Standing::of(live, sum.ms(sum.to));
+        for live in sum.live().filter(|live| stands(live)) {
+            let one = Standing::of(&live, sum.ms(sum.to));
             groups.of((live.bucket.server, live.bucket.port)).absorb(one);
             all.absorb(one);
             if one.unused > 0 {

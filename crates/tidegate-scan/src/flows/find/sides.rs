@@ -9,6 +9,9 @@
 //!
 //! Both thresholds are ours.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use serde::Serialize;
