@@ -103,6 +103,12 @@ def test_two_directions_are_one_capture(run: Run, tmp_path: Path) -> None:
     assert [Path(name).name for name in finding["files"]] == ["even.pcap", "odd.pcap"]
 
 
+def test_a_capture_that_is_named_twice_is_read_once(run: Run) -> None:
+    value = run("diagnose", OCCUPIED, OCCUPIED, "--output", "json").json()
+    assert [(found["rule"], found["hits"]) for found in value["findings"]] == [(RULE, 1)]
+    assert value["coverage"]["members_total"] == 1
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_capture_comes_on_stdin(packed: bool) -> None:
     data = OCCUPIED.read_bytes()

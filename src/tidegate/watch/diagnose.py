@@ -74,7 +74,9 @@ def diagnose(
     named = [path for path in paths if is_capture(path)]
     others = [str(path) for path in paths if path not in named]
     result = scanner.scan(others, stdin=stdin, progress=progress)
-    captures = [*named_captures(named, progress), *(each["report"] for each in result["captures"])]
+    captures, troubles = named_captures(named, progress)
+    captures += [each["report"] for each in result["captures"]]
+    result["troubles"] += troubles
     if not (result["members"] or captures):
         why = "; ".join(f"{each['path']}: {each['detail']}" for each in result["troubles"][:3])
         raise UsageError(f"nothing could be read: {harmless(why) or 'there is no file in what was given'}")

@@ -48,10 +48,15 @@ def analysed(
     return result
 
 
-def named_captures(paths: Sequence[Path], progress: Callable[[int, int], None] | None = None) -> list[Json]:
-    """Return the report of captures that were named, read together as one; none when none was."""
-    reports: list[Json] = analysed(paths, together=True, progress=progress)["reports"] if paths else []
-    return reports
+def named_captures(
+    paths: Sequence[Path], progress: Callable[[int, int], None] | None = None
+) -> tuple[list[Json], list[Json]]:
+    """Read captures that were named as one, each file once; return reports and troubles, both empty without any."""
+    files = list({path.resolve(): path for path in paths}.values())
+    if not files:
+        return [], []
+    told = analysed(files, together=True, progress=progress)
+    return [report for report in told["reports"] if report["files"]], told["troubles"]
 
 
 def analysed_bytes(name: str, data: bytes) -> Json:
