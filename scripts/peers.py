@@ -16,6 +16,7 @@ PEERS = {
     "chromium": "chromium",
     "conntrack": "conntrack",
     "curl": "curl",
+    "editcap": "wireshark-common",
     "h2load": "nghttp2-client",
     "haproxy": "haproxy",
     "ip": "iproute2",

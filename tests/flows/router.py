@@ -1,7 +1,7 @@
 """nf_conntrack as a judge: packets go through a router in a namespace, and what it makes of them is written down.
 
-``python -m flows.router FILE`` (from tests, as root under ``unshare --net --mount``) writes it as JSON. `DESTROYED`
-stands where the router forgot a handshake at once.
+``python -m flows.router FILE CAPTURE…`` (from tests, as root under ``unshare --net --mount``) writes it as JSON.
+`DESTROYED` stands where the router forgot a handshake at once.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from flows.replays import CAPTURES, Replay
+from flows.replays import Replay
 from flows.world import checksum, run, setting, until
 
 __all__ = ["Judged", "judge"]
 
-Judged = dict[str, dict[str, list[list[str]]]]
-"""Capture -> connection ("address:port address:port", the one first that began) -> states of each time it was new."""
+Judged = list[tuple[str, str, str, list[list[str]]]]
+"""Capture, both ends of a connection, and its states for each time that it was new."""
 
 _ROUTER, _NEXT = "02:00:00:00:00:01", "02:00:00:00:00:02"
 _MARK = ("10.255.0.1", "10.255.0.2")
@@ -90,18 +90,21 @@ def _replayed(replay: Replay, said: Path) -> None:
 
 def _sequences(told: str, replay: Replay) -> Judged:
     """Sort what conntrack told by capture and connection."""
-    judged: Judged = {}
+    judged: dict[tuple[str, str, str], list[list[str]]] = {}
     for kind, state, *tuple_ in _EVENT.findall(told):
         (capture, source), (_, target) = (replay.names[address] for address in tuple_[:2])
-        flow = f"{source}:{tuple_[2]} {target}:{tuple_[3]}"
-        lives = judged.setdefault(capture, {}).setdefault(flow, [])
+        lives = judged.setdefault((capture, _end(source, tuple_[2]), _end(target, tuple_[3])), [])
         if kind == "NEW":
             lives.append([state])
         elif kind == "DESTROY":
             lives[-1] += ["DESTROYED"] if lives[-1][-1] in _FORGOTTEN else []
         elif state and lives[-1][-1] != state:
             lives[-1].append(state)
-    return judged
+    return [(*where, lives) for where, lives in judged.items()]
+
+
+def _end(host: str, port: str) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def judge(files: Iterable[Path]) -> Judged:
@@ -122,4 +125,4 @@ def judge(files: Iterable[Path]) -> Judged:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(json.dumps(judge(CAPTURES), indent=1))
+    Path(sys.argv[1]).write_text(json.dumps(judge(map(Path, sys.argv[2:])), indent=1))

@@ -77,7 +77,8 @@ class World:
         for name in ("client", "firewall", "server"):
             run("ip", "netns", "add", name)
             run("ip", "-n", name, "link", "set", "lo", "up")
-            setting(name, net__ipv6__conf__default__accept_dad=0)
+            # No address waits to be used, and no FIN is repeated before it is late (a tail loss probe).
+            setting(name, net__ipv6__conf__default__accept_dad=0, net__ipv4__tcp_early_retrans=0)
         for end, mine, theirs in (
             ("client", ("192.0.2.1/24", "2001:db8:1::1/64"), ("192.0.2.254/24", "2001:db8:1::fe/64")),
             ("server", ("198.51.100.1/24", "2001:db8:2::1/64"), ("198.51.100.254/24", "2001:db8:2::fe/64")),

@@ -1,0 +1,17 @@
+"""The scenes, played once for all the tests that look at them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from flows.alone import alone
+
+
+@pytest.fixture(scope="session")
+def played(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Play all scenes here and now and return their captures."""
+    folder = tmp_path_factory.mktemp("truth")
+    alone("flows.truth", str(folder))
+    return sorted(folder.glob("*.pcap"))
