@@ -23,11 +23,11 @@ use super::groups::Groups;
 use crate::capture::flag;
 use crate::capture::tls::{Hello, records};
 use crate::flows::cold::eager;
-use crate::flows::found::{Confidence, Found, Frame, Severity};
+use crate::flows::found::{Found, Frame};
 use crate::flows::look::{Bucket, Ended, Look};
 use crate::flows::summary::Summary;
 use talk::{Kind, Said, Stage, Then, request};
-use tally::{Failure, Server};
+use tally::{Failure, Server, confidence, severity};
 
 mod talk;
 mod tally;
@@ -225,27 +225,6 @@ fn said<'a>(look: &Look<'a, '_>, asked: u32) -> Said<'a> {
         cut: look.tcp.data.len() < look.tcp.length as usize,
         leaves: if reset { flag::RST } else { flags & flag::FIN },
         age: look.ms.saturating_sub(asked),
-    }
-}
-
-fn severity(kind: Kind, failed: u64, asked: u64) -> Severity {
-    let tenths = failed.saturating_mul(10);
-    match kind {
-        Kind::Left(_) => Severity::Notice,
-        Kind::Sealed(_) if failed < 3 => Severity::Notice,
-        _ if failed >= 10 && tenths >= asked.saturating_mul(5) => Severity::Critical,
-        _ if failed >= 10 || tenths >= asked => Severity::Warning,
-        _ => Severity::Notice,
-    }
-}
-
-fn confidence(kind: Kind, sum: &Summary<'_>) -> Confidence {
-    match kind {
-        Kind::Alert(..) | Kind::Plain => Confidence::High,
-        Kind::Sealed(_) | Kind::Left(_) => Confidence::Low,
-        _ if sum.gaps > 0 => Confidence::Low,
-        Kind::NotTls => Confidence::High,
-        Kind::Reset | Kind::Closed | Kind::Unanswered => Confidence::Medium,
     }
 }
 

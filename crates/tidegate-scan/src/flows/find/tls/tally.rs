@@ -7,8 +7,10 @@ use serde_json::json;
 use super::super::cases::{Cases, group};
 use super::super::groups::Weight;
 use super::Talk;
+use super::talk::Kind;
 use crate::capture::tls::version;
-use crate::flows::found::Group;
+use crate::flows::found::{Confidence, Group, Severity};
+use crate::flows::summary::Summary;
 
 /// Names of a group, at most: the first of the alphabet.
 const NAMES_MAX: usize = 5;
@@ -96,5 +98,28 @@ impl Failure {
         self.names.extend(other.names);
         self.range(other.oldest, other.newest);
         self.fit();
+    }
+}
+
+/// How bad so many failures are, of so many hellos.
+pub(super) fn severity(kind: Kind, failed: u64, asked: u64) -> Severity {
+    let tenths = failed.saturating_mul(10);
+    match kind {
+        Kind::Left(_) => Severity::Notice,
+        Kind::Sealed(_) if failed < 3 => Severity::Notice,
+        _ if failed >= 10 && tenths >= asked.saturating_mul(5) => Severity::Critical,
+        _ if failed >= 10 || tenths >= asked => Severity::Warning,
+        _ => Severity::Notice,
+    }
+}
+
+/// How sure a kind of failure is.
+pub(super) fn confidence(kind: Kind, sum: &Summary<'_>) -> Confidence {
+    match kind {
+        Kind::Alert(..) | Kind::Plain => Confidence::High,
+        Kind::Sealed(_) | Kind::Left(_) => Confidence::Low,
+        _ if sum.gaps > 0 => Confidence::Low,
+        Kind::NotTls => Confidence::High,
+        Kind::Reset | Kind::Closed | Kind::Unanswered => Confidence::Medium,
     }
 }

@@ -5,6 +5,7 @@ use tidegate_core::flow::Role;
 use super::talk::{Said, Stage, Then};
 use super::*;
 use crate::flows::find::script::{Pair, Script};
+use crate::flows::found::{Confidence, Severity};
 
 const CLIENT: &[u8] = include_bytes!("../../../../../../fuzz/corpus/hello/client");
 const NEW: &[u8] = include_bytes!("../../../../../../fuzz/corpus/hello/server-13");
