@@ -11,8 +11,8 @@
 //! A client that takes ports out of TIME-WAIT (`net.ipv4.tcp_tw_reuse`, an explicit bind) does not wait for them: if a tenth of
 //! its connections did, only connections that stand count. Withheld where the capture shows no answer to anybody.
 //!
-//! The reuse interval is the time from the last packet of a tuple to the SYN of its next connection, its tenth percentile below
-//! 60 s means that a peer may still remember. The ceiling is the range over 60 s: more connections per second cannot be opened if
+//! The reuse interval is the time from the last packet of a tuple to the SYN of its next connection; when its tenth percentile is
+//! below 60 s, peers may still remember the tuple. The ceiling is the range over 60 s: more connections per second cannot be opened if
 //! the client closes first. The forecast holds if the last minute goes on like this, and it is told up to an hour ahead.
 
 use std::borrow::Cow;

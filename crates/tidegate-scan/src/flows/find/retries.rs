@@ -35,12 +35,13 @@ pub(crate) fn attempts<'a>(
 ) -> BTreeMap<&'static str, Value> {
     let times = retries.filter(|retries| retries.server == server).map(|retries| &retries.times);
     let Some((shape, first, sampled)) = common(times) else { return BTreeMap::new() };
-    BTreeMap::from([
+    let mut facts = BTreeMap::from([
         ("syn_retry_shape", json!(shape.name())),
         ("syn_retry_first_ms", json!(first)),
-        ("syn_retry_kernel", json!(shape.kernel(first))),
         ("syn_retry_sampled", json!(sampled)),
-    ])
+    ]);
+    facts.extend(shape.kernel(first).map(|kernel| ("syn_retry_kernel", json!(kernel))));
+    facts
 }
 
 /// How clients come back with new connections.

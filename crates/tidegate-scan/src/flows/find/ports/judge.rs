@@ -84,7 +84,7 @@ pub(super) fn who(bucket: Bucket, sum: &Summary<'_>) -> String {
 fn facts(taken: &Taken, judged: &Judged) -> Vec<(&'static str, Value)> {
     let tenth = taken.reuse.quantile(0.1);
     let per_cent = (judged.share * 1000.0).round() / 10.0;
-    vec![
+    let mut facts = vec![
         ("taken_percent", json!(per_cent)),
         ("live", json!(judged.stand)),
         ("time_wait", json!(judged.resting)),
@@ -98,7 +98,10 @@ fn facts(taken: &Taken, judged: &Judged) -> Vec<(&'static str, Value)> {
         ("reuse_p10_s", json!(tenth.map(|ms| f64::from(ms) / 1000.0))),
         ("ceiling_per_s", json!((f64::from(judged.range.size()) / f64::from(REST / 1000)).floor())),
         ("exhausted_in_s", json!(judged.left.map(f64::round))),
-    ]
+    ];
+    // What is not known is not told.
+    facts.retain(|(_, value)| !value.is_null());
+    facts
 }
 
 pub(super) fn found(bad: &[&Line<'_>], sum: &Summary<'_>, dropped: u64) -> Option<Found> {

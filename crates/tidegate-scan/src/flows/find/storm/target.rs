@@ -146,6 +146,8 @@ pub(super) fn facts(target: &Target, judged: &Judged) -> BTreeMap<&'static str, 
         ("clients_by_server_name", target.names()),
         ("connections_per_client_median", json!(often.get(often.len() / 2))),
     ]);
+    // What is not known is not told.
+    facts.retain(|_, value| !value.is_null());
     facts.extend(comebacks(target.clients.each().map(|(_, client)| &client.times)));
     facts
 }
