@@ -161,6 +161,9 @@ impl Desk {
     pub fn see(&mut self, seen: Seen<'_, '_>) {
         let Seen { packet, tcp, frame, at, ms, key, side, role, step, before, flow, cold } = seen;
         self.count(&frame, &step, packet.at);
+        if flow.is_some() {
+            self.gauge(&step, packet.at);
+        }
         let bucket = match flow {
             Some(flow) => Bucket::of(key, flow.initiator()),
             None if before.state != State::None => Bucket::of(key, before.initiator),
@@ -191,6 +194,10 @@ impl Desk {
         if more.contains(&true) {
             self.handshakes.add_all(at / SECOND, more.map(i32::from));
         }
+    }
+
+    /// Counts handshakes that begin and that are over.
+    fn gauge(&mut self, step: &Step, at: u64) {
         // What renews a half-open flow was told that the one before it is over.
         let (is, was) = (step.after.half_open(), step.before.half_open());
         if is != was || step.note == Note::Renewed {

@@ -1,6 +1,7 @@
 //! From captures to reports: all of them together, or each by itself.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
@@ -109,14 +110,21 @@ fn each(inputs: &[Input], options: &Options, progress: Progress<'_>) -> Result<A
 /// Every shard reads the file by itself, and steps its own flows.
 fn sharded(path: &Path, options: &Options, shards: u32, progress: Progress<'_>) -> Result<Analysis, Stopped> {
     let input = [Input::Path(path.to_owned())];
-    let (input, silent): (&[Input], Progress<'_>) = (&input, &|_, _| true);
+    let stopped = AtomicBool::new(false);
+    // One of them tells how far it is; the others are about as far, and stop with it.
+    let loud = |read, all| {
+        let on = progress(read, all);
+        stopped.fetch_or(!on, SeqCst);
+        on
+    };
+    let (input, loud, silent): (&[Input], Progress<'_>, Progress<'_>) = (&input, &loud, &|_, _| !stopped.load(SeqCst));
     let work = |shard: u32, progress: Progress<'_>| {
         read(input, Collector::new(How::Together, Flows::shard(options, shard, shards), *options), progress)
     };
     thread::scope(|scope| {
         let work = &work;
         let others: Vec<_> = (1..shards).map(|shard| scope.spawn(move || work(shard, silent))).collect();
-        let mut first = work(0, progress)?;
+        let mut first = work(0, loud)?;
         for other in others {
             // A thread that panicked has said so; what the others saw is told.
             if let Ok(other) = other.join() {

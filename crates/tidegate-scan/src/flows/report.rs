@@ -139,11 +139,12 @@ fn half_open(flows: &Flows) -> Vec<[u64; 2]> {
             series.add(kept / SECOND, 1, 1);
         }
     }
-    let mut open = 0_u64;
+    // Below zero where time goes back: a handshake may be over before it begins.
+    let mut open = 0_i64;
     let mut level = |counts: [i32; 2]| {
-        let [more, less] = counts.map(|count| u64::from(count.unsigned_abs()));
+        let [more, less] = counts.map(i64::from);
         open = open.saturating_add(more).saturating_sub(less);
-        open
+        u64::try_from(open).unwrap_or(0)
     };
     series.windows().map(|(number, counts)| [series.begins(number), level(counts)]).collect()
 }

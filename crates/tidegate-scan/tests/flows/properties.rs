@@ -1,11 +1,21 @@
 //! Whatever comes: nothing panics, everything is counted, and shards change nothing.
 
 use proptest::prelude::*;
-use tidegate_scan::flows::{Flows, Options};
+use tidegate_scan::flows::{Flows, Options, Report};
 
 use crate::play::{any_packet, packets, report, tell};
 
 const EACH: Options = Options { flows_max: 1000, seed: 3, each: true };
+
+/// Flows that stand half-open, those that nobody would remember among them.
+fn half_open(report: &Report) -> u64 {
+    let states = ["syn-sent", "simultaneous", "syn-received", "orphan-syn-ack"];
+    states.iter().filter_map(|state| report.states.get(state)).sum()
+}
+
+fn half_open_at_last(report: &Report) -> u64 {
+    report.half_open.last().map_or(0, |[_, count]| *count)
+}
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
@@ -26,6 +36,7 @@ proptest! {
         prop_assert_eq!(report.files[0].states.values().sum::<u64>(), report.flows);
         prop_assert_eq!(report.each.as_ref().unwrap().len() as u64, report.flows);
         prop_assert!(report.states.values().sum::<u64>() <= report.flows && report.evicted == 0);
+        prop_assert!(half_open_at_last(&report) <= half_open(&report));
     }
 
     #[test]
@@ -36,6 +47,7 @@ proptest! {
         prop_assert!(small.states.values().sum::<u64>() <= room as u64);
         prop_assert_eq!((small.packets, small.from, small.to), (large.packets, large.from, large.to));
         prop_assert_eq!(small.conn_states.values().sum::<u64>(), small.flows);
+        prop_assert!(half_open_at_last(&small) <= half_open(&small));
     }
 
     #[test]
