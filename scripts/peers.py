@@ -30,6 +30,7 @@ PEERS = {
     "tcpdump": "tcpdump",
     "tshark": "tshark",
     "openssl": "openssl",
+    "setpriv": "util-linux",
     "ss": "iproute2",
     "logger": "bsdutils",
     "postgres": "postgresql",

@@ -24,6 +24,7 @@ THROUGH = {
     "tidegate.cli.fleet_talk": "cli/test_fleet.py",
     "tidegate.cli.flow": "cli/test_flow.py",
     "tidegate.cli.flow_stats": "cli/test_flow.py",
+    "tidegate.cli.flow_watch": "storm/test_flow_watch.py",
     "tidegate.cli.gate": "cli/test_gate_check.py",
     "tidegate.cli.gate_file": "cli/test_gate_check.py",
     "tidegate.cli.gate_init": "cli/test_gate_init.py",

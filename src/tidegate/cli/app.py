@@ -64,7 +64,7 @@ app.command(
     name="fleet",
     help="Run phased changes over many hosts: durable, guarded, resumable.",
 )
-app.command("tidegate.cli.flow:flow", name="flow", help="Look at the TCP connections in captures.")
+app.command("tidegate.cli.flow:flow", name="flow", help="Look at the TCP connections in captures, or of an interface.")
 app.command("tidegate.cli.gate:gate", name="gate", help="Run a gate, look at it, steer it.")
 app.command(
     "tidegate.cli.rules:rules",
