@@ -2,7 +2,7 @@
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test lint fuzz prove bench-gate bench-storm bench-library bench-scan bench-mux bench-sessions bench-watch wheel lock clean
+.PHONY: help setup build demo test lint fuzz prove bench-gate bench-storm bench-library bench-scan bench-mux bench-sessions bench-watch bench-flow wheel lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -53,6 +53,9 @@ bench-sessions: build ## Measure what a vCenter sees of scripts, beside HAProxy 
 
 bench-watch: build ## Measure windows beside ElastAlert2, and how soon an alert comes (QUICK=1: a minute; QUIET box needed)
 	@$(BIN)/python -m benches.watch $(if $(QUICK),--quick)
+
+bench-flow: build ## Measure how fast captures are analysed, beside tshark and argus (QUICK=1: a minute; QUIET box needed)
+	@$(BIN)/python -m benches.flow $(if $(QUICK),--quick)
 
 bench-library: build ## Measure what being admitted costs inside a server (QUICK=1: a short look; QUIET box needed)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/bench.txt
