@@ -1,6 +1,7 @@
 //! The way in: packets become segments, flows are stepped, and what is not quiet is shown to the findings.
 
-use serde::{Deserialize, Serialize};
+use std::hash::{BuildHasher, RandomState};
+
 use tidegate_core::flow::{Flow, Key, Note, Role, Seek, Segment, Side, Table, profile};
 use tidegate_core::time::{Nanos, Span};
 
@@ -18,11 +19,11 @@ const SILENCE: Span = Span::secs(30);
 const SHARDS: u64 = 0x7469_6465_7368_6172;
 
 /// How much is kept of flows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// Flows that are kept at a time, at most (1 to 16 million). About 150 bytes each.
     pub flows_max: usize,
-    /// Keeps strangers from choosing tuples that collide in the table; it decides nothing else.
+    /// Keeps strangers from choosing tuples that collide in the table; it decides nothing else. By default nobody can foresee it.
     pub seed: u64,
     /// Also tell of each flow ([`Report::each`]).
     pub each: bool,
@@ -30,7 +31,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { flows_max: 1_000_000, seed: 0, each: false }
+        Options { flows_max: 1_000_000, seed: RandomState::new().hash_one(0_u64), each: false }
     }
 }
 

@@ -21,9 +21,10 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
     #[test]
-    fn shards_change_nothing(plays in prop::collection::vec(any_packet(), 1..300), shards in 2..6_u32) {
+    fn shards_and_seeds_change_nothing(plays in prop::collection::vec(any_packet(), 1..300), shards in 2..6_u32) {
         let packets = packets(&plays);
-        prop_assert_eq!(report(&packets, &EACH, 1), report(&packets, &EACH, shards));
+        let other = Options { seed: u64::from(shards) << 40, ..EACH };
+        prop_assert_eq!(report(&packets, &EACH, 1), report(&packets, &other, shards));
     }
 
     #[test]
