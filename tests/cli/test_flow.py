@@ -74,7 +74,7 @@ def test_what_is_no_capture_is_counted(run: Run, tmp_path: Path) -> None:
     file.write_text("no packets\n")
     ran = run("flow", "stats", file)
     assert ran.code == 0
-    assert "1 other file is no capture." in ran.out
+    assert ran.out == "1 other file is no capture.\n"
 
 
 @pytest.mark.parametrize(

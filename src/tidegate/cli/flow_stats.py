@@ -45,7 +45,8 @@ def stats(*paths: Annotated[str, Parameter(allow_leading_hyphen=True)], output: 
     with progress_on(printer.errors) as tell:
         found = flow_stats(files, stdin=STDIN in paths, progress=tell)
     printer.data(found)
-    printer.text(_table(found["files"], printer.console.width * 2 // 5))
+    if found["files"]:
+        printer.text(_table(found["files"], printer.console.width * 2 // 5))
     others = found["not_captures"]["count"]
     if others:
         printer.text(f"{others} other {'file is' if others == 1 else 'files are'} no capture.")
