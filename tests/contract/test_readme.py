@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from benches import mux_table, scan_table, sessions_table, storm_table, table, watch_table
+from benches import flow_table, mux_table, scan_table, sessions_table, storm_table, table, watch_table
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benches/*.md")])
@@ -21,7 +21,7 @@ def test_readme_opens_with_the_two_commands() -> None:
 
 def test_figures_are_those_of_the_results_file() -> None:
     readme = (ROOT / "README.md").read_text()
-    for module in (table, storm_table, scan_table, mux_table, sessions_table, watch_table):
+    for module in (table, storm_table, scan_table, mux_table, sessions_table, watch_table, flow_table):
         assert module.BEGIN in readme
         if module.RESULTS.exists():
             rewritten = module.updated(readme, json.loads(module.RESULTS.read_text()))
