@@ -35,6 +35,7 @@ _REPORT = {
     "half_open": [[98, 1], [99, 5], [100, 3]],
     "buckets": [{"bucket": "10.0.0.1 -> 10.0.0.2:443", "live": 9, "time_wait": 2, "share": 0.92}],
     "found": [_FOUND],
+    "withheld": [{"finding": "half-open", "why": "one direction was not captured"}],
 }
 _TOLD: dict[str, Any] = {
     "format": 1,
@@ -78,7 +79,13 @@ def _shown(told: dict[str, Any]) -> str:
 def test_the_panel_cannot_be_steered_by_names() -> None:
     shown = _shown(_TOLD)
     assert "\x1b" not in shown
-    for words in ("400 of TCP, 7 others, 0 dropped", "3 half-open now", "92.0%", "tuple-collision (rejected): 3"):
+    for words in (
+        "400 of TCP, 7 others, 0 dropped",
+        "3 half-open now",
+        "92.0%",
+        "tuple-collision (rejected): 3",
+        "not told: half-open, one",
+    ):
         assert words in shown
 
 
@@ -94,7 +101,7 @@ def test_the_panel_of_nothing() -> None:
         "found": [],
     }
     shown = _shown({**_TOLD, "packets": 0, "skipped": {}, "report": empty})
-    assert "no finding yet" in shown
+    assert "no finding so far" in shown
     assert "source ports" not in shown
 
 

@@ -73,7 +73,7 @@ def test_people_get_a_line_per_second_and_a_summary(told: dict[str, Any]) -> Non
     assert told["words"]["code"] == 0
     assert "half-open" in out.splitlines()[0]
     assert "lo, watched for" in out
-    assert "no finding yet" in out
+    assert "no finding so far" in out
 
 
 @pytest.mark.parametrize(

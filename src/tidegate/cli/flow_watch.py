@@ -73,6 +73,8 @@ def _follow(printer: Printer, listening: Listening, end: float | None) -> str:
                 return "time-over"
             if not listening.look(left):
                 return "interface-down"
+            if stopped():
+                break
             now = listening.told()
             show(second(now, before))
             before = now

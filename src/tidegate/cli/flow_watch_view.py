@@ -51,7 +51,10 @@ def _lines(now: Json, when: str) -> Iterator[Text]:
     states = ", ".join(f"{name} {count}" for name, count in now["states"].items() if count)
     yield Text(f"  {states or 'none'}", style="dim")
     yield from _buckets(now["buckets"])
+    yield Text("\nfindings" if now["found"] else "\nno finding so far")
     yield from _found(now["found"])
+    for one in now["withheld"]:
+        yield Text(f"  not told: {one['finding']}, {harmless(one['why'])}", style="yellow")
 
 
 def _packets(now: Json) -> Text:
@@ -77,7 +80,6 @@ def _buckets(buckets: list[Json]) -> Iterator[Text]:
 
 
 def _found(found: list[Json]) -> Iterator[Text]:
-    yield Text("\nfindings" if found else "\nno finding yet")
     for one in found:
         outcome = f" ({harmless(one['outcome'])})" if one["outcome"] else ""
         yield (
