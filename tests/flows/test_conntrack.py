@@ -77,9 +77,7 @@ def test_conntrack_says_the_same_of_what_is_played_now(played: list[Path], tmp_p
 
 
 @pytest.mark.peer(*_PEERS, "ss", "tcpdump")
-def test_conntrack_says_the_same_of_a_crowd(tmp_path: Path) -> None:
-    crowd = tmp_path / "crowd.pcap"
-    alone("flows.crowd", str(crowd))
+def test_conntrack_says_the_same_of_a_crowd(crowd: Path, tmp_path: Path) -> None:
     ours = _ours(analysed([crowd]))
     assert len(ours) == CONNECTIONS
     assert ours == _theirs([crowd], tmp_path)
