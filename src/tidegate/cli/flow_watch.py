@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ Json = dict[str, Any]
 
 _EVERY_S = 1.0
 """Seconds from one look to the next."""
+_LEAST_S = 0.2
+"""Seconds that are read before each look."""
 _BAD = {"critical", "warning"}
 
 
@@ -51,7 +54,7 @@ def watch(
         Its name, as `ip link` shows it.
     """
     printer = Printer("jsonl" if output == "json" else output)
-    end = None if for_ is None else time.monotonic() + _seconds(for_)
+    end = math.inf if for_ is None else time.monotonic() + _seconds(for_)
     with Listening(interface) as listening:
         why = _follow(printer, listening, end)
         told = listening.told()
@@ -63,22 +66,22 @@ def watch(
     return Exit.BAD if any(one["severity"] in _BAD for one in last["found"]) else Exit.FINE
 
 
-def _follow(printer: Printer, listening: Listening, end: float | None) -> str:
+def _follow(printer: Printer, listening: Listening, end: float) -> str:
     """Show every second until somebody or something ends it; return why: a word for programs."""
     before: Json | None = None
+    due = time.monotonic()
     with _stopped() as stopped, _shown(printer) as show:
-        while not stopped():
-            left = _EVERY_S if end is None else min(_EVERY_S, end - time.monotonic())
-            if left <= 0:
-                return "time-over"
-            if not listening.look(left):
+        while (now := time.monotonic()) < end:
+            # A report that took long delays the next look: reading always has its part.
+            due = max(due + _EVERY_S, now + _LEAST_S)
+            if not listening.look(min(due, end) - now):
                 return "interface-down"
             if stopped():
-                break
-            now = listening.told()
-            show(second(now, before))
-            before = now
-    return "interrupted"
+                return "interrupted"
+            told = listening.told()
+            show(second(told, before))
+            before = told
+    return "time-over"
 
 
 @contextmanager
