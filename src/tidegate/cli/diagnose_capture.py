@@ -19,6 +19,8 @@ __all__ = ["capture_shown"]
 Json = dict[str, Any]
 
 _GROUPS, _ROWS = 3, 14
+_SAID = frozenset({"server", "bucket", "cut"})
+"""Facts that the sentence tells already, and how much was not kept apart, which is for programs."""
 
 
 def capture_shown(finding: Json, *, again: bool = False) -> Iterator[RenderableType]:
@@ -26,7 +28,7 @@ def capture_shown(finding: Json, *, again: bool = False) -> Iterator[RenderableT
     yield Text(f"{finding['says']} Confidence {finding['confidence']}.", style="bold")
     if not again:
         yield Text(finding["explains"])
-    facts = [harmless(fact_words(name, value)) for name, value in finding["facts"].items()]
+    facts = [harmless(fact_words(name, value)) for name, value in finding["facts"].items() if name not in _SAID]
     if facts:
         yield Text("; ".join(facts), style="dim")
     if len(finding["groups"]) > 1:

@@ -70,8 +70,9 @@ def _gaps(report: Json) -> Iterator[str]:
     where = names[0] if len(names) == 1 else f"{len(names)} captures"
     if any(found["finding"] == "drops" for found in report["found"]):
         yield f"{where}: the capture lost packets"
-    for each in report["withheld"]:
-        yield f"{where}: nothing is said about {each['finding']}: {harmless(each['why'])}"
+    for why in dict.fromkeys(each["why"] for each in report["withheld"]):
+        words = ", ".join(each["finding"] for each in report["withheld"] if each["why"] == why)
+        yield f"{where}: nothing is said about {words}: {harmless(why)}"
     for word, what in _NO_ROOM.items():
         if report[word]:
             yield f"{where}: {report[word]} {what}"
