@@ -119,6 +119,7 @@ impl Flows {
         let mut seeks = [self.table.seek(Key::default()); BATCH];
         let mut places = [Place { of: 0, side: Side::Low, frame: Frame::default() }; BATCH];
         let mut count = 0_usize;
+        self.desk.hosts.touch(batch);
         for (of, packet) in batch.iter().enumerate() {
             if let Some((key, placed)) = self.place(of, packet)
                 && let (Some(seek), Some(place)) = (seeks.get_mut(count), places.get_mut(count))

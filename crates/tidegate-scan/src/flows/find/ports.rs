@@ -18,10 +18,9 @@
 use std::borrow::Cow;
 use tidegate_core::flow::{Flow, Note, Outcome, Role, State};
 
-use bucket::{Seen, What, Word};
+use bucket::{All, Buckets, Seen, What, Word};
 use judge::{Judged, found, judge, who};
 
-use super::groups::Groups;
 use super::range::Ports as Set;
 use super::spread::Spread;
 use crate::flows::cold::{Cold, bit};
@@ -32,8 +31,6 @@ use crate::flows::summary::Summary;
 
 /// How long a port rests in TIME-WAIT, in milliseconds.
 const REST: u32 = 60_000;
-/// Buckets that are told apart, at most.
-const BUCKETS: usize = 16_384;
 /// Buckets that the report tells.
 const LINES: usize = 20;
 
@@ -48,7 +45,7 @@ type Line<'a> = (Bucket, Cow<'a, Taken>, Judged);
 /// What is remembered.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Ports {
-    buckets: Groups<Bucket, Seen, BUCKETS>,
+    buckets: Buckets,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -93,8 +90,8 @@ impl Ports {
         let (bucket, port) = oriented(look.bucket, initiator.1, flow);
         let stood = note != Note::Settled(Outcome::Superseded) && stands(look.step.before);
         match (stood, stands(look.step.after)) {
-            (false, true) => self.buckets.of(bucket).tell(Word { ms: look.ms, port, what: What::Stands }),
-            (true, false) => self.buckets.of(bucket).tell(Word { ms: look.ms, port, what: What::Gone }),
+            (false, true) => self.buckets.tell(bucket, Word { ms: look.ms, port, what: What::Stands }),
+            (true, false) => self.buckets.tell(bucket, Word { ms: look.ms, port, what: What::Gone }),
             _ => {}
         }
         match note {
@@ -102,10 +99,10 @@ impl Ports {
                 look.cold.client_first = look.role == Role::Initiator
             }
             Note::Ended if look.cold.client_first => {
-                self.buckets.of(bucket).tell(Word { ms: look.ms, port, what: What::Rests });
+                self.buckets.tell(bucket, Word { ms: look.ms, port, what: What::Rests });
             }
             Note::Collision => {
-                let taken = self.buckets.of(bucket).whole();
+                let taken = self.buckets.whole(bucket);
                 taken.collisions = taken.collisions.saturating_add(1);
                 taken.frames.add(look.frame);
             }
@@ -117,13 +114,13 @@ impl Ports {
     pub fn over(&mut self, ended: &Ended) {
         let (bucket, port) = oriented(ended.bucket, ended.key.at(ended.flow.initiator()).1, &ended.flow);
         if stands(ended.flow.state()) {
-            self.buckets.of(bucket).tell(Word { ms: ended.ms, port, what: What::Gone });
+            self.buckets.tell(bucket, Word { ms: ended.ms, port, what: What::Gone });
         }
         let stood = ended.cold.is(bit::ESTABLISHED) || ended.flow.assumed();
         if ended.how != Leaving::Renewed || !stood {
             return;
         }
-        let taken = self.buckets.of(bucket).whole();
+        let taken = self.buckets.whole(bucket);
         let pause = u32::try_from(ended.at.since(ended.flow.last()).0 / 1_000_000).unwrap_or(u32::MAX);
         taken.reuse.add(pause);
         if rested(&ended.flow, &ended.cold) && pause < REST {
@@ -135,7 +132,7 @@ impl Ports {
 
     /// Takes over what another shard remembers.
     pub fn absorb(&mut self, other: Self) {
-        self.buckets.absorb(other.buckets, Seen::absorb);
+        self.buckets.absorb(other.buckets);
     }
 
     /// What it comes to.
@@ -143,9 +140,10 @@ impl Ports {
         if sum.one_sided {
             return Vec::new();
         }
-        let judged = self.judged(sum);
+        let buckets = self.buckets.settled();
+        let judged = judged(&buckets, sum);
         let bad: Vec<_> = judged.iter().filter(|(_, _, judged)| judged.severity.is_some()).collect();
-        found(&bad, sum, self.buckets.dropped()).into_iter().collect()
+        found(&bad, sum, buckets.dropped()).into_iter().collect()
     }
 
     /// The fullest buckets for the report, 20 at most, the fullest first.
@@ -158,20 +156,20 @@ impl Ports {
             range: [judged.range.low, judged.range.high],
             share: judged.share,
         };
-        self.judged(sum).iter().take(LINES).map(line).collect()
+        judged(&self.buckets.settled(), sum).iter().take(LINES).map(line).collect()
     }
+}
 
-    /// All buckets, the worst first, then the fullest.
-    fn judged(&self, sum: &Summary<'_>) -> Vec<Line<'_>> {
-        let end = sum.ms(sum.to);
-        let mut all: Vec<Line<'_>> =
-            self.buckets.heaviest().into_iter().filter_map(|(bucket, seen)| line(bucket, seen, end)).collect();
-        all.sort_by(|(bucket, _, one), (other, _, next)| {
-            let worse = next.severity.cmp(&one.severity);
-            worse.then(next.share.total_cmp(&one.share)).then(bucket.cmp(other))
-        });
-        all
-    }
+/// All buckets, the worst first, then the fullest.
+fn judged<'a>(buckets: &'a All, sum: &Summary<'_>) -> Vec<Line<'a>> {
+    let end = sum.ms(sum.to);
+    let mut all: Vec<Line<'a>> =
+        buckets.heaviest().into_iter().filter_map(|(bucket, seen)| line(bucket, seen, end)).collect();
+    all.sort_by(|(bucket, _, one), (other, _, next)| {
+        let worse = next.severity.cmp(&one.severity);
+        worse.then(next.share.total_cmp(&one.share)).then(bucket.cmp(other))
+    });
+    all
 }
 
 fn line(bucket: Bucket, seen: &Seen, end: u32) -> Option<Line<'_>> {

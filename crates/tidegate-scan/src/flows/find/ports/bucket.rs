@@ -2,11 +2,64 @@
 
 use std::borrow::Cow;
 
-use super::super::groups::Weight;
+use super::super::groups::{Groups, Weight};
 use super::{REST, RESTING, STAND, Taken};
+use crate::flows::look::Bucket;
 
+/// Buckets that are told apart, at most.
+const BUCKETS: usize = 16_384;
+/// Words that wait for their buckets, at most.
+const WAITING: usize = 256;
 /// Words that are kept before the whole is made of them: two connections.
 const WORDS: usize = 7;
+
+/// All buckets.
+pub(super) type All = Groups<Bucket, Seen, BUCKETS>;
+
+/// All buckets, and words that wait for them: many are told at a time, so that their memory is waited for once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Buckets {
+    all: All,
+    waiting: Vec<(Bucket, Word)>,
+}
+
+impl Buckets {
+    /// One word more of a bucket.
+    pub fn tell(&mut self, bucket: Bucket, word: Word) {
+        self.waiting.push((bucket, word));
+        if self.waiting.len() >= WAITING {
+            self.settle();
+        }
+    }
+
+    /// The whole of a bucket, from now on.
+    pub fn whole(&mut self, bucket: Bucket) -> &mut Taken {
+        self.settle();
+        self.all.of(bucket).whole()
+    }
+
+    /// All buckets, with every word told.
+    pub fn settled(&self) -> Cow<'_, All> {
+        if self.waiting.is_empty() {
+            return Cow::Borrowed(&self.all);
+        }
+        let mut all = self.clone();
+        all.settle();
+        Cow::Owned(all.all)
+    }
+
+    /// Takes over those of another shard.
+    pub fn absorb(&mut self, mut other: Buckets) {
+        self.settle();
+        other.settle();
+        self.all.absorb(other.all, Seen::absorb);
+    }
+
+    fn settle(&mut self) {
+        self.all.touch(self.waiting.iter().map(|(bucket, _)| *bucket));
+        self.waiting.drain(..).for_each(|(bucket, word)| self.all.of(bucket).tell(word));
+    }
+}
 
 /// What happened to a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
