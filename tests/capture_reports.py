@@ -86,7 +86,8 @@ def exhausted() -> dict[str, Any]:
              "share": 0.0035},
         ],
         "found": [{"finding": "tuple-collision"}],
-        "withheld": [{"finding": "half-open", "why": "only one direction was captured"}],
+        "withheld": [{"finding": each, "why": "Only one direction was captured."}
+                     for each in ("half-open", "idle-timeout")],
         "evicted": 12, "refused": 0, "bytes_per_flow": 140,
     }  # fmt: skip
 

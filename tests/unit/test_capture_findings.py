@@ -88,16 +88,16 @@ def detailed(report: dict[str, Any], *details: str) -> dict[str, Any]:
 
 
 def test_what_was_read_of_captures_is_told_with_its_gaps() -> None:
-    report = detailed(exhausted(), "", "It ends in the middle.")
-    report["withheld"] = [{**report["withheld"][0], "finding": word} for word in ("half-open", "idle-timeout")]
-    covered = with_captures(coverage(RESULT, {"**/ltm*": ["f5.rule"]}), [report])
+    covered = with_captures(
+        coverage(RESULT, {"**/ltm*": ["f5.rule"]}), [detailed(exhausted(), "", "It ends in the middle.")]
+    )
     assert (covered["members_total"], covered["members"][0]["packets"]) == (2, 450_000)
     assert (covered["from"], covered["to"]) == ("2026-11-25T02:14:00.000Z", "2026-11-25T02:24:00.000Z")
     assert covered["missing"] == [
         "up.pcapng: records that could not be read: 10 cut-short",
         "down.pcapng: It ends in the middle.",
         "down.pcapng: records that could not be read: 10 cut-short",
-        "2 captures: nothing is said about half-open, idle-timeout: only one direction was captured",
+        "2 captures: nothing is said about half-open, idle-timeout: Only one direction was captured.",
         "2 captures: 12 connections were given up, as there were too many at a time",
     ]
     assert (covered["complete"], covered["not_read"]) == (False, [])

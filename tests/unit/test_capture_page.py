@@ -15,6 +15,7 @@ from tidegate.watch.capture.report_ladder import after, ladder_figure
 from tidegate.watch.capture.report_section import capture_charts, captures_section
 from tidegate.watch.report import diagnosis_page
 from tidegate.watch.report_finding import finding_card
+from tidegate.watch.report_load import coverage_section
 
 PATHS = ["up.pcapng", "down.pcapng"]
 
@@ -158,7 +159,7 @@ def test_times_after_the_first_frame(ns: int, says: str) -> None:
 def test_a_capture_tells_what_it_cannot_tell_first() -> None:
     text = plain(captures_section([exhausted()]))
     for says in (
-        "half-open was not judged: only one direction was captured",
+        "Only one direction was captured. Not judged: half-open , idle-timeout .",
         "12 flows had to make room for others: numbers are at least what is shown",
         "80\u202f000, 27\u202f800 of them live at the end",
         "SF established, and ended by both sides 90 % 71\u202f800",
@@ -169,6 +170,15 @@ def test_a_capture_tells_what_it_cannot_tell_first() -> None:
     ):
         assert says in text
     assert "SH SYN" not in text
+
+
+def test_what_was_read_of_captures_is_told_in_packets() -> None:
+    capture = {"path": "a.pcap", "bytes": 0, "lines": 0, "packets": 1300, "ended": "whole"}
+    text = plain(coverage_section({"members": [capture], "complete": True}))
+    assert "1 file, 1\u202f300 packets of TCP" in text
+    assert "a.pcap – 1\u202f300 packets – – whole" in text
+    mixed = plain(coverage_section({"members": [capture, {"path": "b.log", "bytes": 70, "lines": 2}]}))
+    assert "2 files, 70 bytes, 2 lines, 1\u202f300 packets of TCP" in mixed
 
 
 def test_ports_are_judged_by_the_watermarks_of_the_house() -> None:

@@ -185,6 +185,9 @@ def coverage_section(coverage: Json) -> str:
         int(coverage.get(what) or sum(int(member.get(what) or 0) for member in members)) for what in ("bytes", "lines")
     )
     count = int(coverage.get("members_total") or len(members))
+    packets = sum(int(member.get("packets") or 0) for member in members)
+    read = [_size(size), f"{number(lines)} lines"] if lines or not packets else []
+    read += [f"{number(packets)} packets of TCP"] if packets else []
     span = (
         f"{moment(coverage.get('from'))} to {moment(coverage.get('to'))}"
         if coverage.get("from")
@@ -192,7 +195,7 @@ def coverage_section(coverage: Json) -> str:
     )
     numbers = facts(
         [
-            ("Read", f"{_files(count)}, {_size(size)}, {number(lines)} lines"),
+            ("Read", ", ".join([_files(count), *read])),
             ("Time span", span),
             ("Complete", "yes, everything that was given was read" if coverage.get("complete") else "no"),
         ]
@@ -234,8 +237,8 @@ def _size(size: float) -> str:
 
 def _member(member: Json) -> str:
     cells = (
-        number(member.get("bytes")),
-        number(member.get("lines")),
+        number(member.get("bytes") or "–") if "packets" in member else number(member.get("bytes")),
+        f"{number(member['packets'])} packets" if "packets" in member else number(member.get("lines")),
         moment(member.get("first")) or "–",
         moment(member.get("last")) or "–",
         escaped(member.get("ended") or "whole") + ("" if member.get("text", True) else ", not text"),

@@ -81,7 +81,9 @@ def capture_charts(captures: Sequence[Json]) -> list[Json]:
                     for what, at in _DRAWN
                     if shakes
                 ],
-                "half_open": [{"label": "half-open flows", "points": _held(gauge, wide, max(times))}] if gauge else [],
+                "half_open": [{"label": "half-open flows", "points": _held(gauge, wide, max(times))}]
+                if any(many for _, many in gauge)
+                else [],
                 "from": min(times) - 1,
                 "until": max(max(times) + 2 * wide, min(times) + 9),
             }
@@ -150,10 +152,10 @@ def _card(capture: Json, place: int) -> str:
 
 def _lacking(capture: Json) -> str:
     """Return which verdicts are withheld and why, and what had no room."""
-    told = [
-        f"<code>{escaped(one.get('finding'))}</code> was not judged: {escaped(one.get('why'), 300)}"
-        for one in capture.get("withheld") or ()
-    ]
+    names: dict[str, list[str]] = {}
+    for one in capture.get("withheld") or ():
+        names.setdefault(str(one.get("why")), []).append(f"<code>{escaped(one.get('finding'))}</code>")
+    told = [f"{escaped(why, 300)} Not judged: {', '.join(each)}." for why, each in names.items()]
     for name, says in _NO_ROOM:
         if capture.get(name):
             told.append(f"{number(capture[name])} {says}: numbers are at least what is shown")
