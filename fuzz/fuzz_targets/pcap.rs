@@ -2,10 +2,7 @@
 //! of it in the whole.
 #![no_main]
 
-use tidegate_fuzz::{cut, told};
-
-const MAGIC: [[u8; 4]; 4] =
-    [[0xd4, 0xc3, 0xb2, 0xa1], [0xa1, 0xb2, 0xc3, 0xd4], [0x4d, 0x3c, 0xb2, 0xa1], [0xa1, 0xb2, 0x3c, 0x4d]];
+use tidegate_fuzz::{MAGIC, cut, told};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut bytes = data.to_vec();

@@ -3,6 +3,10 @@
 use tidegate_scan::capture::{BATCH, Capture, File};
 use tidegate_scan::source::Ended;
 
+/// How pcap begins: either order of bytes, microseconds or nanoseconds.
+pub const MAGIC: [[u8; 4]; 4] =
+    [[0xd4, 0xc3, 0xb2, 0xa1], [0xa1, 0xb2, 0xc3, 0xd4], [0x4d, 0x3c, 0xb2, 0xa1], [0xa1, 0xb2, 0x3c, 0x4d]];
+
 /// What is read of a file that comes in such blocks: each packet in words, and the file. Every record is counted.
 pub fn told<'b>(blocks: impl IntoIterator<Item = &'b [u8]>) -> (Vec<String>, File) {
     let mut capture = Capture::new(0, "x".to_owned());
