@@ -72,17 +72,12 @@ impl Live {
         Ok(())
     }
 
-    /// How many records came.
-    pub fn records(&self) -> u64 {
-        self.records
-    }
-
-    /// How many of them were packets that were told.
+    /// How many packets were told.
     pub fn packets(&self) -> u64 {
         self.packets
     }
 
-    /// The others, by their reason.
+    /// What else came, by the reason why it was not told.
     pub fn skipped(&self) -> &Skipped {
         &self.skipped
     }
