@@ -9,8 +9,11 @@ import pytest
 from browsers import complaints, shown
 from capture_reports import night
 from diagnoses import spoiled
+from tidegate.watch.diagnose import diagnose
+from tidegate.watch.load import load_rules
 from tidegate.watch.report import diagnosis_page
 
+TRUTH = Path(__file__).parents[1] / "data" / "captures" / "truth"
 pytestmark = pytest.mark.peer("chromium")
 
 
@@ -19,6 +22,16 @@ def test_curves_and_the_ladder_are_there(tmp_path: Path) -> None:
     assert dom.count("<canvas") == 4  # hits, two of the large capture, one of the small one
     assert dom.count('<g class="syn">') == 3
     assert "frame.number in {8, 9, 10, 11}" in dom
+
+
+def test_recorded_captures_have_their_ladders(tmp_path: Path) -> None:
+    files = sorted(TRUTH.glob("collision-*.pcap"))
+    report = diagnose(load_rules(None), files, now=0)
+    dom = shown(diagnosis_page(report), tmp_path)
+    assert len(files) == 8
+    assert dom.count('class="ladder"') == sum(1 for each in report["findings"] if each["ladder"]) >= 5
+    assert "challenge, reset, retry succeeded" in dom
+    assert "silently dropped" in dom
 
 
 def test_the_ladder_is_there_without_scripts(tmp_path: Path) -> None:

@@ -131,8 +131,9 @@ def _list(findings: Sequence[Json]) -> str:
 
 
 def _where(finding: Json) -> str:
-    """Return the capture that a finding is from: findings of many captures have the same title."""
-    return f" <small><bdi>{escaped(finding['file'], 200)}</bdi></small>" if finding.get("file") else ""
+    """Return how it came out, and in which capture: findings of captures have the same title."""
+    how = f": {escaped(finding['outcome'], 200)}" if finding.get("outcome") else ""
+    return how + (f" <small><bdi>{escaped(finding['file'], 200)}</bdi></small>" if finding.get("file") else "")
 
 
 def _more(findings: Sequence[Json]) -> str:
