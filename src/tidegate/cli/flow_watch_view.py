@@ -67,7 +67,7 @@ def _packets(now: Json) -> Text:
 
 def _buckets(buckets: list[Json]) -> Iterator[Text]:
     if buckets:
-        yield Text("\nsource ports, the fullest first")
+        yield Text("\nsource ports, each client when they were fullest")
     for bucket in buckets[:_BUCKETS]:
         share = bucket["share"]
         style = "bold red" if share >= 0.9 else "yellow" if share >= 0.5 else "green"

@@ -88,8 +88,8 @@ def second(told: Json, before: Json | None = None) -> Json:
 
     ``at`` (ns since 1970), ``seconds`` since the beginning, ``packets`` read, ``dropped`` by the kernel, ``skipped`` by
     reason, ``flows`` seen, ``live`` ones, ``half_open`` ones that Linux would still keep, ``states`` of flows,
-    ``handshakes`` since ``before`` (or since the beginning), the fullest ``buckets``, what was ``found``, without
-    examples and timelines, and what is ``withheld`` and why.
+    ``handshakes`` since ``before`` (or since the beginning), ``buckets`` when they were fullest, what was ``found``,
+    without examples and timelines, and what is ``withheld`` and why.
     """
     report = told["report"]
     levels = report["half_open"]
