@@ -74,6 +74,8 @@ def test_windows_of_ten_seconds_are_drawn_as_such() -> None:
     page = diagnosis_page({"findings": [collision(timeline=[[START + 30, 3000], [START + 50, 1000]])]})
     assert data(page)["hits"][0]["points"][1] == [0, 18_000, 0, 6000, 0]
     assert "most in 10 seconds: 3000" in page
+    short = data(diagnosis_page({"findings": [collision(timeline=[[START + 1, 1]])]}))
+    assert short["until"] - short["from"] == 10
 
 
 def test_frames_are_not_told_twice() -> None:

@@ -27,6 +27,8 @@ LINES = 8
 """Lines of the time line: as many as there are colours."""
 POINTS = 1_440
 """Points of a line, at most: a day by the minute."""
+SHORTEST = 10
+"""Seconds that the time lines span, at least: their clock tells whole seconds."""
 GAPS = 6
 """Gaps named beside the verdict; all are under what was read."""
 
@@ -161,7 +163,7 @@ def _data(findings: Sequence[Json], callers: Json | None, captures: Sequence[Jso
         "hits": lines,
         "load": load,
         "from": min(times, default=0),
-        "until": max(times, default=0),
+        "until": max(*times, min(times) + SHORTEST) if times else 0,
         "captures": capture_charts(captures),
     }
 
