@@ -224,3 +224,10 @@ def test_a_damaged_half_does_not_cost_the_other(run: Run, tmp_path: Path) -> Non
     (report,) = ran.json()["captures"]
     assert {Path(one["path"]).name: one["packets"] for one in report["files"]} == {"there.pcap": 1, "back.pcap": 3}
     assert ran.json()["verdict"] == "unknown"
+
+
+def test_captures_over_what_is_merged_are_told(run: Run, tmp_path: Path) -> None:
+    for number in range(66):
+        (tmp_path / f"{number}.pcap").write_bytes(WHOLE)
+    ran = run("diagnose", *sorted(tmp_path.iterdir()))
+    assert "gap: No more than 64 captures are merged: 2 were left out." in ran.out

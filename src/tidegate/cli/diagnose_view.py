@@ -176,7 +176,8 @@ def _coverage(covered: Json) -> Iterator[RenderableType]:
     logs = f", {covered['lines']} lines, {covered['bytes']} bytes" if len(packets) < covered["members_total"] else ""
     frames = f", {sum(packets)} packets of TCP" if packets else ""
     yield Text.assemble(("read: ", "bold"), f"{files}{logs}{frames}{span}")
-    gaps = [*covered["missing"], *(f"{each['path']}: {each['detail']}" for each in covered["troubles"])]
+    troubles = covered["troubles"]
+    gaps = [*covered["missing"], *(": ".join(filter(None, (each["path"], each["detail"]))) for each in troubles)]
     gaps += [f"{count} {what} left out: too many" for what, count in covered["cut"].items()]
     for gap in gaps[:_GAPS]:
         yield _in(Text.assemble(("gap: ", "bold yellow"), gap))
