@@ -40,7 +40,7 @@ class Settings:
     runs: int = 5
     packets: int = 5_000_000
     packets_full: int = 2_000_000
-    packets_peers: int = 300_000
+    packets_peers: int = 500_000
     packets_real: int = 300_000
     flows: int = FLOWS
 
@@ -52,7 +52,7 @@ class Settings:
         return Made(ours if peer == "tidegate" else self.packets_peers, SNAPS[test])
 
 
-QUICK = Settings(runs=1, packets=1_000_000, packets_full=400_000, packets_peers=100_000, packets_real=100_000)
+QUICK = Settings(runs=1, packets=1_000_000, packets_full=400_000, packets_peers=200_000, packets_real=100_000)
 
 
 @dataclass(frozen=True)
