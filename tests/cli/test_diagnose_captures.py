@@ -71,6 +71,17 @@ def test_an_ordinary_capture_is_clear(run: Run, tmp_path: Path) -> None:
     assert (ran.json()["verdict"], ran.json()["findings"]) == ("clear", [])
 
 
+def test_people_are_told_how_connections_came_out(run: Run, tmp_path: Path) -> None:
+    silent = "0s client S seq 1000\n1s client S seq 1000"
+    refused = "0s client S seq 1000\n200us server RA seq 0 ack 1001"
+    for name, packets in (("silent", silent), ("refused", refused)):
+        (tmp_path / f"{name}.pcap").write_bytes(as_capture(read_script(packets), times=2))
+    (tmp_path / "plain.pcap").write_bytes(PLAIN)
+    out = run("diagnose", tmp_path).out
+    assert "16 packets of TCP in 5 connections (2 without an answer, 2 refused), 2026-" in " ".join(out.split())
+    assert "packets of TCP in 1 connection, 2026-" in run("diagnose", tmp_path / "plain.pcap").out
+
+
 def test_captures_in_folders_and_archives_are_found(run: Run, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.pcap.gz").write_bytes(gzip.compress(OCCUPIED.read_bytes()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,34 @@ from tidegate.harmless import harmless
 from tidegate.watch.capture.report_ladder import after
 from tidegate.watch.capture.says import fact_words
 
-__all__ = ["capture_shown"]
+__all__ = ["capture_shown", "connections_words"]
 
 Json = dict[str, Any]
 
 _GROUPS, _ROWS = 3, 14
 _SAID = frozenset({"server", "bucket", "cut"})
 """Facts that the sentence tells already, and how much was not kept apart, which is for programs."""
+_CAME_OUT = (
+    (("S0", "RSTOS0", "SH"), "without an answer"),
+    (("REJ", "RSTRH"), "refused"),
+    (("RSTR",), "reset by the server"),
+    (("RSTO",), "reset by the client"),
+)
+"""How connections came out that did not end as they should, by Zeek's words for it."""
+
+
+def connections_words(captures: Sequence[Json]) -> str:
+    """Return how many connections captures hold, and how many of them nobody answered, or somebody cut off.
+
+    No rule judges these: two connections that fail are no flood, and clients that reset at their end are common.
+    """
+    flows = sum(capture["flows"] for capture in captures)
+    count = {
+        what: sum(capture["conn_states"].get(word, 0) for capture in captures for word in words)
+        for words, what in _CAME_OUT
+    }
+    told = ", ".join(f"{many} {what}" for what, many in count.items() if many)
+    return f"{flows} {'connection' if flows == 1 else 'connections'}{f' ({told})' if told else ''}"
 
 
 def capture_shown(finding: Json, *, again: bool = False) -> Iterator[RenderableType]:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TransferSpeedColumn
 from rich.text import Text
 
-from tidegate.cli.diagnose_capture import capture_shown
+from tidegate.cli.diagnose_capture import capture_shown, connections_words
 
 __all__ = ["progress_on", "shown"]
 
@@ -56,7 +56,7 @@ def shown(report: Json) -> Iterator[RenderableType]:
         yield Text()
         yield from _ports(ports)
     yield Text()
-    yield from _coverage(report["coverage"])
+    yield from _coverage(report["coverage"], report["captures"])
 
 
 def _verdict(report: Json) -> Text:
@@ -169,12 +169,12 @@ def _ports(ports: Json) -> Iterator[RenderableType]:
         yield _in(f"if: {change['says']}")
 
 
-def _coverage(covered: Json) -> Iterator[RenderableType]:
+def _coverage(covered: Json, captures: list[Json]) -> Iterator[RenderableType]:
     span = f", {covered['from']} to {covered['to']}" if covered["from"] else ", no times in it"
     files = "1 file" if covered["members_total"] == 1 else f"{covered['members_total']} files"
     packets = [each["packets"] for each in covered["members"] if "packets" in each]
     logs = f", {covered['lines']} lines, {covered['bytes']} bytes" if len(packets) < covered["members_total"] else ""
-    frames = f", {sum(packets)} packets of TCP" if packets else ""
+    frames = f", {sum(packets)} packets of TCP in {connections_words(captures)}" if packets else ""
     yield Text.assemble(("read: ", "bold"), f"{files}{logs}{frames}{span}")
     troubles = covered["troubles"]
     gaps = [*covered["missing"], *(": ".join(filter(None, (each["path"], each["detail"]))) for each in troubles)]
