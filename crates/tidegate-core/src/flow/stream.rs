@@ -53,10 +53,12 @@ impl Flow {
         if sender.reset_pending() && ahead(segment.end(), sender.end) >= 0 {
             sender.set_reset_pending(false);
         }
-        let note = match ahead(segment.seq, sender.end) {
-            1.. if sender.heard() => Note::Hole,
-            -1 if sender.heard() && segment.len <= 1 && segment.event() == Event::Ack => Note::Keepalive,
-            _ => Note::Quiet,
+        let note = if sender.asks(receiver, segment) {
+            Note::Keepalive
+        } else if sender.heard() && ahead(segment.seq, sender.end) > 0 {
+            Note::Hole
+        } else {
+            Note::Quiet
         };
         sender.learn(segment, receiver);
         note

@@ -1,7 +1,7 @@
 //! What each end has said so far, and whether the next segment fits (van Rooij, "Real Stateful TCP Packet Filtering in IP
 //! Filter", 2001: four bounds, in arithmetic that wraps around).
 
-use super::segment::{Segment, flags};
+use super::segment::{Event, Segment, flags};
 
 /// Acknowledgements may lag this far behind, in bytes (van Rooij; `MAXACKWINCONST` of nf_conntrack).
 const ACK_LAG: u32 = 66_000;
@@ -115,6 +115,15 @@ impl Track {
     /// Whether it sent its FIN and `other` acknowledged it.
     pub fn fin_acked_by(&self, other: &Track) -> bool {
         self.fin() && other.acked() && ahead(other.ack, self.end) >= 0
+    }
+
+    /// Whether this end only asks whether `other` is there: the last byte again, or none, before where it stopped. What `other`
+    /// acknowledged was sent, even if nobody saw it.
+    pub fn asks(&self, other: &Track, segment: &Segment) -> bool {
+        let unseen = other.acked() && ahead(other.ack, self.end) > 0;
+        let stopped = if unseen { other.ack } else { self.end };
+        let plain = segment.len <= 1 && segment.event() == Event::Ack;
+        self.heard() && plain && ahead(segment.seq, stopped) == -1
     }
 
     /// Learns from a segment that this end sent. `other` is the other end: windows are scaled only if both SYNs said so.

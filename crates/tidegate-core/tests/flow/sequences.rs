@@ -217,6 +217,18 @@ fn a_keepalive_fits_and_a_silent_flow_is_overdue_by_profile() {
 }
 
 #[test]
+fn a_keepalive_is_one_though_nobody_saw_the_byte_before_it() {
+    for len in [0, 1] {
+        let mut talk = Talk::new();
+        assert_eq!(talk.say(O, ACK, OP.wrapping_sub(1), RP, len).note, Note::Joined);
+        assert_eq!(talk.say(R, ACK, RP, OP, 0).note, Note::Assumed);
+        assert_eq!(talk.say(O, ACK, OP.wrapping_sub(1), RP, len).note, Note::Keepalive);
+        assert_eq!(talk.say(R, ACK, RP, OP, 0).note, Note::Quiet);
+        assert_eq!(talk.say(R, ACK, RP.wrapping_sub(1), OP, len).note, Note::Keepalive);
+    }
+}
+
+#[test]
 fn time_never_goes_back() {
     let mut talk = Talk::in_state(State::Established);
     let last = talk.flow.last();

@@ -160,7 +160,8 @@ impl Cold {
             self.hear(side, packet.ttl, packet.id);
         }
         if passing.data {
-            self.data = ms;
+            // A keepalive may repeat a byte.
+            self.data = if note == Note::Keepalive { self.data } else { ms };
             self.mark(bit::DATA, side);
         }
         if flags & (flag::SYN | flag::ACK) == flag::ACK {

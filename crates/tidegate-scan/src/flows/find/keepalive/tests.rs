@@ -68,3 +68,24 @@ fn keepalives_without_an_answer_and_probes_of_a_window_do_not_count() {
     }
     assert_eq!(dead.found(FINDING), []);
 }
+
+#[test]
+fn keepalives_count_with_a_byte_or_none_and_without_the_beginning() {
+    for (begins, byte) in [(true, true), (false, false), (false, true)] {
+        let mut script = Script::default();
+        let mut pairs: Vec<Pair> = (0..10).map(|port| Pair::new(1, 40_000 + port)).collect();
+        for pair in pairs.iter_mut().filter(|_| begins) {
+            script.open(pair);
+        }
+        for _ in 0..10 {
+            script.wait(60_000);
+            for pair in &mut pairs {
+                script.keepalive(pair, 0);
+                let asked = script.said.len() - 2;
+                script.said[asked].length = u32::from(byte);
+            }
+        }
+        let (found, _) = script.only(FINDING);
+        assert_eq!((found.count, found.severity), (10, Severity::Warning), "{begins} {byte}");
+    }
+}
