@@ -127,6 +127,8 @@ pub(crate) struct Passing {
     pub ms: u32,
     /// What it meant.
     pub note: Note,
+    /// It was seen just before.
+    pub copied: bool,
     /// Its flags.
     pub flags: u8,
     /// There was data in it.
@@ -175,7 +177,7 @@ impl Cold {
 
     /// What it meant, if anything.
     fn mean(&mut self, passing: &Passing) {
-        let Passing { side, role, ms, note, flags, .. } = *passing;
+        let Passing { side, role, ms, note, copied, flags, .. } = *passing;
         match note {
             Note::Invalid(_) | Note::Collision | Note::Orphan | Note::Challenge => return,
             Note::Keepalive => self.keepalives = self.keepalives.saturating_add(1),
@@ -197,7 +199,7 @@ impl Cold {
         if flags & flag::SYN != 0 {
             self.mark(bit::SYN, side);
             self.bits &= !of(bit::RST, side);
-            let tries = u8::from(role == Role::Initiator);
+            let tries = u8::from(role == Role::Initiator && !copied);
             self.tries = self.tries.saturating_add(tries);
         }
         if flags & flag::FIN != 0 {

@@ -78,6 +78,13 @@ impl Before {
         if self.state == State::None { Span::ZERO } else { now.since(self.last) }
     }
 
+    /// Whether a segment is a copy of one that was just seen, and not its sender's next try: a mirrored port shows both ways
+    /// through it, and captures of both ends are read together. No timer of SYNs is as short (RFC 6298 §2.1: 1 s).
+    pub fn copied(&self, note: Note, now: Nanos) -> bool {
+        const COPY: Span = Span::millis(100);
+        note == Note::Again && self.silent(now) < COPY
+    }
+
     /// By how much that is longer than a profile keeps such a flow, if it is: [`Flow::overdue`] for any number of profiles.
     pub fn overdue(&self, now: Nanos, profile: &Profile) -> Option<Span> {
         let late = Span(self.silent(now).0.saturating_sub(profile.idle(self.state).0));

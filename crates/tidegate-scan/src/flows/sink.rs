@@ -173,7 +173,15 @@ impl Flows {
         if let Some(flow) = flow.filter(|_| begins) {
             role = if flow.initiator() == side { Role::Initiator } else { Role::Responder };
         }
-        let passing = Passing { side, role, ms, note: step.note, flags: tcp.flags, data: tcp.length > 0 };
+        let passing = Passing {
+            side,
+            role,
+            ms,
+            note: step.note,
+            copied: before.copied(step.note, at),
+            flags: tcp.flags,
+            data: tcp.length > 0,
+        };
         self.desk.settle(key, &step);
         if begins {
             let old = std::mem::replace(cold, Cold::begin(&frame, ms, cold));

@@ -95,6 +95,7 @@ impl HalfOpen {
             return;
         }
         match look.step.note {
+            note if look.before.copied(note, look.at) => {}
             Note::Opened | Note::Renewed => {
                 let target = self.targets.of(server(look.bucket));
                 target.windows.add(look.ms, OPENED, 1);

@@ -64,6 +64,7 @@ impl Storm {
     pub fn note(&mut self, look: &mut Look<'_, '_>) {
         let server = (look.bucket.server, look.bucket.port);
         match look.step.note {
+            note if look.before.copied(note, look.at) => {}
             Note::Opened | Note::Renewed | Note::NewAttempt | Note::Collision => self.targets.of(server).come(look),
             Note::Again if look.role == Role::Initiator && look.step.before == State::SynSent => {
                 self.retry(look, server)

@@ -159,3 +159,18 @@ proptest! {
         prop_assert_eq!((judged.begins, judged.ends, judged.came), (calm * WINDOW, (calm + 1) * WINDOW, storm as u64));
     }
 }
+
+#[test]
+fn what_was_captured_twice_is_no_retry() {
+    let mut script = Script::default();
+    come(&mut script, 0, 10_000, 20, 50, Fate::Served);
+    let copies: Vec<Said> = script.said.iter().map(|said| Said { at: said.at + 50_000, ..said.clone() }).collect();
+    script.said.extend(copies);
+    script.said.sort_by_key(|said| said.at);
+    assert_eq!(script.report(1).found, []);
+    let (found, outcome) = storm(Fate::Silent(&[1, 999, 1, 1_999, 1])).only(FINDING);
+    assert_eq!(
+        (found.facts["syn_retry_shape"].clone(), outcome.as_str()),
+        (json!("doubling"), "server does not keep up")
+    );
+}
