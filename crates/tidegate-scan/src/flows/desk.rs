@@ -105,6 +105,12 @@ impl Desk {
         u32::try_from(since / 1_000_000).unwrap_or(u32::MAX)
     }
 
+    /// Whether there were times that [`Desk::ms`] has no number for: 49 days after the first packet, or a minute before it.
+    pub fn leaps(&self) -> bool {
+        let (first, (earliest, latest)) = (self.base.unwrap_or(0), self.span);
+        latest.saturating_sub(first) / 1_000_000 > u64::from(u32::MAX) || first.saturating_sub(earliest) > 60 * SECOND
+    }
+
     /// A file was read to its end.
     pub fn end(&mut self, file: File) {
         self.files.end(file);

@@ -73,6 +73,7 @@ pub(super) fn report(flows: &Flows) -> Report {
         flows: desk.flows,
         one_sided: one_sided(&census),
         census: &census,
+        leaps: desk.leaps(),
         gaps: desk.notes.of(Note::Gap),
         hosts: &desk.hosts,
         ladders: &desk.ladders,

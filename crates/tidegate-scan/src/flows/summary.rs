@@ -20,6 +20,8 @@ pub(crate) struct Summary<'a> {
     pub census: &'a Census,
     /// No flow shows an answer: one direction was not captured. What needs both is withheld for all findings alike.
     pub one_sided: bool,
+    /// Times lie further apart than findings can tell, or before the first packet: what counts by time is withheld.
+    pub leaps: bool,
     /// How often bytes were acknowledged or passed by that nobody saw: the capture dropped packets.
     pub gaps: u64,
     /// Names of hosts.

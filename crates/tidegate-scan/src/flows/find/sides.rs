@@ -6,8 +6,10 @@
 //!   withheld. When it is so for a fifth of at least 10 flows, it is a notice, and nothing is withheld.
 //! - **drops**: bytes were acknowledged that nobody saw, so the capture lost packets. A notice; a warning from 1 % of the packets
 //!   on.
+//! - **Times** that lie further apart than can be counted (49 days), or a minute and more before the first packet, withhold what
+//!   counts by time.
 //!
-//! Both thresholds are ours.
+//! The thresholds are ours.
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +27,8 @@ use crate::flows::summary::Summary;
 
 /// What needs both directions.
 const NEEDS_BOTH: [&str; 5] = ["tuple-collision", "half-open", "keepalive-only", "handshake-failed", "idle-timeout"];
+/// What counts by time.
+const NEEDS_TIME: [&str; 4] = ["half-open", "port-exhaustion", "keepalive-only", "connection-storm"];
 /// Fewer flows say nothing about directions.
 const FLOWS_MIN: u64 = 10;
 
@@ -140,11 +144,15 @@ pub(crate) fn one_sided(census: &Census) -> bool {
 }
 
 /// Leaves out what cannot be told from what was captured.
-pub(crate) fn withhold(found: Vec<Found>, sum: &Summary<'_>) -> (Vec<Found>, Vec<Withheld>) {
-    if !sum.one_sided {
-        return (found, Vec::new());
+pub(crate) fn withhold(mut found: Vec<Found>, sum: &Summary<'_>) -> (Vec<Found>, Vec<Withheld>) {
+    let reasons: [(bool, &'static str, &[&'static str]); 2] = [
+        (sum.one_sided, "The capture shows one direction only.", &NEEDS_BOTH),
+        (sum.leaps, "The times of the packets leap by weeks, or back behind the first one.", &NEEDS_TIME),
+    ];
+    let mut withheld = Vec::new();
+    for (_, why, needs) in reasons.into_iter().filter(|(holds, ..)| *holds) {
+        found.retain(|found| !needs.contains(&found.finding));
+        withheld.extend(needs.iter().map(|finding| Withheld { finding, why }));
     }
-    let why = "The capture shows one direction only.";
-    let withheld = NEEDS_BOTH.map(|finding| Withheld { finding, why });
-    (found.into_iter().filter(|found| !NEEDS_BOTH.contains(&found.finding)).collect(), withheld.to_vec())
+    (found, withheld)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::capture::flag;
-use crate::flows::find::script::{Pair, Script};
+use crate::flows::find::script::{Pair, START, Script};
 
 const PUSH: u8 = flag::ACK | flag::PSH;
 
@@ -72,4 +72,26 @@ fn what_was_acknowledged_unseen_is_a_drop() {
     let (found, _) = script.only("drops");
     assert_eq!((found.count, found.severity, found.frames.len()), (1, Severity::Warning, 1));
     assert_eq!(found.facts["packets_percent"], 1.0);
+}
+
+#[test]
+fn times_that_leap_withhold_what_counts_by_time() {
+    let storm = |leap: &[i64]| {
+        let mut script = talks(300);
+        for (place, said) in script.said.iter_mut().enumerate() {
+            said.at += place as u64 * 3_000_000_000;
+        }
+        let mut stray = script.said[0].clone();
+        for seconds in leap {
+            stray.ends[0].1 = 9;
+            stray.at = START.checked_add_signed(seconds * 1_000_000_000).unwrap();
+            script.said.insert(0, stray.clone());
+        }
+        let report = script.report(2);
+        (report.found.iter().map(|found| found.finding).collect::<Vec<_>>(), report.withheld.len())
+    };
+    assert_eq!(storm(&[]), (vec![], 0));
+    assert_eq!(storm(&[-1_600_000_000]), (vec![], 4), "a clock that was not set yet");
+    assert_eq!(storm(&[90]), (vec![], 4), "packets from before the first one");
+    assert_eq!(storm(&[30]), (vec![], 0));
 }
