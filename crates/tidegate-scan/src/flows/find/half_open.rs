@@ -5,7 +5,7 @@
 //! not acknowledged, and the client is (invented addresses, or answers that go astray). Both are counted per server port in
 //! windows of 10 s, by the time of the first SYN.
 //!
-//! - **notice**: 5 of a window's new connections hang, and they are at least half of them.
+//! - **notice**: 5 of a window's new connections hang, and they are at least half of them; or 128, and a tenth.
 //! - **warning**: 20 do.
 //! - **critical**: besides, 128 are half-open at the end of a window: the backlog of a listening socket in Linux before 5.4
 //!   (`net.core.somaxconn`; 4096 since). In the gauge a connection stays for as long as Linux keeps it

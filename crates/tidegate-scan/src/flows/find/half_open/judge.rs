@@ -12,7 +12,7 @@ use crate::flows::summary::Summary;
 const SOME: u64 = 5;
 /// A warning.
 const MANY: u64 = 20;
-/// So many half-open at once: critical.
+/// So many half-open at once: critical. So many that hang in a window fill a backlog: then a tenth is enough.
 const BACKLOG: u64 = 128;
 
 /// What the capture shows of anybody. What it shows of nobody may not have been captured.
@@ -44,14 +44,16 @@ pub(super) struct Judged {
 /// `None`: nothing to tell, or not to be told from what was captured.
 pub(super) fn judge(target: &Target, shown: Shown) -> Option<Judged> {
     let mut judged = Judged::default();
-    let mut open = 0i64;
+    let (mut open, wider) = (0i64, target.windows.wider());
     for (number, lanes) in target.windows.windows() {
         let [opened, unanswered, unacknowledged, change] = lanes;
         open = open.saturating_add(i64::from(change));
         judged.peak = judged.peak.max(u64::try_from(open).unwrap_or(0));
         let [opened, unanswered, unacknowledged] = [opened, unanswered, unacknowledged].map(count);
         let hang = unanswered.saturating_add(unacknowledged);
-        if hang < SOME.saturating_mul(target.windows.wider()) || hang.saturating_mul(2) < opened {
+        let (some, flood) = (hang >= SOME.saturating_mul(wider), hang >= BACKLOG.saturating_mul(wider));
+        let share = hang.saturating_mul(if flood { 10 } else { 2 }) >= opened;
+        if !some || !share {
             continue;
         }
         judged.most = judged.most.max(hang);
@@ -60,7 +62,7 @@ pub(super) fn judge(target: &Target, shown: Shown) -> Option<Judged> {
         judged.unacknowledged = judged.unacknowledged.saturating_add(unacknowledged);
         judged.line.push((target.windows.begins(number), hang));
     }
-    let many = judged.most >= MANY.saturating_mul(target.windows.wider());
+    let many = judged.most >= MANY.saturating_mul(wider);
     let confidence = confidence(target, &judged, shown);
     judged.confidence = Some(confidence);
     judged.severity = Some(match (many, judged.peak >= BACKLOG) {

@@ -104,6 +104,14 @@ fn a_few_are_a_notice() {
 }
 
 #[test]
+fn a_flood_among_those_who_come_through() {
+    let mut all = [Comes::Through; 600];
+    all.iter_mut().step_by(3).for_each(|comes| *comes = Comes::SynAck);
+    let (found, outcome) = script(&all).only(FINDING);
+    assert_eq!((found.count, found.severity, outcome.as_str()), (200, Severity::Critical, "clients invented"));
+}
+
+#[test]
 fn what_is_no_flood() {
     let none = |all: &[Comes]| assert_eq!(script(all).found(FINDING), [], "{:?}", all.first());
     none(&[Comes::Syn; 4]);
