@@ -8,6 +8,8 @@
 //!   (`tidegate_core::ledger::Watermark`).
 //! - **critical** from 50 % on if SYNs met connections that are still there (collisions): then ports are reused too early already.
 //!
+//! A client that was seen to use fewer than 256 ports again and again may want no others: a notice, unless they collide.
+//!
 //! A client that takes ports out of TIME-WAIT (`net.ipv4.tcp_tw_reuse`, an explicit bind) does not wait for them: if a tenth of
 //! its connections did, only connections that stand count. Withheld where the capture shows no answer to anybody.
 //!

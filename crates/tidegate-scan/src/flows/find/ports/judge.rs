@@ -14,6 +14,9 @@ use crate::flows::summary::Summary;
 /// Nothing is foretold beyond so many seconds: the ledger of the gate does not, either.
 const HORIZON: f64 = 3600.0;
 
+/// Fewer ports than this are no range that a client chooses from, but may be all that it wants.
+const POOL: u32 = 256;
+
 /// What is known of a bucket.
 #[derive(Clone, Debug)]
 pub(super) struct Judged {
@@ -59,6 +62,7 @@ pub(super) fn judge(taken: &Taken, end: u32) -> Option<Judged> {
     let severity = match mark {
         Watermark::Calm => None,
         _ if taken.collisions > 0 => Some(Severity::Critical),
+        _ if pool(taken, &range) => Some(Severity::Notice),
         Watermark::Warn => Some(Severity::Notice),
         Watermark::Reap => Some(Severity::Warning),
         Watermark::Hold | Watermark::Full => Some(Severity::Critical),
@@ -66,6 +70,11 @@ pub(super) fn judge(taken: &Taken, end: u32) -> Option<Judged> {
     let left = forecast(&line, end, size);
     let share = most.0 as f64 / size.max(1) as f64;
     Some(Judged { severity, range, stand: most.1, resting: most.2, share, at: most.3, waits, left, line })
+}
+
+/// Whether these may be workers with a port of their own each: so few ports, used again and again.
+fn pool(taken: &Taken, range: &Range) -> bool {
+    range.name == "seen" && taken.ports.count() < POOL
 }
 
 /// When all are taken if it goes on like in the last minute, in seconds from the end on; within an hour.
@@ -118,7 +127,7 @@ pub(super) fn found(bad: &[&Line<'_>], sum: &Summary<'_>, dropped: u64) -> Optio
     known.insert("buckets", json!(bad.len()));
     known.insert("cut", json!(dropped));
     // The ports are counted; what they are counted against is known of a client that came round, and inferred of others.
-    let sure = worst.range.name == "seen" || taken.collisions > 0;
+    let sure = worst.range.name == "seen" && !pool(taken, &worst.range) || taken.collisions > 0;
     let mut timeline: BTreeMap<u64, u64> = BTreeMap::new();
     for (ms, taken) in &worst.line {
         timeline.insert(sum.at(*ms) / 1_000_000_000, *taken);

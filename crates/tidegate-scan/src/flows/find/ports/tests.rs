@@ -47,7 +47,7 @@ fn a_client_that_came_round_has_no_other_ports() {
     }
     (40_000..40_019).for_each(|port| _ = open(&mut script, port));
     let (found, _) = script.only(FINDING);
-    assert_eq!((found.severity, found.confidence), (Severity::Critical, Confidence::High));
+    assert_eq!((found.severity, found.confidence), (Severity::Notice, Confidence::Medium), "workers with a port each?");
     assert_eq!((found.facts["range"].clone(), found.facts["range_of"].clone()), (json!("40000-40019"), json!("seen")));
     assert_eq!((found.facts["taken_percent"].clone(), found.facts["live"].clone()), (json!(100.0), json!(20)));
     assert_eq!(found.groups[0].who, "10.0.0.1 -> 10.0.1.1:443");
@@ -101,6 +101,14 @@ fn watermarks_and_collisions() {
     assert_eq!(severity(25_409, 0), Some(Severity::Critical));
     assert_eq!(severity(14_116, 1), Some(Severity::Critical));
     assert_eq!(severity(10, 1), None, "a collision alone is no exhaustion");
+    let again = |count, collisions| {
+        let taken = Taken { collisions, ..bucket(40_000, count, 2) };
+        judge(&taken, 100_000).and_then(|judged| judged.severity)
+    };
+    assert_eq!(
+        [again(255, 0), again(255, 1), again(256, 0)].map(Option::unwrap),
+        [Severity::Notice, Severity::Critical, Severity::Critical]
+    );
 }
 
 #[test]
