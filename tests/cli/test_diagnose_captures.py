@@ -82,6 +82,21 @@ def test_people_are_told_how_connections_came_out(run: Run, tmp_path: Path) -> N
     assert "packets of TCP in 1 connection, 2026-" in run("diagnose", tmp_path / "plain.pcap").out
 
 
+def test_what_is_known_of_a_single_group_is_told(run: Run, tmp_path: Path) -> None:
+    # The rule's first step is to count the hops of the TTL that the finding names.
+    packets = """
+        0s     client S   seq 1000 ttl 64 id 100
+        1ms    server SA  seq 7000 ack 1001 ttl 55 id 0
+        1ms    client PA  seq 1001 ack 7001 len 100 ttl 64 id 102
+        1ms    server PA  seq 7001 ack 1101 len 100 ttl 55 id 5002
+        1s     server R   seq 7101 ttl 251 id 40000 win 0
+        """
+    (tmp_path / "reset.pcap").write_bytes(as_capture(read_script(packets)))
+    out = run("diagnose", tmp_path / "reset.pcap").out
+    assert "10.128.0.1: 1 time (" in out
+    assert "reset ttl: 251" in out
+
+
 def test_captures_in_folders_and_archives_are_found(run: Run, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.pcap.gz").write_bytes(gzip.compress(OCCUPIED.read_bytes()))

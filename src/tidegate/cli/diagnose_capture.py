@@ -52,7 +52,7 @@ def capture_shown(finding: Json, *, again: bool = False) -> Iterator[RenderableT
     facts = [harmless(fact_words(name, value)) for name, value in finding["facts"].items() if name not in _SAID]
     if facts:
         yield Text("; ".join(facts), style="dim")
-    if len(finding["groups"]) > 1:
+    if len(finding["groups"]) > 1 or any(group["facts"].keys() - finding["facts"] for group in finding["groups"]):
         yield from (Text(_group(group)) for group in finding["groups"][:_GROUPS])
     if finding["ladder"] and finding["ladder"]["rows"]:
         ladder = finding["ladder"]
@@ -63,7 +63,7 @@ def capture_shown(finding: Json, *, again: bool = False) -> Iterator[RenderableT
 
 def _group(group: Json) -> str:
     facts = ", ".join(fact_words(name, value) for name, value in group["facts"].items())
-    return harmless(f"{group['who']}: {group['count']} times" + (f" ({facts})" if facts else ""))
+    return harmless(f"{group['who']}: {group['count']} {'time' if group['count'] == 1 else 'times'}" + (f" ({facts})" if facts else ""))
 
 
 def _ladder(ladder: Json, files: list[str]) -> Table:
