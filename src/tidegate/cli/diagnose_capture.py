@@ -63,7 +63,8 @@ def capture_shown(finding: Json, *, again: bool = False) -> Iterator[RenderableT
 
 def _group(group: Json) -> str:
     facts = ", ".join(fact_words(name, value) for name, value in group["facts"].items())
-    return harmless(f"{group['who']}: {group['count']} {'time' if group['count'] == 1 else 'times'}" + (f" ({facts})" if facts else ""))
+    times = "1 time" if group["count"] == 1 else f"{group['count']} times"
+    return harmless(f"{group['who']}: {times}" + (f" ({facts})" if facts else ""))
 
 
 def _ladder(ladder: Json, files: list[str]) -> Table:
