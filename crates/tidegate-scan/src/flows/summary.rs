@@ -38,6 +38,13 @@ impl<'a> Summary<'a> {
         self.all.live()
     }
 
+    /// A window that begins so many milliseconds after the first packet, as a time line tells it: in seconds since 1970, down to
+    /// a multiple of its width (milliseconds, a second or more). So a reader sees what one point stands for.
+    pub fn window(&self, ms: u64, width: u64) -> u64 {
+        let second = self.at(ms) / 1_000_000_000;
+        second.saturating_sub(second.checked_rem(width / 1000).unwrap_or(0))
+    }
+
     /// The time of so many milliseconds after the first packet, in nanoseconds since 1970.
     pub fn at(&self, ms: impl Into<u64>) -> u64 {
         self.from.saturating_add(ms.into().saturating_mul(1_000_000))

@@ -125,7 +125,6 @@ impl Storm {
         facts.extend(attempts(self.retries.each().map(|(_, retries)| retries), server));
         facts.insert("server", json!(sum.hosts.socket(server.0, server.1)));
         facts.insert("cut", json!(self.targets.dropped()));
-        let frames = if target.failed.frames().is_empty() { &target.first } else { &target.failed };
         let fails = !sum.one_sided && judged.failed.saturating_mul(5) >= judged.came;
         Found {
             finding: "connection-storm",
@@ -139,10 +138,10 @@ impl Storm {
             count: judged.came,
             first: sum.at(judged.begins),
             last: sum.at(judged.ends).min(sum.to),
-            frames: frames.frames(),
+            frames: target.frames(judged.begins),
             groups: target.groups(sum),
             facts,
-            timeline: judged.line.iter().map(|(ms, came)| [sum.at(*ms) / 1_000_000_000, *came]).collect(),
+            timeline: judged.line.iter().map(|(ms, came)| [sum.window(*ms, WINDOW), *came]).collect(),
             ladder: None,
         }
     }

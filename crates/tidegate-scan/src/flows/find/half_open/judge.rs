@@ -3,7 +3,7 @@
 use serde_json::json;
 use std::collections::BTreeMap;
 
-use super::{Server, Target};
+use super::{Server, Target, WINDOW};
 use crate::flows::find::cases::group;
 use crate::flows::found::{Confidence, Firsts, Found, GROUPS_MAX, Group, Severity};
 use crate::flows::summary::Summary;
@@ -126,7 +126,7 @@ pub(super) fn found(judged: &[(Server, &Target, Judged)], sum: &Summary<'_>, dro
     for (_, target, judged) in judged {
         frames.absorb(target.frames.clone());
         for (ms, hang) in &judged.line {
-            let sum = line.entry(sum.at(*ms) / 1_000_000_000).or_default();
+            let sum = line.entry(sum.window(*ms, WINDOW)).or_default();
             *sum = sum.saturating_add(*hang);
         }
     }

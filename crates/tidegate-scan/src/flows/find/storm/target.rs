@@ -9,7 +9,7 @@ use crate::flows::find::groups::{Groups, Weight};
 use crate::flows::find::retries::comebacks;
 use crate::flows::find::sample::Sample;
 use crate::flows::find::shape::Times;
-use crate::flows::found::{Firsts, GROUPS_MAX, Group};
+use crate::flows::found::{Firsts, Frame, GROUPS_MAX, Group};
 use crate::flows::look::Look;
 use crate::flows::series::Series;
 use crate::flows::summary::Summary;
@@ -87,6 +87,21 @@ impl Target {
         self.nets.absorb(other.nets, add);
         self.first.absorb(other.first);
         self.failed.absorb(other.failed);
+    }
+
+    /// The first failed connections, or the first ones, of a storm that begins at `begins` (milliseconds since the first
+    /// packet): none if there were some before it, which are remembered instead.
+    pub fn frames(&self, begins: u64) -> Vec<Frame> {
+        let of_it = |lane: usize| {
+            let mut windows = self.windows.windows();
+            let first = windows.find(|(_, lanes)| lanes.get(lane).is_some_and(|count| *count > 0));
+            first.is_some_and(|(number, _)| self.windows.begins(number) >= begins)
+        };
+        match () {
+            () if of_it(FAILED) => self.failed.frames(),
+            () if of_it(CAME) => self.first.frames(),
+            () => Vec::new(),
+        }
     }
 
     /// The names that most clients of the sample asked for, and how many did.

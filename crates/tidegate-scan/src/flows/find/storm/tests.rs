@@ -68,6 +68,26 @@ fn a_storm_that_is_refused_is_critical() {
 }
 
 #[test]
+fn frames_are_of_the_storm() {
+    // Nothing fails in the minute before it, so the first that fails is in the storm; the first that came is not.
+    let (refused, _) = storm(Fate::Refused).only(FINDING);
+    assert!(refused.frames[0].frame > 60 * 3);
+    let (served, _) = storm(Fate::Served).only(FINDING);
+    assert_eq!(served.frames, []);
+}
+
+#[test]
+fn a_point_of_the_time_line_is_told_to_be_a_window() {
+    // The capture begins at no whole window.
+    let mut script = Script::default();
+    come(&mut script, 3000, 13_000, 20, 50, Fate::Served);
+    come(&mut script, 73_001, 83_000, 10, 50, Fate::Served);
+    let (found, _) = script.only(FINDING);
+    assert!(found.timeline.iter().all(|[at, _]| at % 10 == 0), "{:?}", found.timeline);
+    assert_eq!(found.timeline.iter().map(|[_, came]| *came).max(), Some(1000));
+}
+
+#[test]
 fn kernels_are_known_by_their_retries() {
     let shape = |pauses| {
         let mut script = Script::default();
