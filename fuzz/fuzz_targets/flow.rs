@@ -24,8 +24,9 @@ impl Both {
     fn step(&mut self, key: Key, segment: &Segment, profile: &Profile) {
         let mut flow = self.alone.remove(&key).unwrap_or_default();
         let answer = flow.step(segment, profile);
-        self.table.touch(&[key]);
-        let turn = self.table.step(key, segment, profile);
+        let mut seeks = [self.table.seek(key)];
+        self.table.touch(&mut seeks);
+        let turn = self.table.alter_at(&seeks[0], |flow| flow.step(segment, profile));
         assert_eq!(turn.answer, answer);
         assert_eq!(turn.record.is_some(), answer.after != State::None && !turn.refused);
         if let Some(record) = turn.record {
