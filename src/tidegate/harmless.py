@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable
 
-__all__ = ["harmless", "visible"]
+__all__ = ["harmless", "harmless_line", "visible"]
 
 _KEPT = "\n\t"
 # Control, format (bidi marks, zero widths, tags), surrogate, private; separators of lines and paragraphs.
@@ -19,6 +19,11 @@ def harmless(text: str) -> str:
     ``\uNNNN``; line feeds and tabs stay.
     """
     return _spelled(text, _HIDDEN, _escape)
+
+
+def harmless_line(text: str) -> str:
+    """Return ``text`` as :func:`harmless` does, on one line: for names, which may hold line feeds and make up lines."""
+    return harmless(text).replace("\n", _escape("\n")).replace("\t", _escape("\t"))
 
 
 def visible(text: object) -> str:

@@ -97,6 +97,18 @@ def test_what_is_known_of_a_single_group_is_told(run: Run, tmp_path: Path) -> No
     assert "reset ttl: 251" in out
 
 
+def test_a_name_makes_no_lines_of_its_own(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "a\ncritical  made up\x1b[31m.pcap").write_bytes(OCCUPIED.read_bytes())
+    (tmp_path / "b\ncritical  made up.log").write_text("nginx: 1024 worker_connections are not enough\n")
+    shown = run("diagnose", tmp_path)
+    assert "a\\x0acritical  made up\\x1b[31m.pcap" in shown.out
+    assert not [line for line in shown.out.splitlines() if line.strip().startswith("critical  made up")]
+    (file,) = run("flow", "stats", tmp_path, "--output", "json").json()["files"]
+    assert file["path"].endswith("a\\x0acritical  made up\\x1b[31m.pcap")
+    ran = run("diagnose", tmp_path / "c\nnot there")
+    assert ran.err.splitlines()[0].endswith("c\\x0anot there does not exist")
+
+
 def test_captures_in_folders_and_archives_are_found(run: Run, tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a.pcap.gz").write_bytes(gzip.compress(OCCUPIED.read_bytes()))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tidegate.errors import UsageError
-from tidegate.harmless import harmless
+from tidegate.harmless import harmless_line
 
 __all__ = ["STDIN", "files_named"]
 
@@ -33,7 +33,7 @@ def files_named(paths: Sequence[str], *, what: str) -> list[Path]:
 
 
 def _file(path: str) -> Path:
-    name = harmless(path)
+    name = harmless_line(path)
     if path.startswith("-"):
         raise UsageError(f"Unknown option: {name}", hint=f"add --help to see what may stand here; a file is ./{name}")
     if not path:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
-from tidegate.harmless import harmless
+from tidegate.harmless import harmless_line
 from tidegate.watch.places import missing_rotations
 
 __all__ = ["MEMBERS_SHOWN", "coverage", "iso", "whole"]
@@ -55,12 +55,12 @@ def coverage(result: Mapping[str, Any], logs: Mapping[str, Iterable[str]]) -> di
     cut_short = [
         f"{member['path']}: {member['why'] or member['ended']}" for member in members if member["ended"] != "whole"
     ]
-    missing = [harmless(sentence) for sentence in cut_short + missing_rotations(paths)]
+    missing = [harmless_line(sentence) for sentence in cut_short + missing_rotations(paths)]
     if members and not (result.get("hits") or any(member["text"] and member["bytes"] for member in members)):
         missing.append("There was no text in what was read.")
     left_out = {what: count for what, count in result["cut"].items() if count}
     troubles = sorted(
-        ({key: harmless(each[key]) for key in ("path", "what", "detail")} for each in result["troubles"]),
+        ({key: harmless_line(each[key]) for key in ("path", "what", "detail")} for each in result["troubles"]),
         key=lambda each: (each["path"], each["what"], each["detail"]),
     )
     times = [time for member in members for time in (member["first"], member["last"]) if time is not None]
@@ -86,7 +86,7 @@ def whole(covered: Mapping[str, Any]) -> bool:
 
 
 def _member(member: Mapping[str, Any]) -> dict[str, Any]:
-    texts = {key: harmless(member[key]) for key in ("path", "ended", "why")}
+    texts = {key: harmless_line(member[key]) for key in ("path", "ended", "why")}
     numbers = {key: member[key] for key in ("bytes", "lines")}
     return {**texts, **numbers, "first": iso(member["first"]), "last": iso(member["last"])}
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from tidegate.errors import UsageError
-from tidegate.harmless import harmless
+from tidegate.harmless import harmless, harmless_line
 from tidegate.watch.caller_finding import caller_finding
 from tidegate.watch.callers import TALLIES, callers
 from tidegate.watch.capture.coverage import with_captures
@@ -122,7 +122,7 @@ def _logs(rules: RuleSet) -> dict[str, list[str]]:
 
 def _readings(result: Mapping[str, Any]) -> tuple[list[tuple[str, PortReading]], list[Json]]:
     """Return what the dumps say, and the dumps of which nothing could be made."""
-    paths = {member["index"]: harmless(member["path"]) for member in result["members"]}
+    paths = {member["index"]: harmless_line(member["path"]) for member in result["members"]}
     dumps = [(dump["member"], dump["dump"], dump["text"]) for dump in result["dumps"]]
     whole = {member for member, kind, _ in dumps if kind == _LTM}
     lines: dict[int, list[str]] = {}

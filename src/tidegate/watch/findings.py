@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tidegate.harmless import harmless
+from tidegate.harmless import harmless, harmless_line
 from tidegate.watch.coverage import iso
 from tidegate.watch.plan import to_window
 from tidegate.watch.redact import redacted
@@ -246,7 +246,7 @@ def _evidence(hits: Sequence[Json], reader: _Reader) -> list[Json]:
         record = harmless(redacted(hit["record"]))
         evidence.append(
             {
-                "path": harmless(reader.paths[hit["member"]]),
+                "path": harmless_line(reader.paths[hit["member"]]),
                 "line": hit["line"],
                 "time": iso(hit["time"]),
                 "time_source": hit["time_source"],

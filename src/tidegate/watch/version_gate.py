@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidegate.harmless import harmless
+from tidegate.harmless import harmless, harmless_line
 from tidegate.versions import Version, judge
 from tidegate.watch.rule import Rule
 
@@ -37,7 +37,7 @@ def version_verdict(rule: Rule, result: Mapping[str, Any]) -> dict[str, Any] | N
             {
                 "version": harmless(text) or None,
                 "build": harmless(build) or None,
-                "path": harmless(paths[mark["member"]]),
+                "path": harmless_line(paths[mark["member"]]),
                 "line": mark["line"],
                 "record": harmless(mark["record"][:_RECORD_SHOWN]),
             },

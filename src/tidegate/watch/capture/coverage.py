@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from tidegate.harmless import harmless
+from tidegate.harmless import harmless, harmless_line
 from tidegate.watch.coverage import MEMBERS_SHOWN, iso, whole
 
 __all__ = ["with_captures"]
@@ -45,7 +45,7 @@ def with_captures(covered: Json, reports: Sequence[Json]) -> Json:
 
 def _member(file: Json) -> Json:
     return {
-        "path": harmless(file["path"]),
+        "path": harmless_line(file["path"]),
         "ended": file["ended"],
         "why": harmless(file["detail"]),
         "bytes": 0,
@@ -57,7 +57,7 @@ def _member(file: Json) -> Json:
 
 
 def _gaps(report: Json) -> Iterator[str]:
-    names = [harmless(file["path"]) for file in report["files"]]
+    names = [harmless_line(file["path"]) for file in report["files"]]
     for name, file in zip(names, report["files"], strict=True):
         if file["ended"] != "whole":
             yield f"{name}: {harmless(file['detail']) or file['ended']}"

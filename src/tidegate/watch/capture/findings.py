@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from tidegate.harmless import harmless
+from tidegate.harmless import harmless, harmless_line
 from tidegate.watch.capture.says import says
 from tidegate.watch.coverage import iso
 from tidegate.watch.findings import rule_part
@@ -42,7 +42,7 @@ def capture_findings(rules: RuleSet, result: Mapping[str, Any], reports: Sequenc
 
 
 def _finding(rule: Rule, result: Mapping[str, Any], report: Json, found: Json) -> Json:
-    files = [harmless(each["path"]) for each in report["files"]]
+    files = [harmless_line(each["path"]) for each in report["files"]]
     first = found["frames"][0]["file"] if found["frames"] else 0
     groups = [{**group, "who": harmless(group["who"])} for group in found["groups"]]
     finding = {

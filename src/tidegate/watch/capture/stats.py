@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tidegate.harmless import harmless
+from tidegate.harmless import harmless, harmless_line
 from tidegate.watch.capture.engine import analysed
 from tidegate.watch.coverage import iso
 
@@ -35,16 +35,16 @@ def flow_stats(
         "unreported": told["unreported"],
         "not_captures": {
             "count": told["not_captures"]["count"],
-            "paths": [harmless(path) for path in told["not_captures"]["paths"]],
+            "paths": [harmless_line(path) for path in told["not_captures"]["paths"]],
         },
-        "troubles": [{name: harmless(value) for name, value in each.items()} for each in told["troubles"]],
+        "troubles": [{name: harmless_line(value) for name, value in each.items()} for each in told["troubles"]],
     }
 
 
 def _file(file: Mapping[str, Any], report: Mapping[str, Any]) -> Json:
     return {
         **file,
-        "path": harmless(file["path"]),
+        "path": harmless_line(file["path"]),
         "detail": harmless(file["detail"]),
         "from": iso(file["from"] or None),
         "to": iso(file["to"] or None),
