@@ -1,7 +1,8 @@
 //! Half-open connections: how many, and which side is at fault.
 //!
 //! A connection hangs when it stays half-open for 3 s: by then its first packet was repeated twice (RFC 6298 §2.1 and §5.5: after
-//! 1 and 3 s). It was never answered at all, and the server is at fault, its backlog, or what stands before it; or the SYN-ACK was
+//! 1 and 3 s). It was never answered at all, and the server is at fault, its backlog, or what stands before it (unless no SYN is
+//! repeated, and each has an address of its own: those clients are invented); or the SYN-ACK was
 //! not acknowledged, and the client is (invented addresses, or answers that go astray). Both are counted per server port in
 //! windows of 10 s, by the time of the first SYN.
 //!

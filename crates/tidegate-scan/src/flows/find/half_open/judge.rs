@@ -101,19 +101,20 @@ impl Judged {
         self.unanswered >= self.unacknowledged
     }
 
-    /// Clients do not exist: whoever invents addresses does not use one twice.
+    /// Clients do not exist: whoever invents addresses does not use one twice, nor repeats a SYN that is not answered.
     fn invented(&self, target: &Target) -> bool {
         let once = target.clients.distinct().saturating_mul(10) >= self.hang.saturating_mul(9);
-        !self.of_server() && once && self.most >= MANY
+        let waits = self.of_server() && target.repeated.saturating_mul(10) >= self.hang;
+        !waits && once && self.most >= MANY
     }
 
     /// How it came, in words, and who is at fault.
     fn outcome(&self, target: &Target) -> (&'static str, &'static str) {
         match (self.of_server(), self.unanswered >= target.opened, self.invented(target)) {
+            (_, _, true) => ("clients invented", "clients"),
             (true, true, _) => ("server silent", "server"),
             (true, false, _) => ("server drops SYNs", "server"),
-            (false, _, true) => ("clients invented", "clients"),
-            (false, _, false) => ("clients silent", "clients"),
+            (false, ..) => ("clients silent", "clients"),
         }
     }
 }
@@ -154,7 +155,8 @@ pub(super) fn found(judged: &[(Server, &Target, Judged)], sum: &Summary<'_>, dro
             ("most_half_open", json!(worst.peak)),
             ("most_per_window", json!(worst.most)),
             ("window_s", json!(target.windows.width() / 1000)),
-            ("clients", json!(target.clients.distinct())),
+            ("clients", json!(target.clients.distinct().min(of(|one| one.hang)))),
+            ("clients_estimated", json!(!target.clients.whole())),
             ("servers", json!(judged.len())),
             ("cut", json!(dropped)),
         ]),
@@ -173,7 +175,7 @@ fn of_server(server: Server, target: &Target, judged: &Judged, sum: &Summary<'_>
         ("unacknowledged", json!(judged.unacknowledged)),
         ("repeated_syns", json!(target.repeated)),
         ("most_half_open", json!(judged.peak)),
-        ("clients", json!(target.clients.distinct())),
+        ("clients", json!(target.clients.distinct().min(judged.hang))),
     ];
     group(sum.hosts.socket(server.0, server.1), judged.hang, facts)
 }

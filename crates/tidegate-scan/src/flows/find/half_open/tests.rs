@@ -104,6 +104,17 @@ fn a_few_are_a_notice() {
 }
 
 #[test]
+fn who_never_repeats_a_syn_does_not_exist() {
+    let mut script = script(&[Comes::Syn; 200]);
+    let mut once = std::collections::BTreeSet::new();
+    script.said.retain(|said| said.flags != SYN || once.insert(said.ends));
+    let (found, outcome) = script.only(FINDING);
+    assert_eq!((found.severity, outcome.as_str()), (Severity::Critical, "clients invented"));
+    assert_eq!((found.facts["at_fault"].clone(), found.facts["unanswered"].clone()), (json!("clients"), json!(200)));
+    assert!(found.facts["clients"].as_u64().unwrap() <= 200, "an estimate is no more than there can be");
+}
+
+#[test]
 fn a_flood_among_those_who_come_through() {
     let mut all = [Comes::Through; 600];
     all.iter_mut().step_by(3).for_each(|comes| *comes = Comes::SynAck);
