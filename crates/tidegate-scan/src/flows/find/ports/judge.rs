@@ -90,6 +90,12 @@ pub(super) fn who(bucket: Bucket, sum: &Summary<'_>) -> String {
     format!("{} -> {}", sum.hosts.name(bucket.client), sum.hosts.socket(bucket.server, bucket.port))
 }
 
+/// Connections per second that so many ports allow, rounded down: to a tenth where that matters.
+fn ceiling(ports: u32) -> f64 {
+    let all = f64::from(ports) / f64::from(REST / 1000);
+    if all < 10.0 { (all * 10.0).floor() / 10.0 } else { all.floor() }
+}
+
 fn facts(taken: &Taken, judged: &Judged) -> Vec<(&'static str, Value)> {
     let tenth = taken.reuse.quantile(0.1);
     let per_cent = (judged.share * 1000.0).round() / 10.0;
@@ -105,7 +111,7 @@ fn facts(taken: &Taken, judged: &Judged) -> Vec<(&'static str, Value)> {
         ("connections", json!(taken.opened)),
         ("collisions", json!(taken.collisions)),
         ("reuse_p10_s", json!(tenth.map(|ms| f64::from(ms) / 1000.0))),
-        ("ceiling_per_s", json!((f64::from(judged.range.size()) / f64::from(REST / 1000)).floor())),
+        ("ceiling_per_s", json!(ceiling(judged.range.size()))),
         ("exhausted_in_s", json!(judged.left.map(f64::round))),
     ];
     // What is not known is not told.

@@ -51,6 +51,7 @@ fn a_client_that_came_round_has_no_other_ports() {
     assert_eq!((found.facts["range"].clone(), found.facts["range_of"].clone()), (json!("40000-40019"), json!("seen")));
     assert_eq!((found.facts["taken_percent"].clone(), found.facts["live"].clone()), (json!(100.0), json!(20)));
     assert_eq!(found.groups[0].who, "10.0.0.1 -> 10.0.1.1:443");
+    assert_eq!(found.facts["ceiling_per_s"], json!(0.3), "20 ports, each for 60 s");
     assert!(found.facts["reuse_p10_s"].as_f64().unwrap() > 90.0);
     let line = &script.report(1).buckets[0];
     assert_eq!((line.live, line.time_wait, line.ports_seen, line.range), (20, 0, 20, [40_000, 40_019]));
