@@ -34,7 +34,7 @@ use crate::flows::summary::Summary;
 const HANGS: u32 = 3_000;
 /// Width of a window, in milliseconds.
 const WINDOW: u64 = 10_000;
-/// Server ports that are told apart, at most: 20 KB each when something happens in a thousand windows.
+/// Server ports that are told apart, at most: 30 KB each when something happens in a thousand windows to hundreds of clients.
 const TARGETS: usize = 4096;
 
 /// New connections.
@@ -68,7 +68,7 @@ struct Target {
     /// Repeated SYN-ACKs of all.
     repeated_answers: u64,
     /// How often each client hangs.
-    clients: Sample<u32, u32, 64>,
+    clients: Sample<u32, u32, 256>,
     frames: Firsts,
 }
 

@@ -126,6 +126,11 @@ impl Storm {
         facts.insert("server", json!(sum.hosts.socket(server.0, server.1)));
         facts.insert("cut", json!(self.targets.dropped()));
         let fails = !sum.one_sided && judged.failed.saturating_mul(5) >= judged.came;
+        let outcome = match (sum.one_sided, fails) {
+            (true, _) => "answers not seen",
+            (false, true) => "server does not keep up",
+            (false, false) => "answered",
+        };
         Found {
             finding: "connection-storm",
             severity: if fails { Severity::Critical } else { Severity::Warning },
@@ -134,7 +139,7 @@ impl Storm {
                 (false, true) => Confidence::High,
                 (false, false) => Confidence::Medium,
             },
-            outcome: Some(if fails { "server does not keep up" } else { "served" }.to_owned()),
+            outcome: Some(outcome.to_owned()),
             count: judged.came,
             first: sum.at(judged.begins),
             last: sum.at(judged.ends).min(sum.to),

@@ -4,6 +4,7 @@ use crate::flows::find::script::{Pair, Script};
 use crate::flows::found::{Confidence, Severity};
 use proptest::prelude::*;
 use serde_json::json;
+use std::net::IpAddr;
 
 const FINDING: &str = "half-open";
 const SYN: u8 = flag::SYN;
@@ -94,6 +95,26 @@ fn clients_that_do_not_exist() {
         (found.facts["at_fault"].clone(), found.facts["unacknowledged"].clone()),
         (json!("clients"), json!(200))
     );
+}
+
+#[test]
+fn thousands_of_clients_are_as_invented_as_hundreds() {
+    for from in (0..20u8).map(|tens| tens * 10) {
+        let mut script = Script::default();
+        for place in 0..2000u16 {
+            let [high, low] = place.to_be_bytes();
+            let mut pair = Pair::new(1, 40_000);
+            pair.ends[0].0 = IpAddr::from([20, from, high, low]);
+            script.ms = u64::from(place) * 5;
+            script.say(&mut pair, 0, SYN, &[]);
+            script.say(&mut pair, 1, SYN_ACK, &[]);
+        }
+        script.ms = 60_000;
+        script.say(&mut Pair::new(9, 20_000), 0, flag::ACK, b"hello");
+        let (found, outcome) = script.only(FINDING);
+        assert_eq!(outcome, "clients invented", "{:?}", found.facts);
+        assert_eq!(found.facts["clients_estimated"], json!(true));
+    }
 }
 
 #[test]

@@ -127,7 +127,10 @@ impl Target {
             };
             let share = f64::from(*count) * 1000.0 / self.came.max(1) as f64;
             let mut facts = Map::new();
-            facts.insert("clients".to_owned(), json!(of.len()));
+            // Its hosts made room for others.
+            if !of.is_empty() {
+                facts.insert("clients".to_owned(), json!(of.len()));
+            }
             facts.insert("share_percent".to_owned(), json!(share.round() / 10.0));
             if let Some((heaviest, came)) = of.first() {
                 facts.insert("heaviest".to_owned(), json!(sum.hosts.name(*heaviest)));
@@ -162,7 +165,7 @@ pub(super) fn facts(target: &Target, judged: &Judged) -> BTreeMap<&'static str, 
         ("connections_per_client_median", json!(often.get(often.len() / 2))),
     ]);
     // What is not known is not told.
-    facts.retain(|_, value| !value.is_null());
+    facts.retain(|_, value| !value.is_null() && *value != json!({}));
     facts.extend(comebacks(target.clients.each().map(|(_, client)| &client.times)));
     facts
 }

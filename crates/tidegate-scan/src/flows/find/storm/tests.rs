@@ -3,6 +3,7 @@ use super::*;
 use crate::flows::find::script::{Pair, Said, Script};
 use crate::flows::series::Series;
 use proptest::prelude::*;
+use std::net::IpAddr;
 
 const FINDING: &str = "connection-storm";
 const SYN: u8 = flag::SYN;
@@ -50,7 +51,7 @@ fn storm(fate: Fate) -> Script {
 #[test]
 fn a_storm_that_is_served_is_a_warning() {
     let (found, outcome) = storm(Fate::Served).only(FINDING);
-    assert_eq!((found.severity, found.confidence, outcome.as_str()), (Severity::Warning, Confidence::High, "served"));
+    assert_eq!((found.severity, found.confidence, outcome.as_str()), (Severity::Warning, Confidence::High, "answered"));
     assert_eq!(found.count, 500);
     assert_eq!(found.facts["server"], json!("10.0.1.1:443"));
     assert_eq!(found.facts["clients"], json!(50));
@@ -65,6 +66,26 @@ fn a_storm_that_is_refused_is_critical() {
     let (found, outcome) = storm(Fate::Refused).only(FINDING);
     assert_eq!((found.severity, outcome.as_str()), (Severity::Critical, "server does not keep up"));
     assert_eq!(found.facts["failed_percent"], json!(100.0));
+}
+
+#[test]
+fn networks_whose_hosts_made_room_do_not_say_how_many() {
+    let mut script = Script::default();
+    for place in 0..3000u16 {
+        let [high, low] = place.to_be_bytes();
+        let mut pair = Pair::new(1, 40_000);
+        // One network of many hosts among thousands of one each.
+        pair.ends[0].0 =
+            IpAddr::from(if place < 1000 && place % 20 == 0 { [1, 9, 9, low] } else { [20, high, low, 1] });
+        script.ms = u64::from(place) * 3;
+        script.say(&mut pair, 0, SYN, &[]);
+        script.say(&mut pair, 1, flag::RST | flag::ACK, &[]);
+    }
+    // Which groups made room depends on the number of shards.
+    let report = script.report(1);
+    let found = report.found.iter().find(|found| found.finding == FINDING).unwrap();
+    assert_eq!(found.groups[0].who, "1.9.9.0/24");
+    assert!(found.groups.iter().all(|group| group.facts.get("clients") != Some(&json!(0))), "{:?}", found.groups);
 }
 
 #[test]
@@ -154,8 +175,10 @@ fn a_busy_server_is_no_storm() {
 fn in_one_direction_only_the_rate_is_judged() {
     let mut script = storm(Fate::Refused);
     script.said.retain(|said| said.ends[1].1 == 443);
-    let (found, _) = script.only(FINDING);
+    let (found, outcome) = script.only(FINDING);
     assert_eq!((found.severity, found.confidence), (Severity::Warning, Confidence::Low));
+    assert_eq!(outcome, "answers not seen");
+    assert!(!found.facts.contains_key("clients_by_server_name"));
 }
 
 proptest! {
