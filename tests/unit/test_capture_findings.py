@@ -134,13 +134,14 @@ def test_facts_in_words(name: str, value: object, words: str) -> None:
 
 def test_on_a_terminal_it_is_a_sentence_facts_and_a_ladder() -> None:
     (finding,) = found()
-    says, explains, facts, ends, table = capture_shown(finding)
+    says, explains, facts, group, ends, table = capture_shown(finding)
     assert "Confidence high." in str(says)
     assert str(explains) == finding["explains"]
     assert str(facts) == "occupant state: established; reuse gap: 2.25 ms"
+    assert str(group).startswith(finding["groups"][0]["who"])
     assert str(ends).startswith(
         "10.0.0.1:40001 on the left, [2001:db8:40:2::1a2b:3c4d:5e6f]:8443 (vlan 117) on the right"
     )
-    assert len(list(capture_shown(finding, again=True))) == 4
+    assert len(list(capture_shown(finding, again=True))) == 5
     assert isinstance(table, Table)
     assert table.row_count == 8
