@@ -80,6 +80,9 @@ def test_people_are_told_how_connections_came_out(run: Run, tmp_path: Path) -> N
     out = run("diagnose", tmp_path).out
     assert "16 packets of TCP in 5 connections (2 without an answer, 2 refused), 2026-" in " ".join(out.split())
     assert "packets of TCP in 1 connection, 2026-" in run("diagnose", tmp_path / "plain.pcap").out
+    one_way = "0s client S seq 1000\n1ms client A seq 1001 ack 7001\n1ms client FA seq 1001 ack 7001"
+    (tmp_path / "one-way.pcap").write_bytes(as_capture(read_script(one_way), times=2))
+    assert "packets of TCP in 2 connections, 2026-" in run("diagnose", tmp_path / "one-way.pcap").out
 
 
 def test_what_is_known_of_a_single_group_is_told(run: Run, tmp_path: Path) -> None:

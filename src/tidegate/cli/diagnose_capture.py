@@ -36,8 +36,10 @@ def connections_words(captures: Sequence[Json]) -> str:
     No rule judges these: two connections that fail are no flood, and clients that reset at their end are common.
     """
     flows = sum(capture["flows"] for capture in captures)
+    # Of one direction nobody knows what was answered.
+    whole = [capture for capture in captures if not capture["withheld"]]
     count = {
-        what: sum(capture["conn_states"].get(word, 0) for capture in captures for word in words)
+        what: sum(capture["conn_states"].get(word, 0) for capture in whole for word in words)
         for words, what in _CAME_OUT
     }
     told = ", ".join(f"{many} {what}" for what, many in count.items() if many)
