@@ -79,7 +79,7 @@ class Bench:
             raise BenchError(f"{peer} saw {seen} of {made.packets} packets")
         yield "mpps", round(made.packets / 1e6 / (took.cpu_seconds - idle.cpu_seconds), 4), "1/us"
         if made.snap:
-            grown = took.rss_bytes - idle.rss_bytes
+            grown = (took.rss_kib - idle.rss_kib) << 10
             yield "bytes_per_flow", round(grown / self.captures.connections(made)), "B"
 
     def _scaling(self, made: Made) -> Iterator[tuple[str, float, str]]:

@@ -9,13 +9,13 @@ import os
 import shutil
 import struct
 import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from benches.process import BenchError
 from benches.record import ROOT, digest
+from benches.timed import own_folder
 
 RECORDED = ROOT / "tests" / "data" / "captures"
 FLOWS = 50_000
@@ -85,10 +85,7 @@ def corpora() -> Corpora:
     BenchError
         Somebody else has a folder of that name.
     """
-    base = Path(tempfile.gettempdir()) / f"tidegate-bench-flow-{os.getuid()}"
-    base.mkdir(mode=0o700, exist_ok=True)
-    if base.is_symlink() or base.stat().st_uid != os.getuid():
-        raise BenchError(f"{base} belongs to somebody else")
+    base = own_folder("bench-flow")
     folder = base / digest(MADE_BY)
     for old in base.iterdir():
         if old != folder:

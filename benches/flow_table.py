@@ -20,6 +20,12 @@ LINES = (
 )
 """Test, metric, and what it is called."""
 MORE_IS_BETTER = {"mpps"}
+FIRST = ("capture-96", "mpps")
+"""The line that is asked most of."""
+ASKED = 10
+"""Million packets a second per core, at least."""
+ASKED_TIMES = {"tshark": 20, "argus": 10}
+"""How many times as fast as a peer, at least."""
 Middle = dict[tuple[str, str, str], float]
 
 
@@ -37,7 +43,7 @@ def table(record: dict[str, Any]) -> str:
     runs = sorted(set(counted(results).values()))
     told = " to ".join(map(str, sorted({runs[0], runs[-1]}))) if runs else "no"
     made = f"Medians of {told} runs; commit {record['commit'][:10]}; {place(record['machine'])}."
-    lines += ["", made, "", " ".join([*scaled(middle), ahead(middle)])]
+    lines += ["", made, "", " ".join([demands(middle), *scaled(middle), ahead(middle)])]
     return "\n".join(lines)
 
 
@@ -46,6 +52,23 @@ def ratio(metric: str, ours: float | None, theirs: float | None) -> str:
     if not ours or not theirs:
         return "–"
     return f"{ours / theirs if metric in MORE_IS_BETTER else theirs / ours:.3g}"
+
+
+def demands(middle: Middle) -> str:
+    """Return one sentence that says what was asked of the first line, and what is not met."""
+    ours = middle.get((*FIRST, "tidegate"))
+    if ours is None:
+        return "tidegate was not measured."
+    told = [asked(f"{shown(ours)} million packets/s per core", ours, ASKED)]
+    for peer, least in ASKED_TIMES.items():
+        if theirs := middle.get((*FIRST, peer)):
+            told.append(asked(f"{ours / theirs:.3g} × {peer}", ours / theirs, least))
+    return f"tidegate, 96 bytes: {'; '.join(told)}."
+
+
+def asked(words: str, value: float, least: float) -> str:
+    """Return a figure and what was asked."""
+    return f"{words} (asked: {least}{'' if value >= least else ', not met'})"
 
 
 def scaled(middle: Middle) -> list[str]:

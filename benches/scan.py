@@ -11,8 +11,6 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from benches.process import BenchError
 from benches.record import Record, Row, digest
 from benches.scan_corpus import MIB, Corpora, Sizes
 from benches.scan_patterns import FEW, MANY
+from benches.timed import Timed, own_folder, timed
 from benches.trust import refuse_debug_build, tell, tried, wait_for_quiet
 
 RESULTS = Path(__file__).parent / "results"
@@ -34,7 +33,6 @@ QUICK_SIZES = Sizes(plain=128 * MIB, head=16 * MIB, bundle=64 * MIB, adversarial
 HEAD_ONLY = "lnav"
 # A program that had its core to itself is busy all the time; a tenth and 50 ms may go to starting it.
 MOST_WAITING, START_S = 1.1, 0.05
-LIMIT_S = 300
 # What the corpora depend on, and the sizes.
 MADE_BY = tuple(f"benches/scan_{name}" for name in ("corpus.py", "patterns.py", "records.txt", "templates.py"))
 
@@ -74,10 +72,7 @@ def _folder(kind: str, corpus: str) -> Path:
     BenchError
         Somebody else has a folder of that name.
     """
-    base = Path(tempfile.gettempdir()) / f"tidegate-bench-scan-{os.getuid()}"
-    base.mkdir(mode=0o700, exist_ok=True)
-    if base.is_symlink() or base.stat().st_uid != os.getuid():
-        raise BenchError(f"{base} belongs to somebody else")
+    base = own_folder("bench-scan")
     for old in base.glob(f"{kind}-*"):
         if old.name != f"{kind}-{corpus}":
             shutil.rmtree(old)
@@ -104,13 +99,13 @@ class Bench:
         """
         with tempfile.TemporaryDirectory(dir=self.tools, prefix="scratch-") as scratch:
             search = self.search(name, peer, Path(scratch))
-            said, seconds, cpu_seconds, rss_kib = self._run(peer, peers.PEERS[peer].command(search))
-        waited = seconds > MOST_WAITING * cpu_seconds + START_S
+            took = self._run(peer, peers.PEERS[peer].command(search))
+        waited = took.seconds > MOST_WAITING * took.cpu_seconds + START_S
         if self.careful and waited and not (peers.PEERS[peer].waits or search.bundle):
-            raise BenchError(f"{seconds:.2f} s for {cpu_seconds:.2f} s of work: it had to share its core")
-        exact = peers.PEERS[peer].exact(search, said)
-        speed = round(search.truth.size / 1e6 / seconds, 1) if exact else None
-        memory = round(rss_kib * 1024 / 1e6, 1)
+            raise BenchError(f"{took.seconds:.2f} s for {took.cpu_seconds:.2f} s of work: it had to share its core")
+        exact = peers.PEERS[peer].exact(search, took.said)
+        speed = round(search.truth.size / 1e6 / took.seconds, 1) if exact else None
+        memory = round(took.rss_kib * 1024 / 1e6, 1)
         figures = (("mb_per_s", speed, "MB/s"), ("rss_mb", memory, "MB"), ("exact", float(exact), "0/1"))
         return [Row(name, peer, metric, value, unit, run) for metric, value, unit in figures]
 
@@ -123,40 +118,16 @@ class Bench:
             self.corpora.path(corpus), literals, listed, self.corpora.truth(corpus), self.tools, scratch
         )
 
-    def _run(self, peer: str, command: list[str]) -> tuple[str, float, float, int]:
-        """Run a command on one CPU; return what it printed, its wall and CPU time in seconds, its memory in KiB."""
-        took = self.tools / "took"
-        took.unlink(missing_ok=True)
-        cpu = max(os.sched_getaffinity(0))
+    def _run(self, peer: str, command: list[str]) -> Timed:
+        """Run a command on one CPU."""
         # Python's own cache of compiled modules is part of how tidegate is installed.
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        with (self.tools / "said").open("w+b") as output, (self.tools / "errors").open("w+b") as errors:
-            popen = subprocess.Popen(
-                ["taskset", "--cpu-list", str(cpu), self.tools / "run", took, *command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=errors,
-                env=environment | {"LC_ALL": "C"},
-                process_group=0,
-            )
-            try:
-                popen.wait(LIMIT_S)
-            except subprocess.TimeoutExpired:
-                raise BenchError(f"{peer} is not done after {LIMIT_S} s") from None
-            finally:
-                if popen.poll() is None:
-                    os.killpg(popen.pid, signal.SIGKILL)
-                    popen.wait()
-            output.seek(0)
-            errors.seek(0)
-            said, complaint = output.read().decode(errors="replace"), errors.read().decode(errors="replace")
-        if popen.returncode:
-            raise BenchError(f"{peer} could not be started: {' '.join(complaint.split())[-200:]}")
-        seconds, cpu_seconds, rss_kib, code = took.read_text().split()
+        cpus = {max(os.sched_getaffinity(0))}
+        took = timed(command, cpus, self.tools, name=peer, environment=environment | {"LC_ALL": "C"})
         # 1: nothing was found, which is then not exact.
-        if int(code) > 1 or (int(code) == 1 and complaint):
-            raise BenchError(f"{peer} ended with {code}: {' '.join(complaint.split())[-200:]}")
-        return said, float(seconds), float(cpu_seconds), int(rss_kib)
+        if took.code > 1 or (took.code == 1 and took.complaint):
+            raise BenchError(f"{peer} ended with {took.code}: {took.last_words}")
+        return took
 
 
 def _warm(path: Path) -> None:

@@ -97,8 +97,11 @@ def test_the_table() -> None:
     assert text.startswith("| | tidegate 0.1.0 | tshark 4.0.17 | argus 3.0.8.2 | × tshark | × argus |\n| --- | ---: |")
     assert "million packets/s per core | 10 | 0.1 | 0.4 | 100 | 25 |" in text
     assert "bytes of memory per connection | 150 | 3,000 | 140 | 20 | 0.933 |" in text
+    assert "tidegate, 96 bytes: 10 million packets/s per core (asked: 10); 100 × tshark (asked: 20); 25 × argus" in text
     assert "Two threads: 17 million packets/s against 10, 1.70 times as many." in text
     assert "Where a peer is ahead: capture-96, the same: bytes of memory per connection (argus 140" in text
-    record["results"] = record["results"][:3]
+    record["results"] = rows("capture-96", "mpps", tidegate=4.0, tshark=0.1, argus=0.5)
+    assert "4 million packets/s per core (asked: 10, not met)" in flow_table.table(record)
+    assert "8 × argus (asked: 10, not met)" in flow_table.table(record)
     assert "No peer is ahead in any line." in flow_table.table(record)
     assert "Two threads" not in flow_table.table(record)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,12 +13,12 @@ from pathlib import Path
 from benches import peers
 from benches.process import BenchError, install_missing, need
 from benches.record import ROOT
+from benches.timed import Timed, timed
 
 HERE = Path(__file__).parent
 # program or file -> Debian package (bookworm's names); of argus only the libraries: its package starts a service
 PACKAGES = {"tshark": "tshark", "/usr/share/doc/libtirpc3": "libtirpc3", "/usr/share/doc/libwrap0": "libwrap0"}
 _ARGUS = ROOT / "target" / "bench-flow"
-_LIMIT_S = 300
 
 
 @dataclass(frozen=True)
@@ -29,16 +27,6 @@ class Peer:
 
     command: Callable[[Path], list[str]]
     packets: Callable[[str], int | None]
-
-
-@dataclass(frozen=True)
-class Took:
-    """What one run took, start and end of the process among it."""
-
-    said: str
-    seconds: float
-    cpu_seconds: float
-    rss_bytes: int
 
 
 def _tidegate_packets(said: str) -> int:
@@ -107,7 +95,7 @@ def versions() -> dict[str, str]:
     }
 
 
-def take(command: list[str], cpus: set[int], tools: Path) -> Took:
+def take(command: list[str], cpus: set[int], tools: Path) -> Timed:
     """Run a command on some CPUs.
 
     Raises
@@ -115,28 +103,8 @@ def take(command: list[str], cpus: set[int], tools: Path) -> Took:
     BenchError
         It failed, or is not done after five minutes.
     """
-    took, listed = tools / "took", ",".join(map(str, sorted(cpus)))
-    took.unlink(missing_ok=True)
-    with (tools / "said").open("w+b") as output, (tools / "errors").open("w+b") as errors:
-        popen = subprocess.Popen(
-            ["taskset", "--cpu-list", listed, str(tools / "run"), str(took), *command],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            process_group=0,
-        )
-        try:
-            popen.wait(_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            raise BenchError(f"{command[0]} is not done after {_LIMIT_S} s") from None
-        finally:
-            if popen.poll() is None:
-                os.killpg(popen.pid, signal.SIGKILL)
-                popen.wait()
-        output.seek(0)
-        errors.seek(0)
-        said, complaint = output.read().decode(errors="replace"), errors.read().decode(errors="replace")
-    seconds, cpu_seconds, rss_kib, code = took.read_text().split() if took.exists() else ("0", "0", "0", "127")
-    if popen.returncode or int(code):
-        raise BenchError(f"{Path(command[0]).name} ended with {code}: {' '.join(complaint.split())[-200:]}")
-    return Took(said, float(seconds), float(cpu_seconds), int(rss_kib) << 10)
+    name = Path(command[0]).name
+    took = timed(command, cpus, tools, name=name)
+    if took.code:
+        raise BenchError(f"{name} ended with {took.code}: {took.last_words}")
+    return took
