@@ -35,24 +35,31 @@ SNAPS = {"capture-96": 96, "capture-full": 65_535, "capture-real": 0, "scaling":
 
 @dataclass(frozen=True)
 class Settings:
-    """How often, and how many packets: tidegate's part of a made capture, that of the peers, and of recorded ones."""
+    """How often, and how many packets: of made captures and of recorded ones, for tidegate and for the peers."""
 
     runs: int = 5
     packets: int = 5_000_000
     packets_full: int = 2_000_000
     packets_peers: int = 500_000
-    packets_real: int = 300_000
+    packets_real: int = 3_000_000
+    packets_real_peers: int = 300_000
     flows: int = FLOWS
 
     def made(self, test: str, peer: str) -> Made:
         """Return the capture that a peer is given."""
-        if test == "capture-real":
-            return Made(self.packets_real, 0)
-        ours = self.packets_full if test == "capture-full" else self.packets
-        return Made(ours if peer == "tidegate" else self.packets_peers, SNAPS[test])
+        ours = {"capture-full": self.packets_full, "capture-real": self.packets_real}.get(test, self.packets)
+        theirs = self.packets_real_peers if test == "capture-real" else self.packets_peers
+        return Made(ours if peer == "tidegate" else theirs, SNAPS[test])
 
 
-QUICK = Settings(runs=1, packets=1_000_000, packets_full=400_000, packets_peers=200_000, packets_real=100_000)
+QUICK = Settings(
+    runs=1,
+    packets=1_000_000,
+    packets_full=400_000,
+    packets_peers=200_000,
+    packets_real=1_000_000,
+    packets_real_peers=100_000,
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,10 @@ class Bench:
         seen = command.packets(took.said)
         if made.snap and seen not in (None, made.packets):
             raise BenchError(f"{peer} saw {seen} of {made.packets} packets")
-        yield "mpps", round(made.packets / 1e6 / (took.cpu_seconds - idle.cpu_seconds), 4), "1/us"
+        spent = took.cpu_seconds - idle.cpu_seconds
+        if spent < idle.cpu_seconds / 4:
+            raise BenchError(f"{peer} took {spent:.3f} s, too little beside {idle.cpu_seconds:.3f} s of starting it")
+        yield "mpps", round(made.packets / 1e6 / spent, 4), "1/us"
         if made.snap:
             grown = (took.rss_kib - idle.rss_kib) << 10
             yield "bytes_per_flow", round(grown / self.captures.connections(made)), "B"

@@ -36,7 +36,8 @@ def test_everybody_is_given_the_same_kind_of_capture() -> None:
     full = Settings()
     assert full.made("capture-96", "tidegate") == full.made("scaling", "tidegate") == Made(5_000_000, 96)
     assert full.made("capture-96", "tshark") == full.made("capture-96", "argus") == Made(500_000, 96)
-    assert full.made("capture-real", "tidegate") == full.made("capture-real", "tshark")
+    assert full.made("capture-real", "argus") == full.made("capture-real", "tshark") == Made(300_000, 0)
+    assert full.made("capture-real", "tidegate").snap == 0
     assert full.made("capture-full", "tidegate").snap == full.made("capture-full", "argus").snap > 1500
 
 
