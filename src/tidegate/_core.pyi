@@ -9,6 +9,7 @@ from os import PathLike
 from typing import final
 
 __all__ = [
+    "FlowWatch",
     "Gate",
     "GateError",
     "Limiter",
@@ -213,6 +214,7 @@ class Scanner:
     def scan_text(self, name: str, data: bytes, cut: int | None = None) -> str:
         """Scan one text, as if it came in two reads with the second from byte ``cut`` on; return as :meth:`scan`."""
 
+@final
 class FlowWatch:
     """What is known of the flows that pass an interface; on Linux only. At most a million flows are kept at a time."""
 
