@@ -16,9 +16,10 @@ use crate::plan::AdminPlan;
 use crate::ports;
 use routes::Answer;
 use socket::Sockets;
+use std::io;
 use std::mem::MaybeUninit;
 use std::net::TcpListener;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::runtime::{Builder, LocalOptions};
@@ -52,26 +53,35 @@ pub(crate) fn bind(plan: &AdminPlan, tcp: Option<TcpListener>, replaces: bool) -
     socket::bind(plan, tcp, replaces).map(Bound)
 }
 
-/// Starts to answer.
+/// Starts to answer. The thread has all its descriptors when this returns: one that lacked them later would leave a gate that
+/// serves and cannot be asked.
 ///
 /// # Errors
-/// The thread cannot be started.
+/// The thread cannot be started, or there are no descriptors for it.
 pub(crate) fn start(mut bound: Bound, shared: Arc<Shared>) -> Result<Admin, GateError> {
     bound.0.publish()?;
     let tcp = bound.0.tcp.as_ref().and_then(|tcp| tcp.try_clone().ok());
     let stop = Arc::new(Notify::new());
     let stopped = stop.clone();
+    let (tell, told) = mpsc::sync_channel(1);
     let body = move || {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build_local(LocalOptions::default());
-        // Without a runtime nothing is answered; the sockets close, so whoever asks sees it at once.
-        if let Ok(runtime) = runtime {
-            runtime.block_on(serve(bound.0, shared, stopped));
+        match runtime {
+            Ok(runtime) => runtime.block_on(run(bound.0, shared, stopped, tell)),
+            Err(error) => drop(tell.send(Err(error))),
         }
     };
-    let thread = std::thread::Builder::new().name("tidegate-admin".into()).spawn(body).map_err(|error| {
-        GateError::new("runtime", format!("the admin thread cannot start: {error}"), "check the limits on threads")
-    })?;
-    Ok(Admin { stop, thread: Some(thread), tcp })
+    let thread = std::thread::Builder::new().name("tidegate-admin".into()).spawn(body).map_err(|e| cannot_start(&e))?;
+    match told.recv() {
+        Ok(Ok(())) => Ok(Admin { stop, thread: Some(thread), tcp }),
+        Ok(Err(error)) => Err(cannot_start(&error)),
+        Err(gone) => Err(cannot_start(&io::Error::other(gone))),
+    }
+}
+
+fn cannot_start(error: &io::Error) -> GateError {
+    let hint = "check the limits on threads and open files";
+    GateError::new("runtime", format!("the admin thread cannot start: {error}"), hint)
 }
 
 impl Drop for Admin {
@@ -83,12 +93,36 @@ impl Drop for Admin {
     }
 }
 
-async fn serve(sockets: Sockets, shared: Arc<Shared>, stop: Arc<Notify>) {
+/// The listeners, as the runtime of this thread has them.
+struct Listeners {
+    unix: Option<tokio::net::UnixListener>,
+    tcp: Option<tokio::net::TcpListener>,
+}
+
+impl Listeners {
+    fn of(sockets: &Sockets) -> io::Result<Listeners> {
+        let unix = sockets.unix.as_ref().map(|socket| tokio::net::UnixListener::from_std(socket.try_clone()?));
+        let tcp = sockets.tcp.as_ref().map(|socket| tokio::net::TcpListener::from_std(socket.try_clone()?));
+        Ok(Listeners { unix: unix.transpose()?, tcp: tcp.transpose()? })
+    }
+}
+
+/// Says whether it can serve, and does.
+async fn run(sockets: Sockets, shared: Arc<Shared>, stop: Arc<Notify>, tell: mpsc::SyncSender<io::Result<()>>) {
+    match Listeners::of(&sockets) {
+        Ok(listeners) => {
+            let _starter_waits = tell.send(Ok(()));
+            serve(&sockets, listeners, shared, stop).await;
+        }
+        Err(error) => drop(tell.send(Err(error))),
+    }
+}
+
+async fn serve(sockets: &Sockets, listeners: Listeners, shared: Arc<Shared>, stop: Arc<Notify>) {
     tokio::task::spawn_local(ports::watch(shared.way.ports.clone()));
     let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
     let token = sockets.token.clone();
-    let unix = sockets.unix.as_ref().and_then(|s| tokio::net::UnixListener::from_std(s.try_clone().ok()?).ok());
-    let tcp = sockets.tcp.as_ref().and_then(|s| tokio::net::TcpListener::from_std(s.try_clone().ok()?).ok());
+    let Listeners { unix, tcp } = listeners;
     loop {
         let place = tokio::select! {
             () = stop.notified() => return,
