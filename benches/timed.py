@@ -35,7 +35,11 @@ class Timed:
     @property
     def last_words(self) -> str:
         """The end of its complaint, on one line."""
-        return " ".join(self.complaint.split())[-200:]
+        return _end(self.complaint)
+
+
+def _end(complaint: str) -> str:
+    return " ".join(complaint.split())[-200:]
 
 
 def timed(
@@ -78,7 +82,7 @@ def timed(
         errors.seek(0)
         said, complaint = output.read().decode(errors="replace"), errors.read().decode(errors="replace")
     if popen.returncode or not took.exists():
-        raise BenchError(f"{name} could not be started: {' '.join(complaint.split())[-200:]}")
+        raise BenchError(f"{name} could not be started: {_end(complaint)}")
     seconds, cpu_seconds, rss_kib, code = took.read_text().split()
     return Timed(said, complaint, int(code), float(seconds), float(cpu_seconds), int(rss_kib))
 

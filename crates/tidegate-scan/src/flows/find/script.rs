@@ -105,6 +105,16 @@ impl Script {
         self.said.last_mut().unwrap()
     }
 
+    /// The first client opens a connection from a port, and both ends say something.
+    pub fn talk(&mut self, port: u16) -> Pair {
+        let mut pair = Pair::new(1, port);
+        self.open(&mut pair);
+        for side in [0, 1] {
+            self.say(&mut pair, side, flag::ACK | flag::PSH, b"hello");
+        }
+        pair
+    }
+
     /// A handshake.
     pub fn open(&mut self, pair: &mut Pair) {
         self.say(pair, 0, flag::SYN, &[]);

@@ -14,10 +14,7 @@ const SERVER: u32 = 9_006;
 
 /// A connection that talked; a minute later its client begins another one from the same port.
 fn collide(script: &mut Script, port: u16) -> Pair {
-    let mut pair = Pair::new(1, port);
-    script.open(&mut pair);
-    script.say(&mut pair, 0, PUSH, b"hello");
-    script.say(&mut pair, 1, PUSH, b"hello");
+    let mut pair = script.talk(port);
     script.say(&mut pair, 0, flag::ACK, &[]);
     script.wait(60_000);
     script.say(&mut pair, 0, flag::SYN, &[]).seq = NEW;

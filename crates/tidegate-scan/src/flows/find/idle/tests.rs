@@ -6,14 +6,6 @@ const FINDING: &str = "idle-timeout";
 const PUSH: u8 = flag::ACK | flag::PSH;
 const MINUTE: u64 = 60_000;
 
-fn talk(script: &mut Script, port: u16) -> Pair {
-    let mut pair = Pair::new(1, port);
-    script.open(&mut pair);
-    script.say(&mut pair, 0, PUSH, b"hello");
-    script.say(&mut pair, 1, PUSH, b"hello");
-    pair
-}
-
 fn outcomes(found: &[Found]) -> Vec<&str> {
     found.iter().filter_map(|found| found.outcome.as_deref()).collect()
 }
@@ -21,7 +13,7 @@ fn outcomes(found: &[Found]) -> Vec<&str> {
 #[test]
 fn a_profile_would_have_expired_it() {
     let mut script = Script::default();
-    let mut pair = talk(&mut script, 40_000);
+    let mut pair = script.talk(40_000);
     script.wait(7_200_000 + 1_812_000).say(&mut pair, 0, PUSH, b"again");
     script.say(&mut pair, 1, PUSH, b"hello");
     let found = script.found(FINDING);
@@ -35,7 +27,7 @@ fn a_profile_would_have_expired_it() {
 #[test]
 fn short_silences_and_new_connections_are_fine() {
     let mut script = Script::default();
-    let mut pair = talk(&mut script, 40_000);
+    let mut pair = script.talk(40_000);
     script.wait(4 * MINUTE).say(&mut pair, 0, PUSH, b"again");
     script.say(&mut pair, 1, PUSH, b"hello");
     // A close after it, and the same tuple much later.
@@ -43,7 +35,7 @@ fn short_silences_and_new_connections_are_fine() {
     script.say(&mut pair, 1, flag::FIN | flag::ACK, &[]);
     script.say(&mut pair, 0, flag::ACK, &[]);
     script.wait(600 * MINUTE);
-    talk(&mut script, 40_000);
+    script.talk(40_000);
     // A SYN that is sent again and again.
     let mut nobody = Pair::new(2, 40_000);
     script.say(&mut nobody, 0, flag::SYN, &[]);
@@ -56,7 +48,7 @@ fn short_silences_and_new_connections_are_fine() {
 #[test]
 fn resets_after_silences_show_where_the_limit_is() {
     let mut script = Script::default();
-    let mut pairs: Vec<Pair> = (0..5).map(|port| talk(&mut script, 40_000 + port)).collect();
+    let mut pairs: Vec<Pair> = (0..5).map(|port| script.talk(40_000 + port)).collect();
     // Four minutes are lived through; five are not.
     for pair in &mut pairs {
         script.wait(4 * MINUTE).say(pair, 0, PUSH, b"again");
@@ -81,7 +73,7 @@ fn resets_after_silences_show_where_the_limit_is() {
 #[test]
 fn silence_in_answer_to_what_follows_a_silence() {
     let mut script = Script::default();
-    let mut pair = talk(&mut script, 40_000);
+    let mut pair = script.talk(40_000);
     script.wait(10 * MINUTE).say(&mut pair, 0, PUSH, b"again");
     script.wait(300).again();
     assert!(!outcomes(&script.found(FINDING)).contains(&"not answered after a silence"), "not yet");
@@ -95,7 +87,7 @@ fn silence_in_answer_to_what_follows_a_silence() {
 #[test]
 fn keepalives_without_an_answer_count_as_tries() {
     let mut script = Script::default();
-    let mut pair = talk(&mut script, 40_000);
+    let mut pair = script.talk(40_000);
     // As Linux does it: after two hours, each 75 s later than the one before, then a RST. None of them has data.
     for wait in [7_200, 75, 75] {
         script.wait(wait * 1000).say(&mut pair, 0, flag::ACK, &[]).seq -= 1;

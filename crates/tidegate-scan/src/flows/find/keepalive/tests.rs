@@ -5,18 +5,10 @@ use crate::flows::find::script::{Pair, Script};
 const FINDING: &str = "keepalive-only";
 const PUSH: u8 = flag::ACK | flag::PSH;
 
-fn talk(script: &mut Script, port: u16) -> Pair {
-    let mut pair = Pair::new(1, port);
-    script.open(&mut pair);
-    script.say(&mut pair, 0, PUSH, b"hello");
-    script.say(&mut pair, 1, PUSH, b"hello");
-    pair
-}
-
 /// Flows that are kept alive every minute, of which the first `used` carry data.
 fn kept(flows: u16, used: usize, minutes: u64) -> (Script, Vec<Pair>) {
     let mut script = Script::default();
-    let mut pairs: Vec<Pair> = (0..flows).map(|port| talk(&mut script, 40_000 + port)).collect();
+    let mut pairs: Vec<Pair> = (0..flows).map(|port| script.talk(40_000 + port)).collect();
     for _ in 0..minutes {
         script.wait(60_000);
         for (place, pair) in pairs.iter_mut().enumerate() {
@@ -59,8 +51,8 @@ fn only_what_is_kept_alive_without_data_for_long_counts() {
 #[test]
 fn keepalives_without_an_answer_and_probes_of_a_window_do_not_count() {
     let mut dead = Script::default();
-    let mut pair = talk(&mut dead, 40_000);
-    let mut shut = talk(&mut dead, 40_001);
+    let mut pair = dead.talk(40_000);
+    let mut shut = dead.talk(40_001);
     for _ in 0..10 {
         dead.wait(60_000).say(&mut pair, 0, flag::ACK, &[]).seq -= 1;
         dead.say(&mut shut, 0, flag::ACK, &[]).seq -= 1;

@@ -8,19 +8,11 @@ const FINDING: &str = "reset-origin";
 const PUSH: u8 = flag::ACK | flag::PSH;
 const RESET: u8 = flag::RST | flag::ACK;
 
-fn talk(script: &mut Script, port: u16) -> Pair {
-    let mut pair = Pair::new(1, port);
-    script.open(&mut pair);
-    script.say(&mut pair, 0, PUSH, b"hello");
-    script.say(&mut pair, 1, PUSH, b"hello");
-    pair
-}
-
 #[test]
 fn resets_of_the_peer_are_not_told() {
     let mut script = Script::default();
     for port in 0..40 {
-        let mut pair = talk(&mut script, 40_000 + port);
+        let mut pair = script.talk(40_000 + port);
         let by = usize::from(port % 2);
         let reset = script.say(&mut pair, by, RESET, &[]);
         // A kernel without a socket numbers its packets otherwise.
@@ -40,7 +32,7 @@ fn resets_of_the_peer_are_not_told() {
 fn a_reset_over_other_hops_is_not_of_the_peer() {
     let mut script = Script::default();
     for port in 0..3 {
-        let mut pair = talk(&mut script, 40_000 + port);
+        let mut pair = script.talk(40_000 + port);
         script.say(&mut pair, 1, RESET, &[]).ttl = 61;
     }
     let (found, outcome) = script.only(FINDING);
@@ -56,7 +48,7 @@ fn a_reset_over_other_hops_is_not_of_the_peer() {
 #[test]
 fn a_peer_that_goes_on_did_not_reset() {
     let mut script = Script::default();
-    let mut pair = talk(&mut script, 40_000);
+    let mut pair = script.talk(40_000);
     let copied = pair.id[0];
     let reset = script.say(&mut pair, 1, RESET, &[]);
     (reset.id, reset.ttl) = (copied, 60);
@@ -75,7 +67,7 @@ fn a_refusal_is_compared_with_the_answers_of_the_same_port() {
     script.say(&mut refused, 0, flag::SYN, &[]);
     script.say(&mut refused, 1, RESET, &[]).ttl = 63;
     assert_eq!(script.found(FINDING), [], "there is nothing to compare it with");
-    talk(&mut script, 40_001);
+    script.talk(40_001);
     script.said[1].ttl = 61;
     assert_eq!(script.found(FINDING), [], "another path");
     script.said[1].ttl = 63;
@@ -87,7 +79,7 @@ fn a_refusal_is_compared_with_the_answers_of_the_same_port() {
 fn a_tuple_that_is_taken_again_is_no_forgery() {
     // The client is gone and comes again: challenge, reset, SYN, and it goes on.
     let mut script = Script::default();
-    let mut old = talk(&mut script, 40_000);
+    let mut old = script.talk(40_000);
     let mut new = Pair::new(1, 40_000);
     script.wait(1000).say(&mut new, 0, flag::SYN, &[]).seq = 70_000;
     let challenge = script.say(&mut old, 1, flag::ACK, &[]).ack;
@@ -106,7 +98,7 @@ fn a_big_ip_says_why() {
     let mut part = vec![2, (29 + cause.len() - 2) as u8, 1];
     part.resize(29, 0);
     let mut script = Script::default();
-    let mut pair = talk(&mut script, 40_000);
+    let mut pair = script.talk(40_000);
     script.say(&mut pair, 1, RESET, &[]).trailer = [part, cause].concat();
     let (found, outcome) = script.only(FINDING);
     assert_eq!((outcome.as_str(), found.confidence), ("sent by a BIG-IP, which says why", Confidence::High));

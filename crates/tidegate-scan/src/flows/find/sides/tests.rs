@@ -9,10 +9,7 @@ const PUSH: u8 = flag::ACK | flag::PSH;
 fn talks(count: u16) -> Script {
     let mut script = Script::default();
     for port in 0..count {
-        let mut pair = Pair::new(1, 40_000 + port);
-        script.open(&mut pair);
-        script.say(&mut pair, 0, PUSH, b"hello");
-        script.say(&mut pair, 1, PUSH, b"hello");
+        script.talk(40_000 + port);
     }
     script
 }
